@@ -1,0 +1,84 @@
+"""The attempt ledger: every start of a run is written down before it begins, each entry chained to the one before.
+
+A chain shows edits, gaps and swaps. It does not show a cut tail or a chain written anew, unless its head was kept elsewhere:
+the head stands in every signed report.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from medpipe.documents import canonical_json, parse_json
+from medpipe.errors import BundleError, SpecError
+from medpipe.evidence.files import sha256
+
+EVENTS = ("started", "finished", "failed", "unavailable")
+GENESIS = "0" * 64
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line: what happened to which run, when; ``digest`` is of this entry and, through ``previous``, of all before it."""
+
+    sequence: int
+    time: str
+    event: str
+    run: str
+    previous: str
+
+    @property
+    def digest(self) -> str:
+        return sha256(canonical_json(self.as_json()))
+
+    def as_json(self) -> dict[str, Any]:
+        return {"sequence": self.sequence, "time": self.time, "event": self.event, "run": self.run, "previous": self.previous}
+
+
+def read_ledger(path: Path) -> tuple[Entry, ...]:
+    """The entries of a ledger file, chain checked; empty where there is none. Raises `BundleError`."""
+    return entries_from(path.read_bytes(), str(path)) if path.exists() else ()
+
+
+def entries_from(raw: bytes, where: str) -> tuple[Entry, ...]:
+    """The entries in a ledger's bytes, chain checked. A last line cut short by a crash is refused like any other damage."""
+    entries: list[Entry] = []
+    previous = GENESIS
+    for number, line in enumerate(raw.splitlines()):
+        try:
+            entry = Entry(**parse_json(line, f"{where}: line {number + 1}"))
+        except (SpecError, TypeError) as error:
+            raise BundleError(f"{where}: line {number + 1}: expected an entry of the ledger, got something else") from error
+        if entry.sequence != number or entry.previous != previous or entry.event not in EVENTS:
+            raise BundleError(f"{where}: line {number + 1}: expected entry {number} of an unbroken chain, got one that does not follow")
+        entries.append(entry)
+        previous = entry.digest
+    return tuple(entries)
+
+
+def append(path: Path, event: str, run: str) -> Entry:
+    """Write one more entry, on disk before this returns."""
+    entries = read_ledger(path)
+    entry = Entry(len(entries), datetime.now(UTC).isoformat(timespec="seconds"), event, run,
+                  entries[-1].digest if entries else GENESIS)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        file.write(canonical_json(entry.as_json()) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return entry
+
+
+def unfinished(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """Starts that nothing followed: the run was killed, or is still going."""
+    open_entries: dict[str, list[Entry]] = {}
+    for entry in entries:
+        if entry.event == "started":
+            open_entries.setdefault(entry.run, []).append(entry)
+        elif open_entries.get(entry.run):
+            open_entries[entry.run].pop()
+    return tuple(e for left in open_entries.values() for e in left)

@@ -1,0 +1,6 @@
+"""What it means: from evidence to a verdict on three axes."""
+
+from medpipe.judging.judge import judge, judge_bundle, stored_verdicts
+from medpipe.judging.verdict import Outcome, Validity, Verdict
+
+__all__ = ["Outcome", "Validity", "Verdict", "judge", "judge_bundle", "stored_verdicts"]

@@ -1,0 +1,220 @@
+"""From observations to an estimate with its interval: over samples (in clusters), over training runs, and of the published figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medpipe import registry
+from medpipe.claims.claim import Claim, Measure
+from medpipe.errors import DataError
+from medpipe.evidence import Evidence, Observations
+from medpipe.judging.metrics.classification import ConfusionMetric, confusion
+from medpipe.statistics import (
+    BOOTSTRAP_SEED,
+    REPLICATES,
+    Interval,
+    cluster_weights,
+    exact,
+    normal_noise,
+    percentile,
+    seed_noise,
+    wilson,
+)
+
+Array = NDArray[np.float64]
+GENERIC_REPLICATES = 500
+"""Replicates for a stranger's metric, which must be called once for each."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What was found, and what the rule decides by; the variances tell what an inconclusive claim would need."""
+
+    found: Interval
+    decided_by: Interval
+    sample_variance: float
+    other_variance: float
+
+
+def estimate(claim: Claim, evidence: Mapping[str, Sequence[Evidence]]) -> Estimate:
+    """Estimate a claim's measure from the evidence of each protocol it names. Raises `DataError` where something it needs is absent."""
+    measure = claim.measure
+    if measure.scalar is not None:
+        return _with_published_error(claim, *_scalar(measure, evidence))
+    metric = registry.resolve("metric", str(measure.metric))
+    parts = [[_split(e, p) for e in evidence[p.run]] for p in measure.parts()]
+    if isinstance(metric, ConfusionMetric):
+        totals, replicates, size = _by_confusion(metric, parts, measure.by)
+        plain = len(parts) == 1 and len(parts[0]) == 1 and measure.by is None and metric.is_proportion and parts[0][0].cluster is None
+    else:
+        totals, replicates, size = _by_calling(metric, parts)
+        plain = False
+    return _with_published_error(claim, *_interval(claim, totals, replicates, size, parts[0][0] if plain else None))
+
+
+def _split(evidence: Evidence, part: Measure) -> Observations:
+    if part.split not in evidence.observations:
+        have = ", ".join(evidence.observations) or "none"
+        raise DataError(f"run {evidence.run.key}: expected observations of the split {part.split!r}, got {have}")
+    return evidence.observations[str(part.split)]
+
+
+@dataclass(frozen=True)
+class _Size:
+    n: int
+    clusters: int
+    column: str | None
+
+
+def _scalar(measure: Measure, evidence: Mapping[str, Sequence[Evidence]]) -> tuple[Interval, Array, Array]:
+    values: Array | None = None
+    for sign, part in zip((1, -1), measure.parts(), strict=False):
+        for e in evidence[part.run]:
+            if part.scalar not in e.scalars:
+                raise DataError(f"run {e.run.key}: expected the scalar {part.scalar!r}, got {', '.join(e.scalars) or 'none'}")
+        here = sign * np.array([e.scalars[str(part.scalar)] for e in evidence[part.run]], np.float64)
+        values = here if values is None else values.mean() + here.mean(keepdims=True)
+    assert values is not None
+    zero = np.zeros(REPLICATES)
+    if np.ptp(values) == 0:
+        return exact(float(values[0]), runs=len(values)), zero, zero
+    noise = seed_noise(values)
+    found = percentile(values.mean() + noise, float(values.mean()), n=len(values), method="Student's t over runs", runs=len(values))
+    return found, zero, noise
+
+
+def _clusters(parts: list[list[Observations]]) -> tuple[list[list[NDArray[np.int64]]], _Size]:
+    """Number the clusters of all observations together, so that what depends on each other is drawn together (and paired)."""
+    column = parts[0][0].cluster
+    names = [[o[column] if column and column in o else o["sample_id"] for o in runs] for runs in parts]
+    every, inverse = np.unique(np.concatenate([n for runs in names for n in runs]), return_inverse=True)
+    numbered, at = [], 0
+    for runs in names:
+        numbered.append([inverse[(at := at + len(n)) - len(n):at] for n in runs])
+    return numbered, _Size(len(parts[0][0]), len(every), column)
+
+
+def _by_confusion(metric: ConfusionMetric, parts: list[list[Observations]], by: str | None) -> tuple[list[Array], Array, _Size]:
+    """Estimates by run ``(R,)`` of each part, and bootstrap replicates ``(B,)`` of the measure."""
+    numbers, size = _clusters(parts)
+    levels = _levels(parts[0], by)
+    weights = _weights(size.clusters)
+    totals: list[Array] = []
+    draws: list[Array] = []
+    for runs, clusters in zip(parts, numbers, strict=True):
+        of_run, of_draw = [], []
+        for o, index in zip(runs, clusters, strict=True):
+            per_level = [confusion(o, np.where(mask, index, -1), size.clusters) for mask in _masks(o, by, levels)]
+            of_run.append(_gap([metric.from_confusion(m.sum(axis=0)[None]) for m in per_level], by))
+            of_draw.append([metric.from_confusion(_weighted(weights, m)) for m in per_level])
+        totals.append(np.concatenate(of_run))
+        mean_by_level = [np.mean([d[i] for d in of_draw], axis=0) for i in range(len(of_draw[0]))]
+        draws.append(_gap(mean_by_level, by))
+    if by is not None:  # the gap of the mean over runs, not the mean of gaps, which noise alone would open
+        mean = [np.mean([float(metric(o.take(mask))) for o, mask in pairs]) for pairs in
+                ([(o, _masks(o, by, levels)[i]) for o in parts[0]] for i in range(len(levels)))]
+        shift = float(np.max(mean) - np.min(mean)) - float(totals[0].mean())
+        totals = [totals[0] + shift]
+    return totals, draws[0] if len(draws) == 1 else draws[0] - draws[1], size
+
+
+def _run_noise(totals: list[Array], replicates: int) -> Array:
+    """The error from training runs: of paired differences where both parts have the same number of runs, else of two independent means."""
+    if len(totals) == 1:
+        return seed_noise(totals[0], replicates)
+    a, b = totals
+    if len(a) == len(b):
+        return seed_noise(a - b, replicates)
+    return seed_noise(a, replicates) - seed_noise(b, replicates, BOOTSTRAP_SEED + 3)
+
+
+def _weighted(weights: NDArray[np.float32], by_cluster: Array) -> Array:
+    g, c, _ = by_cluster.shape
+    flat = by_cluster.reshape(g, c * c).astype(np.float32)
+    return (weights @ flat).astype(np.float64).reshape(-1, c, c)
+
+
+@lru_cache(maxsize=4)
+def _weights(clusters: int) -> NDArray[np.float32]:
+    return cluster_weights(clusters)
+
+
+def _levels(runs: Sequence[Observations], by: str | None) -> list[str]:
+    if by is None:
+        return []
+    for o in runs:
+        if by not in o.groups:
+            raise DataError(f"the data has no column {by!r}: {by.replace('_', ' ')} of the patients is not known")
+    found = sorted({str(v) for o in runs for v in np.unique(o[by])} - {""})
+    if len(found) < 2:
+        raise DataError(f"the column {by!r} has {len(found)} known group(s), and a gap needs two")
+    return found
+
+
+def _masks(o: Observations, by: str | None, levels: list[str]) -> list[NDArray[np.bool_]]:
+    return [np.ones(len(o), bool)] if by is None else [o[by] == level for level in levels]
+
+
+def _gap(by_level: Sequence[Array], by: str | None) -> Array:
+    """Largest minus smallest over the groups; a group that a replicate did not draw is left out of it."""
+    if by is None:
+        return by_level[0]
+    stacked = np.stack(by_level)
+    return np.asarray(np.nanmax(stacked, axis=0) - np.nanmin(stacked, axis=0))
+
+
+def _by_calling(metric: Callable[[Observations], float], parts: list[list[Observations]]) -> tuple[list[Array], Array, _Size]:
+    """The same for any function of observations: resample the clusters and call it."""
+    numbers, size = _clusters(parts)
+    rng = np.random.default_rng(BOOTSTRAP_SEED)
+    members = [[[np.flatnonzero(index == k) for k in range(size.clusters)] for index in runs] for runs in numbers]
+    totals = [np.array([float(metric(o)) for o in runs]) for runs in parts]
+    draws = np.empty((len(parts), GENERIC_REPLICATES))
+    for b in range(GENERIC_REPLICATES):
+        chosen = rng.integers(0, size.clusters, size.clusters)
+        for p, runs in enumerate(parts):
+            draws[p, b] = np.mean([metric(_resampled(o, np.concatenate([own[k] for k in chosen])))
+                                   for o, own in zip(runs, members[p], strict=True)])
+    return totals, draws[0] if len(draws) == 1 else draws[0] - draws[1], size
+
+
+def _resampled(o: Observations, rows: NDArray[np.int64]) -> Observations:
+    arrays: dict[str, Any] = {name: a[rows] for name, a in o.arrays.items()}
+    arrays["sample_id"] = np.arange(len(rows)).astype(np.str_)  # drawn twice is two samples
+    return Observations(arrays, o.classes, o.cluster)
+
+
+def _interval(claim: Claim, totals: list[Array], replicates: Array, size: _Size,
+              plain: Observations | None) -> tuple[Interval, Array, Array]:
+    """The interval of what was found, with its error split into samples and training runs."""
+    centre, confidence, runs = float(totals[0].mean() - sum(t.mean() for t in totals[1:])), claim.criterion.confidence, len(totals[0])
+    deviations = replicates - centre
+    noise = _run_noise(totals, len(replicates))
+    if plain is not None:
+        right = int((plain["y_true"] == plain["y_pred"]).sum())
+        return wilson(right, len(plain), confidence), deviations, noise
+    of = f"clusters of {size.column}" if size.column else "samples"
+    over = f", with the spread over {runs} runs (t)" if runs > 1 else ""
+    found = percentile(centre + deviations + noise, centre, n=size.n, confidence=confidence, runs=runs,
+                       clusters=size.clusters if size.column else None, method=f"bootstrap of {of}{over}")
+    return found, deviations, noise
+
+
+def _with_published_error(claim: Claim, found: Interval, sample: Array, runs: Array) -> Estimate:
+    """Widen by the sampling error of the published figure where the claim is compared with it."""
+    error = claim.published.standard_error if claim.criterion.kind == "within" else 0.0
+    other = float(np.nanvar(runs)) + error**2
+    if error == 0.0:
+        return Estimate(found, found, float(np.nanvar(sample)), other)
+    draws = found.estimate + sample + runs + normal_noise(error, len(sample))
+    wide = percentile(draws, found.estimate, n=found.n, confidence=found.confidence, clusters=found.clusters, runs=found.runs,
+                      method=f"{found.method}, with the published figure's own sampling error")
+    low, high = min(wide.low, found.low), max(wide.high, found.high)
+    decided = Interval(low, wide.estimate, high, wide.n, wide.method, wide.confidence, wide.clusters, wide.runs)
+    return Estimate(found, decided, float(np.nanvar(sample)), other)

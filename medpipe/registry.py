@@ -1,0 +1,60 @@
+"""Names for things that are loaded late: experiments, metrics and audits.
+
+A name is either registered here as the string ``"package.module:attribute"``, registered by another package as an entry
+point of the group ``medpipe.<kind>s``, or is itself such a string. Only strings are kept, so that naming an experiment
+does not import torch; `resolve` alone imports.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import entry_points
+from typing import Any
+
+from medpipe.errors import SpecError, UnknownNameError
+
+BUILT_IN: dict[str, dict[str, str]] = {
+    "experiment": {
+        "architecture": "medpipe.pipeline.experiments.architecture:run",
+        "mri_classification": "medpipe.pipeline.experiments.mri_classification:run",
+        "text_classification": "medpipe.pipeline.experiments.text_classification:run",
+    },
+    "metric": {
+        name: f"medpipe.judging.metrics.classification:{name}"
+        for name in ("accuracy", "macro_f1", "macro_precision", "macro_recall",
+                     "weighted_f1", "weighted_precision", "weighted_recall")
+    },
+}
+
+
+def names(kind: str) -> dict[str, str]:
+    """All names of a kind (``"experiment"``, ``"metric"``) and what each stands for."""
+    found = dict(BUILT_IN.get(kind, {}))
+    for point in entry_points(group=f"medpipe.{kind}s"):
+        found.setdefault(point.name, point.value)
+    return found
+
+
+def target(kind: str, name: str) -> str:
+    """The ``"package.module:attribute"`` behind a name. Raises `UnknownNameError`."""
+    if ":" in name:
+        return name
+    known = names(kind)
+    if name not in known:
+        raise UnknownNameError(kind, name, known)
+    return known[name]
+
+
+def resolve(kind: str, name: str) -> Any:
+    """Import what a name stands for. Raises `UnknownNameError`, or `SpecError` where the import leads nowhere."""
+    path = target(kind, name)
+    module_name, _, attribute = path.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and not module_name.startswith(error.name):
+            raise  # the module is there; something that it needs is not
+        raise SpecError(f"{kind} {name!r}", "an importable 'package.module:attribute'", f"no module {module_name!r}") from error
+    if not hasattr(module, attribute):
+        raise SpecError(f"{kind} {name!r}", f"an attribute {attribute!r} of {module_name}", "none of that name")
+    return getattr(module, attribute)
