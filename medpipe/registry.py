@@ -11,7 +11,7 @@ import importlib
 from importlib.metadata import entry_points
 from typing import Any
 
-from medpipe.errors import SpecError, UnknownNameError
+from medpipe.errors import MissingDependency, SpecError, UnknownNameError
 
 BUILT_IN: dict[str, dict[str, str]] = {
     "experiment": {
@@ -46,14 +46,14 @@ def target(kind: str, name: str) -> str:
 
 
 def resolve(kind: str, name: str) -> Any:
-    """Import what a name stands for. Raises `UnknownNameError`, or `SpecError` where the import leads nowhere."""
+    """Import what a name stands for. Raises `UnknownNameError`, `MissingDependency`, or `SpecError` where the import leads nowhere."""
     path = target(kind, name)
     module_name, _, attribute = path.partition(":")
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        if error.name is not None and not module_name.startswith(error.name):
-            raise  # the module is there; something that it needs is not
+        if error.name is not None and not f"{module_name}.".startswith(f"{error.name}."):  # something that the module needs is absent
+            raise MissingDependency(error.name, "train", f"the {kind} {name!r}") from error
         raise SpecError(f"{kind} {name!r}", "an importable 'package.module:attribute'", f"no module {module_name!r}") from error
     if not hasattr(module, attribute):
         raise SpecError(f"{kind} {name!r}", f"an attribute {attribute!r} of {module_name}", "none of that name")

@@ -97,8 +97,10 @@ def _take_apart(envelope: bytes) -> tuple[bytes, bytes, str, bytes]:
     payload, sig, keyid, public = texts
     try:
         carried = bytes.fromhex(public)
-    except ValueError as error:
-        raise SignatureError("expected publicKey of the envelope in hex, got another text") from error
+    except ValueError:
+        carried = b""
+    if carried.hex() != public or key_id(carried) != keyid:
+        raise SignatureError("expected publicKey of the envelope in lower-case hex, with keyid as its digest, got another pair")
     return _base64(payload), _base64(sig), keyid, carried
 
 

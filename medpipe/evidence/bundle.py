@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -209,7 +210,7 @@ class Bundle:
                     raise BundleError(f"{path}: expected at most {MAX_ARRAY_BYTES} bytes, got more")
             with np.load(path, allow_pickle=False) as stored:
                 array: Array = stored["a"]
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, EOFError) as error:
             raise BundleError(f"{path}: expected one stored array, got a broken file") from error
         return array
 
@@ -241,6 +242,8 @@ def unpack(content: bytes, folder: Path, limit: int = 2**30) -> Bundle:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             infos = archive.infolist()
             names = [i.filename for i in infos]
+            if not infos or min(i.header_offset for i in infos) != 0:  # a cut file may still hold a whole one inside
+                raise BundleError("packed bundle: expected a ZIP file from its first byte, got a broken one")
             if len(names) > MAX_FILES or len({n.lower() for n in names}) != len(names):
                 raise BundleError("packed bundle: expected every name once, got duplicates or too many")
             for info in infos:
@@ -254,6 +257,6 @@ def unpack(content: bytes, folder: Path, limit: int = 2**30) -> Bundle:
                 if len(data) != info.file_size:
                     raise BundleError(f"packed bundle: expected {info.file_size} bytes in {info.filename}, got more")
                 write_atomically(folder / info.filename, data)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
         raise BundleError(f"packed bundle: expected a ZIP file, got a broken one ({error})") from error
     return Bundle.open(folder)

@@ -1,0 +1,195 @@
+"""Commands that judge evidence and tell about it: judge, report, sign and check-report. None of them needs torch."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from medpipe.cli.codes import ALTERED, INCOMPLETE, REFUTED
+
+if TYPE_CHECKING:
+    from medpipe.evidence import Bundle
+    from medpipe.judging import Verdict
+    from medpipe.report.identity import Identity
+    from medpipe.report.signers import TrustedSigner
+
+BundleOption = Annotated[Path, typer.Option("--bundle", help="Folder of a bundle.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+StrictOption = Annotated[bool, typer.Option("--strict", help="Exit with 1 if a claim is refuted.")]
+Pkcs12Option = Annotated[Path | None, typer.Option("--pkcs12", help="Identity to sign with; a local one is made if not given.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command()(judge)
+    app.command()(report)
+    app.command()(sign)
+    app.command("check-report")(check_report)
+
+
+def judge_and_store(bundle: Bundle) -> Sequence[Verdict]:
+    """Judge a bundle and keep the verdicts in it, sealing it again where they are new."""
+    from medpipe.judging import judge_bundle
+    from medpipe.judging.judge import verdicts_document
+
+    specs, verdicts = judge_bundle(bundle)
+    document = verdicts_document(specs, bundle.header()["profile"], verdicts)
+    path = bundle.folder / "verdicts.json"
+    if not path.is_file() or path.read_bytes() != document:
+        bundle.write("verdicts.json", document)
+        bundle.seal()
+    return verdicts
+
+
+def judge(bundle: BundleOption, as_json: JsonOption = False, strict: StrictOption = False) -> None:
+    """Judge every claim from the observations in a bundle, after checking every file of it."""
+    from medpipe.claims.loading import specs_from
+    from medpipe.cli.show import print_json, print_verdicts
+    from medpipe.evidence import Bundle
+    from medpipe.judging import Outcome
+
+    opened = Bundle.open(bundle)
+    verdicts = judge_and_store(opened)
+    if as_json:
+        print_json(opened)
+    else:
+        print_verdicts(specs_from(opened.specs(), str(bundle)), verdicts)
+    if strict and any(v.outcome is Outcome.REFUTED for v in verdicts):
+        raise typer.Exit(REFUTED)
+
+
+def report(bundle: BundleOption, out: Annotated[Path, typer.Option("--out", help="Folder for the unsigned PDFs.")]) -> None:
+    """Write the report and the model card without a signature, for reading only."""
+    from medpipe.cli.show import say
+    from medpipe.evidence import Bundle
+    from medpipe.evidence.files import write_atomically
+    from medpipe.report.write import write_reports
+
+    opened = Bundle.open(bundle)
+    judge_and_store(opened)
+    for name, content in write_reports(opened).items():
+        write_atomically(out / name, content)
+        say(f"Written, not signed: {out / name}")
+
+
+def sign(bundle: BundleOption, pkcs12: Pkcs12Option = None) -> None:
+    """Write the report and the model card into the bundle's folder and sign them, with the evidence attached."""
+    from medpipe.cli.show import print_reports
+    from medpipe.evidence import Bundle
+
+    opened = Bundle.open(bundle)
+    judge_and_store(opened)
+    print_reports(opened, sign_reports(opened, pkcs12))
+
+
+def sign_reports(bundle: Bundle, pkcs12: Path | None) -> list[Path]:
+    """Render and sign both PDFs, unless those that lie there were made of this bundle, by this code, with this identity."""
+    from medpipe.documents import pretty_json
+    from medpipe.evidence.files import sha256, write_atomically
+    from medpipe.running.makings import code_of
+
+    identity = _identity(pkcs12)
+    code, packages = code_of("medpipe.report.write")
+    made_of = {"version": 1, "root_digest": bundle.root_digest, "code_digest": code, "packages": packages, "signer": identity.fingerprint}
+    stamp = bundle.folder / "report.json"
+    names = ("audit-report.pdf", "model-card.pdf")
+    if stamp.is_file() and all((bundle.folder / n).is_file() for n in names):
+        files = {n: sha256((bundle.folder / n).read_bytes()) for n in names}
+        if stamp.read_bytes() == pretty_json({**made_of, "files": files}):
+            return [bundle.folder / n for n in names]
+    signed = _signed(bundle, identity)
+    for name, content in signed.items():
+        write_atomically(bundle.folder / name, content)
+    write_atomically(stamp, pretty_json({**made_of, "files": {n: sha256(c) for n, c in signed.items()}}))
+    return [bundle.folder / n for n in signed]
+
+
+def _signed(bundle: Bundle, identity: Identity) -> dict[str, bytes]:
+    from medpipe.documents import pretty_json
+    from medpipe.evidence.attestation import sign_statement
+    from medpipe.judging import stored_verdicts
+    from medpipe.report.render import AttachedFile
+    from medpipe.report.signature import sign_pdf
+    from medpipe.report.statement import STATEMENT, statement_for
+    from medpipe.report.write import write_reports
+
+    envelope = pretty_json(sign_statement(statement_for(bundle, stored_verdicts(bundle)), identity))
+    attached = AttachedFile(STATEMENT, envelope, "Signed statement that binds root digest, specifications and verdicts")
+    return {name: sign_pdf(pdf, identity, reason="I made this report with medpipe from the attached evidence")
+            for name, pdf in write_reports(bundle, [attached]).items()}
+
+
+def _identity(pkcs12: Path | None) -> Identity:
+    from medpipe.report.identity import local_identity, pkcs12_identity
+
+    if pkcs12 is None:
+        return local_identity()
+    passphrase = os.environ.get("MEDPIPE_PKCS12_PASSPHRASE")
+    if passphrase is None:
+        passphrase = typer.prompt("Passphrase", hide_input=True, default="", show_default=False)
+    return pkcs12_identity(pkcs12, passphrase or None)
+
+
+def check_report(file: Annotated[Path, typer.Argument(help="A signed report.")],
+                 signers: Annotated[Path | None, typer.Option("--signers", help="List of signers you accept (signers.toml).")] = None,
+                 as_json: JsonOption = False) -> None:
+    """Check a signed report as a reviewer: the file, its signature, the evidence in it, and the verdicts judged again."""
+    from medpipe.cli.show import print_steps, say
+    from medpipe.errors import SpecError
+    from medpipe.report.check import check_report as check
+
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise SpecError(str(file), "a readable PDF file", error.strerror or str(error)) from error
+    if not data.startswith(b"%PDF-"):
+        raise SpecError(str(file), "a PDF file", "something else")
+    trusted, where = accepted_signers(signers)
+    checked = check(data, trusted=trusted)
+    code = 0 if checked.ok else INCOMPLETE if checked.only_signer_unknown else ALTERED
+    if as_json:
+        print(json.dumps({"file": str(file), "accepted": checked.ok, "reason": checked.code or None, "exit_code": code,
+                          "signer": _signer_json(checked.signed), "steps": [vars(s) for s in checked.steps]}, indent=1))
+    else:
+        print_steps(checked.steps)
+        say(_conclusion(file, checked, where))
+    raise typer.Exit(code)
+
+
+def _signer_json(signed: Any) -> dict[str, Any] | None:
+    return None if signed is None else {"name": signed.signer_name, "fingerprint": signed.fingerprint, "self_issued": signed.is_local_marker}
+
+
+def _conclusion(file: Path, checked: Any, where: str) -> str:
+    failed = next((s for s in checked.steps if not s.ok), None)
+    if checked.ok:
+        local = " The identity is self-issued: it shows that nothing changed, not who stands behind it." if checked.signed.is_local_marker else ""
+        return f"Accepted: {file} is unchanged since {checked.signed.signer_name} signed it (accepted by {where}), and its verdicts follow from its evidence.{local}"
+    if checked.only_signer_unknown:
+        return (f"Not decided: {file} is intact, but you accept no signer yet; ask for the signer's entry by another way than this file and pass it "
+                f"with --signers FILE (the file says {checked.signed.fingerprint}).")
+    return f"Refused: {file}: {checked.code}: {failed.detail if failed else ''}"
+
+
+def accepted_signers(path: Path | None) -> tuple[dict[str, TrustedSigner], str]:
+    """The signers this reader accepts, and where that is said: the given list, else ``signers.toml`` here and this machine's own identity."""
+    from medpipe.report.identity import existing_identity
+    from medpipe.report.signers import load_signers, trusted_from
+
+    if path is not None:
+        return load_signers(path), str(path)
+    accepted: dict[str, TrustedSigner] = {}
+    places = []
+    if Path("signers.toml").is_file():
+        accepted.update(load_signers(Path("signers.toml")))
+        places.append("signers.toml in this folder")
+    own = existing_identity()
+    if own is not None:
+        accepted[own.fingerprint] = trusted_from(own)
+        places.append("this machine's own identity")
+    return accepted, " and ".join(places)

@@ -1,0 +1,181 @@
+"""Commands that make evidence: plan, data, run and verify."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from medpipe.cli.codes import REFUTED
+
+if TYPE_CHECKING:
+    from medpipe.claims import Specs
+    from medpipe.evidence import Bundle
+    from medpipe.running.plan import Plan
+
+SpecsOption = Annotated[Path, typer.Option("--specs", help="Folder of specifications.")]
+ProfileOption = Annotated[str | None, typer.Option("--profile", help="published, reduced or demonstration; chosen by what is here if not given.")]
+NameOption = Annotated[str | None, typer.Option("--name", help="Name of the bundle below --reports; subject and profile if not given.")]
+ReportsOption = Annotated[Path, typer.Option("--reports", help="Folder that holds the bundles.")]
+JobsOption = Annotated[int | None, typer.Option("--jobs", min=1, help="Runs at a time; one per core, at most four, if not given; one on CUDA.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+CheckpointOption = Annotated[str | None, typer.Option("--checkpoint", help="Folder or hub id of transformer weights to use instead of those published.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+StrictOption = Annotated[bool, typer.Option("--strict", help="Exit with 1 if a claim is refuted.")]
+Pkcs12Option = Annotated[Path | None, typer.Option("--pkcs12", help="Identity to sign with; a local one is made if not given.")]
+
+data_app = typer.Typer(no_args_is_help=True, help="See which data sets are here, and fetch them.", rich_markup_mode=None)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything the making commands agree on before they start."""
+
+    specs: Specs
+    plan: Plan
+    bundle: Bundle
+    work: Path
+    jobs: int
+    device: str
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command()(verify)
+    app.command()(plan)
+    app.command()(run)
+    app.add_typer(data_app, name="data")
+
+
+def choose_profile() -> tuple[str, str]:
+    """The profile for this machine, and why."""
+    from medpipe.pipeline.data.places import IMAGE_FOLDERS, TEXT_FOLDERS, find
+
+    found = [name for known in (TEXT_FOLDERS, IMAGE_FOLDERS) for name in known if find(name, known, None)]
+    if not found:
+        return "demonstration", "no data set was found (MEDPIPE_DATA, or: medpipe data fetch NAME)"
+    if has_cuda():
+        return "published", f"a CUDA device and data are here ({', '.join(found)})"
+    return "reduced", f"data is here ({', '.join(found)}), a CUDA device is not"
+
+
+def has_cuda() -> bool:
+    """Whether an NVIDIA device answers, asked without importing torch."""
+    tool = shutil.which("nvidia-smi")
+    return tool is not None and subprocess.run([tool, "-L"], capture_output=True, check=False).returncode == 0
+
+
+def prepare(specs_folder: Path, profile: str, name: str | None, reports: Path, jobs: int | None, device: str,
+            checkpoint: str | None) -> Job:
+    """Load the specifications and make the plan and the bundle's folder."""
+    from medpipe.claims import load_specs
+    from medpipe.claims.checkpoint import with_checkpoint
+    from medpipe.evidence import Bundle
+    from medpipe.running.plan import make_plan
+
+    specs = load_specs(specs_folder)
+    specs.profile(profile)
+    if checkpoint is not None:
+        specs = with_checkpoint(specs, profile, checkpoint)
+    name = name or f"{specs.subject.id}-{profile}"
+    bundle = Bundle.create(reports / name, name, profile)
+    here = min(os.cpu_count() or 1, 4) if device == "cpu" or not has_cuda() else 1
+    return Job(specs, make_plan(specs, specs.profile(profile)), bundle, Path(".medpipe") / name, jobs or here, device)
+
+
+def make_evidence(job: Job) -> None:
+    """Run what is not there yet, with progress, and seal the bundle."""
+    from medpipe.cli.show import Watcher, print_plan
+    from medpipe.running.runner import execute, only_one, to_run
+
+    with only_one(job.work):
+        waiting = to_run(job.plan, job.bundle)
+        job.bundle.drop_runs(job.plan.keys)
+        job.bundle.write_specs(job.specs.files)
+        print_plan(job.specs, job.plan, waiting, job.jobs)
+        if waiting:
+            with Watcher(waiting) as watcher:
+                execute(waiting, job.bundle, work=job.work, jobs=job.jobs, device=job.device, listener=watcher)
+        job.bundle.seal()
+
+
+def verify(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, name: NameOption = None, reports: ReportsOption = Path("reports"),
+           jobs: JobsOption = None, device: DeviceOption = "auto", checkpoint: CheckpointOption = None, strict: StrictOption = False,
+           pkcs12: Pkcs12Option = None, as_json: JsonOption = False) -> None:
+    """Do all of it: plan, run, judge, write and sign the report, and check it as a reviewer would."""
+    from medpipe.cli.judging import judge_and_store, sign_reports
+    from medpipe.cli.show import print_json, print_reports, print_verdicts, say
+    from medpipe.judging import Outcome
+
+    why = "asked for"
+    if profile is None:
+        profile, why = choose_profile()
+    if not as_json:
+        say(f"Profile {profile}: {why}.")
+    job = prepare(specs, profile, name, reports, jobs, device, checkpoint)
+    make_evidence(job)
+    verdicts = judge_and_store(job.bundle)
+    paths = sign_reports(job.bundle, pkcs12)
+    if as_json:
+        print_json(job.bundle)
+    else:
+        print_verdicts(job.specs, verdicts)
+        print_reports(job.bundle, paths)
+    if strict and any(v.outcome is Outcome.REFUTED for v in verdicts):
+        raise typer.Exit(REFUTED)
+
+
+def plan(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, as_json: JsonOption = False) -> None:
+    """Show which runs a profile makes, for which claims, and how they deviate from the published protocol."""
+    from medpipe.claims import load_specs
+    from medpipe.cli.show import print_plan, print_plan_json, say
+    from medpipe.running.plan import make_plan
+
+    if profile is None:
+        profile, why = choose_profile()
+        if not as_json:
+            say(f"Profile {profile}: {why}.")
+    loaded = load_specs(specs)
+    made = make_plan(loaded, loaded.profile(profile))
+    if as_json:
+        print_plan_json(made)
+    else:
+        print_plan(loaded, made, made.runs, min(os.cpu_count() or 1, 4), deviations=True)
+
+
+def run(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, name: NameOption = None, reports: ReportsOption = Path("reports"),
+        jobs: JobsOption = None, device: DeviceOption = "auto", checkpoint: CheckpointOption = None) -> None:
+    """Make the evidence that is not there yet. A run that was killed goes on from its checkpoint."""
+    from medpipe.cli.show import say
+
+    job = prepare(specs, profile or choose_profile()[0], name, reports, jobs, device, checkpoint)
+    make_evidence(job)
+    say(f"Evidence: {job.bundle.folder}  root digest {job.bundle.root_digest}")
+
+
+@data_app.command("status")
+def data_status(as_json: JsonOption = False) -> None:
+    """List the known data sets, and what is here of each."""
+    from medpipe.cli.show import print_data
+    from medpipe.pipeline.data.describe import status
+
+    print_data(status(), as_json)
+
+
+@data_app.command("fetch")
+def data_fetch(names: Annotated[list[str] | None, typer.Argument(help="Data sets to fetch; all if none is named.")] = None,
+               folder: Annotated[Path | None, typer.Option("--folder", help="Where to put them; MEDPIPE_DATA or the cache if not given.")] = None) -> None:
+    """Download data sets; goes on where an earlier try broke off."""
+    from medpipe.cli.show import say, transfer
+    from medpipe.pipeline.data.fetch import FETCHABLE, fetch
+    from medpipe.pipeline.data.places import data_home
+
+    for name in names or FETCHABLE:
+        with transfer(name) as progress:
+            path = fetch(name, folder or data_home(), progress=progress)
+        say(f"{name}: {path}")

@@ -1,0 +1,146 @@
+"""Labelled brain MRI slices: the Kaggle set, zipped or unpacked, or the package's demonstration."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medpipe.errors import DataError, UnknownNameError
+from medpipe.pipeline.data import phantoms
+from medpipe.pipeline.data.decoding import resize_grey
+from medpipe.pipeline.data.files import FileSet, Stamp, open_files
+from medpipe.pipeline.data.phantoms import MRI_CLASSES
+from medpipe.pipeline.data.pixel_cache import cached_pixels
+from medpipe.pipeline.data.places import DEMONSTRATION, IMAGE_FOLDERS, find, unavailable
+
+__all__ = ["MRI_CLASSES", "ImageData", "ImagePart", "load_images"]
+
+PARTS = ("Training", "Testing")
+_ENDINGS = (".jpg", ".jpeg", ".png")
+
+
+@dataclass(frozen=True, eq=False)
+class ImagePart:
+    """N images in the order of their paths.
+
+    ``label``: int64 ``(N,)``, indices into the classes. ``sample_id``: str ``(N,)``, the relative path such as
+    ``"Training/glioma/Tr-gl_0010.jpg"``. ``groups``: str arrays ``(N,)``; for the demonstration ``patient_id``, ``sex``,
+    ``age_band``, ``scanner``, ``site``; none is known for the Kaggle set.
+    """
+
+    label: NDArray[np.int64]
+    sample_id: NDArray[np.str_]
+    groups: Mapping[str, NDArray[np.str_]]
+    _pixels: Callable[[int], NDArray[np.uint8]] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def pixels(self, size: int) -> NDArray[np.uint8]:
+        """All images as RGB, resized to ``size`` by ``size`` (bilinear with antialiasing): uint8 ``(N, size, size, 3)``.
+
+        Real images are decoded once and kept under `cache_home`. Raises `DataError` naming the file that cannot be read.
+        """
+        if not 1 <= size <= 1024:
+            raise DataError(f"images: expected a size of 1 to 1024 pixels, got {size}")
+        return self._pixels(size)
+
+
+@dataclass(frozen=True, eq=False)
+class ImageData:
+    """An image data set with the parts ``Training`` and ``Testing``.
+
+    ``digest`` is ``"sha256:<hex>"`` over the sorted relative paths and the SHA-256 of each file, so it does not depend on
+    whether the files were zipped. Shared between callers: copy before writing into an array.
+    """
+
+    source: str
+    classes: tuple[str, ...]
+    parts: Mapping[str, ImagePart]
+    digest: str
+
+
+def load_images(source: str | Sequence[str], folder: Path | None = None) -> ImageData:
+    """Load an image data set; files are read and hashed, not yet decoded.
+
+    ``source``: ``"brain-tumor-mri-dataset"`` or ``"demonstration"``, or both: the first that exists is taken.
+    ``folder``: where to look; by default `data_home`.
+
+    Raises `UnavailableError` where none exists, `DataError` where the one taken is broken, `UnknownNameError`.
+    """
+    names = [source] if isinstance(source, str) else list(source)
+    for name in names:
+        if name not in IMAGE_FOLDERS and name != DEMONSTRATION:
+            raise UnknownNameError("image data set", name, [*IMAGE_FOLDERS, DEMONSTRATION])
+    for name in names:
+        if name == DEMONSTRATION:
+            return _demonstration()
+        place = find(name, IMAGE_FOLDERS, folder)
+        if place is not None:
+            files = open_files(place)
+            return _read(name, files.place, files.stamp)
+    raise unavailable(names, IMAGE_FOLDERS, folder)
+
+
+def sort_by_part(files: FileSet) -> dict[str, list[str]]:
+    """The image files of each part, in sorted order, nothing read yet.
+
+    Raises `DataError` for a file outside ``<part>/<class>/``, one that is no image by its name, or a class without images.
+    """
+    found: dict[str, list[str]] = {part: [] for part in PARTS}
+    seen = set()
+    for name in files.names:
+        steps = name.split("/")
+        if len(steps) != 3 or steps[0] not in PARTS or steps[1] not in MRI_CLASSES or not name.lower().endswith(_ENDINGS):
+            raise DataError(f"{files.place}: expected images (.jpg or .png) in {' and '.join(PARTS)}, in the folders "
+                            f"{', '.join(MRI_CLASSES)}, got {name!r}; restore the layout of the data set")
+        found[steps[0]].append(name)
+        seen.add((steps[0], steps[1]))
+    absent = [f"{part}/{kind}" for part in PARTS for kind in MRI_CLASSES if (part, kind) not in seen]
+    if absent:
+        raise DataError(f"{files.place}: expected images in each class of each part, got none in {', '.join(absent)}; "
+                        "get the data set again")
+    return found
+
+
+@lru_cache(maxsize=2)
+def _read(name: str, place: Path, stamp: Stamp) -> ImageData:
+    """Hash the files in ``place``; ``stamp`` makes a changed file be read again."""
+    files = open_files(place)
+    by_part = sort_by_part(files)
+    digests = {path: hashlib.sha256(content).hexdigest() for path, content in files.read_each(files.names)}
+    lines = "".join(f"{path}\t{digests[path]}\n" for path in sorted(digests))
+    digest = f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
+    parts = {part: _real_part(files, {path: digests[path] for path in paths}) for part, paths in by_part.items()}
+    return ImageData(name, MRI_CLASSES, parts, digest)
+
+
+def _real_part(files: FileSet, digests: Mapping[str, str]) -> ImagePart:
+    label = np.array([MRI_CLASSES.index(path.split("/")[1]) for path in digests], dtype=np.int64)
+    return ImagePart(label, np.array(list(digests)), {}, lambda size: cached_pixels(files, digests, size))
+
+
+@lru_cache(maxsize=1)
+def _demonstration() -> ImageData:
+    sha = hashlib.sha256()
+    parts = {}
+    for part in PARTS:
+        made = phantoms.make(part)
+        order = sorted(range(len(made.names)), key=lambda i: made.names[i])
+        planes, people = made.pixels[order], [made.people[i] for i in order]
+        groups = {column: np.array([getattr(person, column) for person in people]) for column in phantoms.Person._fields}
+        for i, person, plane in zip(order, people, planes, strict=True):
+            sha.update("\t".join((made.names[i], made.labels[i], *person)).encode() + b"\n" + plane.tobytes())
+        label = np.array([MRI_CLASSES.index(made.labels[i]) for i in order], dtype=np.int64)
+        parts[part] = ImagePart(label, np.array([made.names[i] for i in order]), groups, _grey_at(planes))
+    return ImageData(DEMONSTRATION, MRI_CLASSES, parts, f"sha256:{sha.hexdigest()}")
+
+
+def _grey_at(planes: NDArray[np.uint8]) -> Callable[[int], NDArray[np.uint8]]:
+    return lambda size: resize_grey(planes, size)

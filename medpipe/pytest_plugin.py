@@ -1,0 +1,92 @@
+"""``pytest specs --bundle DIR``: every claim is a test item.
+
+Supported passes, refuted and inconclusive fail with two different exceptions, not-tested skips. ``known`` in the specification
+makes a strict xfail: the item fails when the outcome is no longer the known one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from medpipe.errors import ClaimInconclusive, ClaimRefuted, MedpipeError
+
+if TYPE_CHECKING:
+    from medpipe.claims import Claim
+    from medpipe.judging import Verdict
+
+VERDICTS = pytest.StashKey[Mapping[str, Any]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--bundle``."""
+    parser.getgroup("medpipe").addoption("--bundle", type=Path, default=None, help="folder of the medpipe bundle that claims are judged from")
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect ``claims/*.yaml`` next to a ``subject.yaml`` once a bundle is given."""
+    if file_path.suffix == ".yaml" and file_path.parent.name == "claims" and (file_path.parents[1] / "subject.yaml").is_file():
+        if parent.config.getoption("--bundle") is not None:
+            return ClaimFile.from_parent(parent, path=file_path)
+    return None
+
+
+class ClaimFile(pytest.File):
+    """One file of claims."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        from medpipe.claims.loading import load_specs
+        from medpipe.documents import read_document
+
+        try:
+            mine = {c["id"] for c in read_document(self.path)["claims"]}
+            specs = load_specs(self.path.parents[1])
+            verdicts = _verdicts(self.config)
+        except MedpipeError as error:
+            raise pytest.UsageError(str(error)) from error
+        for claim in specs.claims:
+            if claim.id in mine:
+                yield ClaimItem.from_parent(self, name=claim.id, claim=claim, judged=verdicts.get(claim.id))
+
+
+def _verdicts(config: pytest.Config) -> Mapping[str, Any]:
+    """Claim id → (claim as the bundle has it, verdict), judged once for all files."""
+    if VERDICTS not in config.stash:
+        from medpipe.evidence import Bundle
+        from medpipe.judging import judge_bundle
+
+        specs, verdicts = judge_bundle(Bundle.open(config.getoption("--bundle")))
+        config.stash[VERDICTS] = {c.id: (c, v) for c, v in zip(specs.claims, verdicts, strict=True)}
+    return config.stash[VERDICTS]
+
+
+class ClaimItem(pytest.Item):
+    """One claim."""
+
+    def __init__(self, *, claim: Claim, judged: tuple[Claim, Verdict] | None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.claim, self.judged = claim, judged
+        if claim.known is not None:
+            expected = {"refuted": ClaimRefuted, "inconclusive": ClaimInconclusive}[claim.known["outcome"]]
+            self.add_marker(pytest.mark.xfail(raises=expected, strict=True, reason=claim.known["reason"]))
+
+    def runtest(self) -> None:
+        if self.judged is None or self.judged[0] != self.claim:
+            pytest.fail("this claim is not the one that the bundle was made for; run: medpipe verify", pytrace=False)
+        verdict = self.judged[1]
+        outcome, sentence = verdict.outcome.value, f"{self.claim.statement} {verdict.reason} [validity: {verdict.validity}]"
+        if outcome == "not-tested":
+            pytest.skip(verdict.reason)
+        if outcome == "refuted":
+            raise ClaimRefuted(sentence)
+        if outcome == "inconclusive":
+            raise ClaimInconclusive(sentence)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> str:
+        return f"{type(excinfo.value).__name__}: {excinfo.value}"
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.path, 0, f"claim {self.claim.id}"

@@ -1,0 +1,5 @@
+"""What to do, and doing it: the contract with experiments, the plan and the runner."""
+
+from medpipe.running.experiment import ExperimentResult, RunContext
+
+__all__ = ["ExperimentResult", "RunContext"]

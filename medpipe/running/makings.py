@@ -1,0 +1,126 @@
+"""What evidence is made of: the code a run really uses, the packages that compute, and the data.
+
+Evidence is used again only where all of them match.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+from typing import Any
+
+from medpipe import registry
+
+DOCUMENTATION = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def makings(experiment: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Code digest, package versions and data digests of a run, as they are now. Imports the experiment."""
+    module_name = registry.target("experiment", experiment).partition(":")[0]
+    registry.resolve("experiment", experiment)
+    code, packages = code_of(module_name)
+    digests = getattr(sys.modules[module_name], "data_digests", None)
+    return {"code_digest": code, "packages": packages, "data_digests": dict(digests(parameters)) if digests else {}}
+
+
+def code_of(module_name: str) -> tuple[str, dict[str, str]]:
+    """Digest of a module's import closure inside medpipe and its own package, and versions of all other packages it imports.
+
+    Comments, docstrings and layout do not count; package ``__init__`` files count only where a name is taken from them.
+    """
+    own = {"medpipe", module_name.split(".")[0]}
+    sources: dict[str, str] = {}
+    others: set[str] = set()
+    waiting = [module_name]
+    while waiting:
+        name = waiting.pop()
+        path = _source(name)
+        if name in sources or path is None:
+            continue
+        tree = ast.parse(path.read_bytes())
+        sources[name] = _without_documentation(tree)
+        for imported in _imports(tree, name if path.name == "__init__.py" else name.rpartition(".")[0]):
+            if imported.split(".")[0] in own:
+                waiting.append(imported)
+            else:
+                others.add(imported.split(".")[0])
+    text = "\0".join(f"{name}\0{sources[name]}" for name in sorted(sources))
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest(), _versions(others)
+
+
+def _source(name: str) -> Path | None:
+    """The file of a module, None where there is no such module (then the name is an attribute of its parent)."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ModuleNotFoundError, ValueError, AttributeError):
+        return None
+    return Path(spec.origin) if spec is not None and spec.origin and spec.origin.endswith(".py") else None
+
+
+def _imports(tree: ast.Module, package: str) -> set[str]:
+    """Names of all modules that a module imports, inside functions too."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*parents, node.module] if node.module else parents)
+            below = {f"{base}.{alias.name}" for alias in node.names}
+            modules = {n for n in below if base.split(".")[0] == package.split(".")[0] and _source(n)}
+            found |= modules if modules == below else modules | {base}
+    return found
+
+
+def _without_documentation(tree: ast.Module) -> str:
+    for node in ast.walk(tree):
+        if isinstance(node, DOCUMENTATION) and node.body and isinstance(node.body[0], ast.Expr):
+            value = node.body[0].value
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                node.body[0] = ast.Expr(ast.Constant(...))
+    return ast.unparse(tree)
+
+
+def _versions(modules: set[str]) -> dict[str, str]:
+    """Versions of the distributions behind top-level modules; the standard library has none."""
+    distributions = packages_distributions()
+    names = {d for m in modules - sys.stdlib_module_names for d in distributions.get(m, ())}
+    return {name.lower(): version(name) for name in sorted(names)}
+
+
+def machine() -> dict[str, Any]:
+    """Where this is running: Python, platform, processor, threads, and the repository's revision."""
+    revision, dirty = _revision()
+    threads = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+    return {"python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}",
+            "processor": _processor(), "threads": threads, "revision": revision, "dirty": dirty}
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _revision() -> tuple[str | None, bool | None]:
+    folder = Path(__file__).parent
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--", "."))
+    except (OSError, subprocess.SubprocessError):
+        return None, None

@@ -1,0 +1,138 @@
+"""Making evidence: what is not there yet, or was made of other code, packages or data, is run; the rest is used again."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Empty, Queue
+from typing import IO, Any
+
+from medpipe.errors import BundleError, ExperimentError
+from medpipe.evidence import Bundle, Evidence, Failure, Provenance, Run, ledger
+from medpipe.running.plan import Plan, PlannedRun
+
+Listener = Callable[[str, Mapping[str, Any]], None]
+"""``listener(run key, event)``: events hold ``status`` (started, finished, failed, unavailable) or ``done``, ``total``, ``message``."""
+
+
+def to_run(plan: Plan, bundle: Bundle) -> tuple[PlannedRun, ...]:
+    """The planned runs for which the bundle has no evidence that matches. Probes code, packages and data in a process of its own."""
+    stored = {p.run.key: bundle.get(p.run.key) for p in plan.runs}
+    if not any(stored.values()):
+        return plan.runs
+    now = _probe([p.run for p in plan.runs])
+    return tuple(p for p, made in zip(plan.runs, now, strict=True) if not _matches(stored[p.run.key], made))
+
+
+def _matches(evidence: Evidence | None, now: Mapping[str, Any] | None) -> bool:
+    if evidence is None or evidence.failure is not None or now is None:
+        return False
+    stored = evidence.provenance
+    return now == {"code_digest": stored.code_digest, "packages": dict(stored.packages), "data_digests": dict(stored.data_digests)}
+
+
+def _probe(runs: Sequence[Run]) -> list[Mapping[str, Any] | None]:
+    distinct = {json.dumps([r.experiment, r.parameters], sort_keys=True): r for r in runs}
+    job = {"task": "probe", "runs": [{"experiment": r.experiment, "parameters": r.parameters} for r in distinct.values()]}
+    done = subprocess.run(_command(), input=json.dumps(job), capture_output=True, text=True, env=_environment(1), check=False)
+    if done.returncode != 0:
+        raise ExperimentError("probe", RuntimeError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "no output"))
+    found = dict(zip(distinct, json.loads(done.stdout)["makings"], strict=True))
+    return [found[json.dumps([r.experiment, r.parameters], sort_keys=True)] for r in runs]
+
+
+def execute(runs: Sequence[PlannedRun], bundle: Bundle, *, work: Path, jobs: int, device: str, listener: Listener) -> None:
+    """Make the evidence of runs, ``jobs`` at a time, each in its own process. Every start stands in the ledger before it begins.
+
+    A run killed half-way goes on from its checkpoint the next time. Raises KeyboardInterrupt after stopping all processes.
+    """
+    waiting = list(runs)
+    active: dict[str, subprocess.Popen[str]] = {}
+    events: Queue[tuple[PlannedRun, dict[str, Any] | None]] = Queue()
+    try:
+        while waiting or active:
+            while waiting and len(active) < jobs:
+                planned = waiting.pop(0)
+                ledger.append(bundle.ledger_path, "started", planned.run.key)
+                listener(planned.run.key, {"status": "started"})
+                active[planned.run.key] = _start(planned, bundle, work, device, jobs, events)
+            try:
+                planned, event = events.get(timeout=0.5)
+            except Empty:
+                continue
+            if event is not None:
+                if "status" not in event:
+                    listener(planned.run.key, event)
+                continue
+            process = active.pop(planned.run.key)
+            _close(planned, process, bundle, work, listener)
+    except BaseException:
+        for process in active.values():
+            process.terminate()
+        raise
+
+
+def _start(planned: PlannedRun, bundle: Bundle, work: Path, device: str, jobs: int, events: Any) -> subprocess.Popen[str]:
+    run = planned.run
+    work.mkdir(parents=True, exist_ok=True)
+    log = (work / f"{run.key}.log").open("w", encoding="utf-8")
+    process = subprocess.Popen(_command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=_environment(jobs))
+    log.close()
+    assert process.stdin is not None and process.stdout is not None
+    json.dump({"task": "run", "run": {"experiment": run.experiment, "parameters": run.parameters, "seed": run.seed},
+               "work": str(work), "bundle": str(bundle.folder), "device": device}, process.stdin)
+    process.stdin.close()
+    threading.Thread(target=_listen, args=(planned, process.stdout, events), daemon=True).start()
+    return process
+
+
+def _listen(planned: PlannedRun, lines: IO[str], events: Any) -> None:
+    for line in lines:
+        events.put((planned, json.loads(line)))
+    events.put((planned, None))
+
+
+def _close(planned: PlannedRun, process: subprocess.Popen[str], bundle: Bundle, work: Path, listener: Listener) -> None:
+    """Note how a run ended; a process that died without a word leaves a failure as its evidence."""
+    code = process.wait()
+    evidence = bundle.get(planned.run.key) if code == 0 else None
+    if evidence is None:
+        tail = (work / f"{planned.run.key}.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+        how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
+        failure = Failure("failed", f"the run's process {how}" + (f": {tail[0]}" if tail else ""))
+        evidence = Evidence(planned.run, planned.run.parameters, Provenance("", {}, {}), failure=failure)
+        bundle.put(evidence)
+    status = "finished" if evidence.failure is None else evidence.failure.kind
+    ledger.append(bundle.ledger_path, status, planned.run.key)
+    listener(planned.run.key, {"status": status, "message": evidence.failure.message if evidence.failure else ""})
+
+
+def _command() -> list[str]:
+    return [sys.executable, "-m", "medpipe.running.worker"]
+
+
+def _environment(jobs: int) -> dict[str, str]:
+    """The worker's environment: our import path, and its share of the cores, so that runs side by side do not fight."""
+    threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, (os.cpu_count() or 1) // jobs))
+    path = os.pathsep.join([str(Path(p).resolve()) for p in sys.path])
+    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false",
+            "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+
+
+@contextmanager
+def only_one(work: Path) -> Iterator[None]:
+    """Hold a bundle's work folder for this process alone. Raises `BundleError` where another one has it."""
+    work.mkdir(parents=True, exist_ok=True)
+    with (work / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise BundleError(f"{work}: another medpipe is making this bundle; wait for it, or give another --name") from error
+        yield

@@ -1,0 +1,106 @@
+"""One run in a process of its own, so that what it loads, seeds and crashes stays there.
+
+``python -m medpipe.running.worker`` reads a job as JSON from standard input and writes lines of JSON to standard output:
+progress while it runs, and ``{"status": …}`` at the end. Evidence goes straight into the bundle.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from medpipe import registry
+from medpipe.errors import MedpipeError, UnavailableError
+from medpipe.evidence import Bundle, Evidence, Failure, Provenance, Run
+from medpipe.evidence.files import sha256
+from medpipe.running.experiment import ExperimentResult, RunContext
+from medpipe.running.makings import machine, makings
+
+
+def main() -> None:
+    """Read the job, do it, say how it ended."""
+    job = json.load(sys.stdin)
+    out = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # whatever a library prints goes to the log, not between our lines
+    if job["task"] == "probe":
+        out.write(json.dumps({"makings": [_probe(r) for r in job["runs"]]}) + "\n")
+        return
+    run = Run(**job["run"])
+    work = Path(job["work"]) / run.key
+    work.mkdir(parents=True, exist_ok=True)
+    with (work.parent / f"{run.key}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # an orphan of a killed parent may still be ending
+        evidence = _make(run, job["device"], work, _Reporter(out))
+        Bundle(Path(job["bundle"])).put(evidence)
+    status = "finished" if evidence.failure is None else evidence.failure.kind
+    out.write(json.dumps({"status": status, "message": evidence.failure.message if evidence.failure else ""}) + "\n")
+
+
+class _Reporter:
+    """Sends progress at most five times a second; ends the process when nobody listens any more."""
+
+    def __init__(self, out: Any) -> None:
+        self.out, self.last = out, 0.0
+
+    def __call__(self, done: int, total: int, message: str) -> None:
+        now = time.monotonic()
+        if now - self.last < 0.2 and done < total:
+            return
+        self.last = now
+        try:
+            self.out.write(json.dumps({"done": done, "total": total, "message": message}) + "\n")
+        except BrokenPipeError:
+            os._exit(1)
+
+
+def _probe(run: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The makings of a run as they are now; None where its data or code cannot be had, which the run itself will say."""
+    try:
+        return makings(run["experiment"], run["parameters"])
+    except MedpipeError:
+        return None
+
+
+def _make(run: Run, device: str, work: Path, progress: _Reporter) -> Evidence:
+    """Run the experiment. Whatever it raises is evidence too: this is the one place that catches everything."""
+    started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
+    made: dict[str, Any] = {"code_digest": "", "packages": {}, "data_digests": {}}
+    result: ExperimentResult | None = None
+    failure: Failure | None = None
+    try:
+        made = makings(run.experiment, run.parameters)
+        experiment = registry.resolve("experiment", run.experiment)
+        result = experiment(run.parameters, run.seed, RunContext(work, device, progress))
+    except UnavailableError as error:
+        failure = Failure("unavailable", str(error))
+    except Exception as error:  # a failed run is evidence, not a crash
+        failure = Failure("failed", f"{type(error).__name__}: {error}", traceback.format_exc())
+    if result is not None and dict(result.data_digests) != made["data_digests"] and made["data_digests"]:
+        failure, result = Failure("failed", "the data changed while the run was going"), None
+    provenance = Provenance(
+        **made, **machine(), device=result.device if result else device, determinism=_determinism(),
+        started=started, duration_s=round(time.monotonic() - clock, 1))
+    if result is None:
+        return Evidence(run, run.parameters, provenance, failure=failure)
+    return Evidence(run, result.resolved, provenance, result.observations, result.scalars, result.history,
+                    {name: "sha256:" + sha256(path.read_bytes()) for name, path in result.files.items()}, result.notes)
+
+
+def _determinism() -> str:
+    """What torch was told about determinism, if it was used."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return "no torch in this run"
+    return "deterministic algorithms on" if torch.are_deterministic_algorithms_enabled() else "deterministic algorithms not enforced"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""The ledger shows edits, gaps and swaps, and lists starts that nothing followed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from medpipe.errors import BundleError
+from medpipe.evidence.ledger import append, read_ledger, unfinished
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A ledger of five entries, one start of it unfinished."""
+    file = tmp_path / "ledger.jsonl"
+    for event, run in (("started", "a"), ("started", "b"), ("finished", "a"), ("started", "a"), ("failed", "b")):
+        append(file, event, run)
+    return file
+
+
+def test_reads_back(path: Path) -> None:
+    entries = read_ledger(path)
+    assert [e.event for e in entries] == ["started", "started", "finished", "started", "failed"]
+    assert [e.run for e in unfinished(entries)] == ["a"]
+    assert read_ledger(path.with_name("none")) == ()
+
+
+@pytest.mark.parametrize("tamper", [
+    lambda lines: [lines[0], lines[2], *lines[3:]],  # an entry taken out
+    lambda lines: [lines[1], lines[0], *lines[2:]],  # two swapped
+    lambda lines: [lines[0].replace(b'"a"', b'"c"'), *lines[1:]],  # one edited
+    lambda lines: [*lines, lines[-1]],  # one repeated
+    lambda lines: [*lines[:-1], lines[-1][:20]],  # cut in the middle of a line
+    lambda lines: [*lines, b"[]"],
+])
+def test_tampering_breaks_the_chain(path: Path, tamper: Callable[[list[bytes]], list[bytes]]) -> None:
+    path.write_bytes(b"\n".join(tamper(path.read_bytes().splitlines())) + b"\n")
+    with pytest.raises(BundleError, match="line"):
+        read_ledger(path)
+
+
+def test_a_cut_tail_alone_is_not_seen(path: Path) -> None:
+    """What a chain cannot show, and why its head stands in the signed report."""
+    head = read_ledger(path)[-1].digest
+    path.write_bytes(b"\n".join(path.read_bytes().splitlines()[:-1]) + b"\n")
+    assert read_ledger(path)[-1].digest != head

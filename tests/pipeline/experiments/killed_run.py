@@ -1,0 +1,78 @@
+"""Runs an experiment in processes that are killed at random moments until one gets through; used by test_kill.py.
+
+``python killed_run.py EXPERIMENT FOLDER SEED`` prints JSON: the number of kills, and whether the result equals that of a
+process that nobody killed. One interpreter loads torch once and forks before anything is computed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from medpipe.pipeline import classification
+from medpipe.pipeline.experiments import mri_classification, text_classification
+from medpipe.running.experiment import RunContext
+
+spec = importlib.util.spec_from_file_location("tiny", Path(__file__).parents[1] / "conftest.py")
+assert spec is not None and spec.loader is not None
+tiny = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(tiny)
+
+
+def prepare(name: str) -> tuple[Any, dict[str, Any]]:
+    """The experiment with its tiny data, and a configuration that takes a few seconds."""
+    classification.SAVE_EVERY_S = 0.02
+    if name == "text":
+        text_classification.load_text = lambda source: tiny.text_data()
+        return text_classification.run, {**tiny.TEXT, "training": {**tiny.TEXT["training"], "epochs": 12, "patience": None}}
+    mri_classification.load_images = lambda source: tiny.image_data()
+    mri_classification.build_resnet = lambda kind, *, classes, weights, head_dropout: tiny.TinyNetwork(classes, head_dropout)
+    return mri_classification.run, {**tiny.IMAGES, "training": {**tiny.IMAGES["training"], "epochs": 12}}
+
+
+def slow(done: int, total: int, message: str) -> None:
+    """Give the killer time to hit everywhere."""
+    time.sleep(0.02)
+
+
+def child(run: Any, config: dict[str, Any], work: Path, out: Path, progress: Any) -> int:
+    """Fork a process that runs the experiment and writes what it saw."""
+    pid = os.fork()
+    if pid == 0:
+        result = run(config, 7, RunContext(work, "cpu", progress))
+        seen = {f"{split}.{name}": array.tolist() for split, o in result.observations.items() for name, array in o.arrays.items()}
+        history = [{k: v for k, v in row.items() if k != "epoch_s"} for row in result.history]
+        weights = result.files["weights"].read_bytes().hex()
+        out.write_text(json.dumps({"seen": seen, "history": history, "weights": weights, "notes": list(result.notes)}))
+        os._exit(0)
+    return pid
+
+
+def main() -> None:
+    name, folder, seed = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+    run, config = prepare(name)
+    os.waitpid(child(run, config, folder / "whole", folder / "whole.json", lambda *_: None), 0)
+    draw, kills = random.Random(seed), 0
+    while not (folder / "killed.json").exists():
+        pid = child(run, config, folder / "killed", folder / "killed.json", slow)
+        time.sleep(draw.uniform(0.15, 0.9))
+        ended, _ = os.waitpid(pid, os.WNOHANG)
+        if not ended and kills < 12:
+            os.kill(pid, signal.SIGKILL)
+            kills += 1
+        if not ended:
+            os.waitpid(pid, 0)
+    whole, killed = (json.loads((folder / f"{which}.json").read_text()) for which in ("whole", "killed"))
+    equal = [key for key in ("seen", "history", "weights") if whole[key] == killed[key]]
+    json.dump({"kills": kills, "equal": equal, "notes": killed["notes"]}, sys.stdout)
+
+
+main()

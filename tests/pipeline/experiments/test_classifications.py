@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from medpipe.errors import DataError, UnavailableError
+from medpipe.pipeline.data.images import ImageData
+from medpipe.pipeline.experiments import mri_classification, text_classification
+from medpipe.running.experiment import ExperimentResult, RunContext
+
+RUNS = (("a", 1), ("b", 1), ("c", 2))
+
+
+def context(folder: Path, **more: Any) -> RunContext:
+    return RunContext(folder, "cpu", **more)
+
+
+def equal(one: ExperimentResult, other: ExperimentResult) -> bool:
+    return all(np.array_equal(o[name], other.observations[split][name]) for split, o in one.observations.items() for name in o.arrays)
+
+
+@pytest.mark.parametrize("padding", ["unmasked", "masked"])
+def test_text(tmp_path: Path, tiny_text: Any, text_config: dict[str, Any], padding: str) -> None:
+    text_config["model"]["padding"] = padding
+    seen: list[tuple[int, int, str]] = []
+    result = text_classification.run(text_config, 5, context(tmp_path, progress=lambda *p: seen.append(p)))
+    expected = dict(text_config["data"], dev_rows=25)
+    assert result.resolved == {**text_config, "data": expected}
+    assert {name: len(o) for name, o in result.observations.items()} == {"training_running": 44, "validation": 20, "testing": 31}
+    for name, o in result.observations.items():
+        assert o.cluster == "abstract_id" and o.classes == ("x", "y", "z") and ("y_prob" in o) is (name != "training_running")
+    assert result.observations["testing"]["sample_id"][:4].tolist() == ["c0:0", "c0:1", "c0:2", "c1:3"]
+    best = max(row["validation_accuracy"] for row in result.history)
+    validation = result.observations["validation"]
+    assert np.mean(validation["y_true"] == validation["y_pred"]) == pytest.approx(best)
+    running = result.observations["training_running"]
+    assert np.mean(running["y_true"] == running["y_pred"]) == pytest.approx(result.history[-1]["train_accuracy"])
+    weights = load_file(result.files["weights"])
+    assert result.files["weights"] == tmp_path / "weights.safetensors" and weights["embedding.weight"].shape == (40, 6)
+    assert result.scalars["parameters"] == sum(w.size for w in weights.values())
+    assert result.scalars["steps"] == 6 * len(result.history) and result.scalars["samples_train"] == 44
+    assert result.data_digests == text_classification.data_digests(text_config) == {"tiny": "sha256:tiny-text"}
+    assert (result.notes, result.device) == ([], "cpu")
+    assert seen[-1][0] == seen[-1][1] and seen[-1][2] == "evaluation on the testing split"
+
+
+def test_text_seeds(tmp_path: Path, tiny_text: Any, text_config: dict[str, Any]) -> None:
+    one, same, other = (text_classification.run(text_config, seed, context(tmp_path / name)) for name, seed in RUNS)
+    assert equal(one, same) and not equal(one, other)
+    again = text_classification.run(text_config, 1, context(tmp_path / "a"))
+    assert equal(one, again) and again.history == one.history
+
+
+def test_the_vocabulary_comes_from_the_first_rows_of_the_file(tmp_path: Path, tiny_text: Any, text_config: dict[str, Any],
+                                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[str, ...]] = []
+    real = text_classification.Vocabulary
+    monkeypatch.setattr(text_classification, "Vocabulary", lambda sentences, **k: (seen.append(tuple(sentences)), real(sentences, **k))[1])
+    text_config["model"]["vocabulary_texts"] = 7
+    text_config["training"]["epochs"] = 1
+    text_classification.run(text_config, 1, context(tmp_path))
+    assert seen == [text_classification.load_text("tiny").parts["train"].sentences[:7]]
+
+
+def test_text_without_a_test_part_and_with_a_stand_in(tmp_path: Path, tiny_text: Callable[..., None], text_config: dict[str, Any]) -> None:
+    tiny_text(test=False)
+    text_config["data"]["source"] = ["pubmed-rct-20k", "tiny"]
+    text_config["training"]["epochs"] = 1
+    result = text_classification.run(text_config, 1, context(tmp_path))
+    assert set(result.observations) == {"training_running", "validation"} and result.resolved["data"]["source"] == "tiny"
+    assert result.notes == ["tiny stands in for pubmed-rct-20k, which was not found"]
+
+
+def test_a_transformer(tmp_path: Path, tiny_text: Any, text_config: dict[str, Any]) -> None:
+    from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(40))]
+    folder = tmp_path / "bert"
+    folder.mkdir()
+    (folder / "vocab.txt").write_text("\n".join(words))
+    BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
+    BertForSequenceClassification(BertConfig(vocab_size=45, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8,
+                                             max_position_embeddings=32)).save_pretrained(folder)
+    text_config["model"] = {"kind": "transformer", "checkpoint": str(folder), "length": 12}
+    text_config["training"] |= {"optimizer": "adamw", "epochs": 1, "patience": None, "reported_epoch": "last"}
+    one, other = (text_classification.run(text_config, 1, context(tmp_path / name)) for name in "ab")
+    assert equal(one, other) and one.resolved["model"] == text_config["model"]
+    assert one.notes[-1].startswith("training began from weights with the digest sha256:")
+    text_config["model"]["checkpoint"] = str(tmp_path / "none")
+    with pytest.raises(UnavailableError, match="transformer weights"):
+        text_classification.run(text_config, 1, context(tmp_path / "c"))
+
+
+@pytest.mark.parametrize("split", ["random-by-image", "by-patient"])
+def test_images(tmp_path: Path, tiny_images: None, image_config: dict[str, Any], split: str) -> None:
+    image_config["data"]["split"] = split
+    one, same, other = (mri_classification.run(image_config, seed, context(tmp_path / name)) for name, seed in RUNS)
+    assert equal(one, same) and not equal(one, other)
+    assert one.resolved == image_config and one.notes == []
+    assert one.data_digests == mri_classification.data_digests(image_config) == {"tiny": "sha256:tiny-images"}
+    sizes = {name: len(o) for name, o in one.observations.items()}
+    assert sizes["testing"] == 12 and sizes["training_running"] + sizes["validation"] == 48
+    ids = [one.observations[name]["sample_id"].tolist() for name in ("training_running", "validation", "testing")]
+    assert len({i for part in ids for i in part}) == 60
+    assert {o.cluster for o in one.observations.values()} == {"patient_id"}
+    assert len(one.history) == one.scalars["reported_epoch"] == 2
+    validation = one.observations["validation"]
+    assert np.mean(validation["y_true"] == validation["y_pred"]) == pytest.approx(one.history[-1]["validation_accuracy"])
+    patients = {name: set(one.observations[name]["patient_id"].tolist()) for name in ("training_running", "validation")}
+    assert bool(patients["training_running"] & patients["validation"]) is (split == "random-by-image")
+
+
+def test_a_real_residual_network(tmp_path: Path, image_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: ImageData = mri_classification.load_images("demonstration")
+    monkeypatch.setattr(mri_classification, "load_images", lambda source: loaded)
+    image_config["data"] |= {"source": "demonstration", "validation_fraction": 0.9}
+    image_config["training"] |= {"epochs": 1, "batch_size": 16}
+    result = mri_classification.run(image_config, 1, context(tmp_path))
+    assert result.scalars["parameters"] == 11_178_564 and "layer4.1.bn2.running_var" in load_file(result.files["weights"])
+    assert {"patient_id", "sex", "scanner"} <= set(result.observations["testing"].groups)
+
+
+def test_a_part_that_is_not_there(tmp_path: Path, tiny_images: None, image_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    data = mri_classification.load_images("tiny")
+    only = ImageData("tiny", data.classes, {"Testing": data.parts["Testing"]}, data.digest)
+    monkeypatch.setattr(mri_classification, "load_images", lambda source: only)
+    with pytest.raises(DataError, match="expected a folder Training, got Testing"):
+        mri_classification.run(image_config, 1, context(tmp_path))
+
+
+def test_data_that_cannot_be_had_is_unavailable(tmp_path: Path, text_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDPIPE_DATA", str(tmp_path))
+    text_config["data"]["source"] = "structured-abstracts"
+    with pytest.raises(UnavailableError):
+        text_classification.run(text_config, 1, context(tmp_path / "w"))
+    with pytest.raises(UnavailableError):
+        text_classification.data_digests(text_config)
