@@ -84,6 +84,7 @@ class Watcher:
         self.total, self.ended, self.began = len(waiting), 0, time.monotonic()
         self.tasks: dict[str, Any] = {}
         self.said: dict[str, float] = {}
+        self.first: dict[str, tuple[float, float]] = {}
         self.progress = Progress(TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.percentage:>3.0f} %"),
                                  TimeRemainingColumn(compact=True), TextColumn("{task.fields[message]}"), console=console,
                                  disable=not console.is_terminal)
@@ -114,12 +115,13 @@ class Watcher:
 
     def _line(self, key: str, name: str, event: Mapping[str, Any]) -> None:
         """Without a terminal: one line a minute for each run."""
-        now, began = time.monotonic(), self.tasks[key][1]
+        now, share = time.monotonic(), event["done"] / max(1, event["total"])
+        began, at_first = self.first.setdefault(key, (now, share))  # a resumed run does not begin at nothing
         if console.is_terminal or now - self.said.get(key, began) < 60:
             return
         self.said[key] = now
-        share = event["done"] / max(1, event["total"])
-        left = f", about {_duration((now - began) * (1 - share) / share)} left" if share > 0.02 else ""
+        gained = share - at_first
+        left = f", about {_duration((now - began) * (1 - share) / gained)} left" if gained > 0.01 else ""
         say(f"  {name}: {100 * share:.0f} %{left}  {event['message']}")
 
 

@@ -1,0 +1,98 @@
+"""What the audit report says, as plain data for its template. Numbers come from verdicts and observations, never from anywhere else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from medpipe.judging import Outcome
+from medpipe.judging.wording import show, show_interval, show_region
+from medpipe.report import record
+from medpipe.report.case import Case, Item, claim_on, splits_of
+from medpipe.report.figures import Figure, confusion_matrix, interval_figures, learning_curves, reliability
+from medpipe.report.pageone import page_one
+from medpipe.report.words import GLOSSARY, MARKS, SIGNATURE_MEANS, as_sentence, day, grouped, minute, plural
+
+MOST_SPLITS = 2
+DEMONSTRATION = "demonstration data: not evidence"
+
+
+def audit_context(case: Case) -> dict[str, Any]:
+    """Everything that ``audit-report.html`` shows."""
+    first = page_one(case, package_version())
+    return {
+        **frame(case),
+        "first": first, "headline": [line(i) for i in first.headline], "counts": [_count(case, p) for p in case.parts],
+        "confidence": _confidence(case.items), "total": len(case.items),
+        "parts": [_part(case, p) for p in case.parts],
+        "deviations": record.deviations(case), "unknown": record.unknown(case), "not_covered": case.specs.subject.not_covered,
+        "runs": record.runs(case), "ledger": record.ledger(case), "provenance": record.provenance(case),
+        "glossary": GLOSSARY, "signature_means": SIGNATURE_MEANS}
+
+
+def frame(case: Case) -> dict[str, Any]:
+    """What both documents show on every page, and where they come from."""
+    return {
+        "subject": case.specs.subject, "number": case.number, "date": day(case.created), "moment": minute(case.created),
+        "version": package_version(), "grade": " and ".join(case.grades) or "no evidence",
+        "demonstration": DEMONSTRATION if case.is_demonstration else "", "marks": MARKS,
+        "root": grouped(case.root_digest), "root_head": grouped(case.root_digest)[:19]}
+
+
+def package_version() -> str:
+    """The version of medpipe that writes this."""
+    try:
+        return version("medpipe")
+    except PackageNotFoundError:
+        return "from source"
+
+
+def _confidence(items: Sequence[Item]) -> str:
+    found = sorted({i.verdict.interval.confidence for i in items if i.verdict.interval is not None})
+    return f"{100 * found[0]:g} % interval" if len(found) == 1 else "interval"
+
+
+def _count(case: Case, part: str) -> dict[str, Any]:
+    items = case.of_part(part)
+    count = Counter(i.verdict.outcome for i in items)
+    undermined = sum(i.verdict.validity.value == "undermined" for i in items)
+    return {"part": part, "title": case.specs.subject.parts[part], "total": len(items), "undermined": undermined,
+            "outcomes": [(o.value, count[o]) for o in Outcome]}
+
+
+def line(item: Item) -> dict[str, Any]:
+    """One claim as a row of a table."""
+    v, claim = item.verdict, item.claim
+    n = "–" if v.interval is None else f"{v.interval.n:,}" if claim.measure.scalar is None else "–"
+    return {
+        "number": item.number, "id": claim.id, "title": claim.title, "statement": claim.statement,
+        "printed": claim.source.printed, "source": f"{claim.source.document}, {claim.source.place}",
+        "accepted": show_region(v.accepted, v.unit), "published": show(v.published, v.unit),
+        "found": "–" if v.interval is None else show_interval(v.interval, v.unit),
+        "method": "" if v.interval is None else as_sentence(f" interval: {v.interval.method}"),
+        "n": n, "runs": "" if v.interval is None else plural(v.interval.runs, "run"), "trust": item.trust or "–",
+        "outcome": v.outcome.value, "validity": v.validity.value, "grade": v.grade or "–",
+        "reason": as_sentence(v.reason), "validity_reason": as_sentence(f"validity: {v.validity_reason}")}
+
+
+def _part(case: Case, part: str) -> dict[str, Any]:
+    items = case.of_part(part)
+    return {
+        "name": part, "title": case.specs.subject.parts[part], "count": _count(case, part), "rows": [line(i) for i in items],
+        "about": "" if any(i.verdict.interval for i in items) else "No claim of this part was tested, so there is nothing to draw.",
+        "intervals": interval_figures(items), "findings": record.findings(case, items),
+        "protocols": [shown for p in case.protocols_of(part) if (shown := _protocol(case, p))["blocks"]]}
+
+
+def _protocol(case: Case, name: str) -> dict[str, Any]:
+    """The figures of one protocol: curves over all seeds, then matrix and reliability side by side for each main split."""
+    made, protocol = case.made(name), case.specs.protocols[name]
+    splits = [s for s in splits_of(case, name) if s in made[0].observations][:MOST_SPLITS]
+    curves = learning_curves(protocol.title, made, claim_on(case, name, "accuracy", "validation"))
+    blocks: list[list[Figure]] = [[curves]] if curves else []
+    for split in splits:
+        pair = [f for f in (confusion_matrix(protocol.title, made[0], split), reliability(protocol.title, made[0], split)) if f]
+        blocks += [pair] if pair else []
+    return {"name": name, "title": protocol.title, "runs": plural(len(made), "run"), "blocks": blocks}

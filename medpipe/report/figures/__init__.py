@@ -1,0 +1,8 @@
+"""The figures of a report. Each answers one question, in its caption's first sentence."""
+
+from medpipe.report.figures.classification import confusion_matrix, reliability
+from medpipe.report.figures.curves import evidence_keys, learning_curves
+from medpipe.report.figures.intervals import interval_figures
+from medpipe.report.figures.svg import Figure
+
+__all__ = ["Figure", "confusion_matrix", "evidence_keys", "interval_figures", "learning_curves", "reliability"]

@@ -1,0 +1,130 @@
+"""What stands behind the verdicts: deviations, runs, ledger, provenance, what is not known. Plain data for the templates."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from medpipe.evidence import Evidence
+from medpipe.evidence.ledger import unfinished
+from medpipe.judging import Outcome
+from medpipe.report.case import Case, Item
+from medpipe.report.words import as_sentence, duration, listed, minute, plural, spans, value
+
+
+def deviations(case: Case) -> list[dict[str, Any]]:
+    """By protocol: what was not as published, which claims that keeps from being decided, and what the source leaves open."""
+    tables = []
+    for name, protocol in case.specs.protocols.items():
+        plan = case.profile.run_for(name)
+        using = [i for i in case.items if name in {m.run for m in i.claim.measure.parts()}]
+        rows = [{"path": d.path, "published": value(d.published), "used": value(d.used),
+                 "stops": spans(i.number for i in using if d in i.decisive)} for d in case.deviations(name)]
+        tables.append({
+            "name": name, "title": protocol.title, "because": plan.because, "left_out": plan.leave_out, "rows": rows,
+            "made": bool(case.made(name)), "claims": spans(i.number for i in using),
+            "unstated": [{"path": path, "text": text} for path, text in protocol.unstated.items()]})
+    return tables
+
+
+def unknown(case: Case) -> list[dict[str, str]]:
+    """What was not decided, grouped by what it would take."""
+    groups: dict[tuple[str, str], list[Item]] = {}
+    for item in case.items:
+        if item.verdict.outcome in (Outcome.NOT_TESTED, Outcome.INCONCLUSIVE):
+            groups.setdefault(_why(item), []).append(item)
+    return [{"claims": spans(i.number for i in items), "count": plural(len(items), "claim"), "why": why, "takes": takes}
+            for (why, takes), items in groups.items()]
+
+
+def _why(item: Item) -> tuple[str, str]:
+    v = item.verdict
+    if v.outcome is Outcome.NOT_TESTED:
+        reason, _, step = v.reason.partition("; ")
+        takes = as_sentence(step) or "Runs of the published protocol, or data that holds what is missing."
+        return f"Not tested: {reason}", takes
+    if item.decisive:
+        takes = "; ".join(f"{d.path} {value(d.published)} (here {value(d.used)})" for d in item.decisive)
+        kind = "Run on demonstration data." if v.grade == "demonstration" else "Not run as published."
+        return kind, f"A run with {takes}."
+    if v.needed_n:
+        return f"The interval lies across the edge of the accepted region (claim {item.number}).", f"About {v.needed_n:,} samples."
+    return v.reason, "More training runs or a narrower question; more samples alone would not decide it."
+
+
+def runs(case: Case) -> list[dict[str, Any]]:
+    """Every planned run, by protocol, with what became of it; then evidence that no plan names."""
+    groups, named = [], set()
+    for name, protocol in case.specs.protocols.items():
+        planned = case.runs(name)
+        named |= {r.key for r in planned}
+        rows = [_run(case.evidence.get(r.key), r.key, r.seed) for r in planned]
+        if rows:
+            groups.append({"title": protocol.title, "rows": rows})
+    strangers = [_run(e, key, e.run.seed) for key, e in case.evidence.items() if key not in named]
+    return [*groups, {"title": "In the evidence, but not in the plan", "rows": strangers}] if strangers else groups
+
+
+def _run(evidence: Evidence | None, key: str, seed: int) -> dict[str, Any]:
+    if evidence is None:
+        return {"key": key, "seed": seed, "device": "–", "duration": "–", "epochs": "–", "status": "not made", "remarks": []}
+    p, failure = evidence.provenance, evidence.failure
+    return {
+        "key": key, "seed": seed, "device": f"{p.device}, {plural(p.threads, 'thread')}", "duration": duration(p.duration_s),
+        "epochs": str(len(evidence.history)) if evidence.history else "–",
+        "status": "made" if failure is None else failure.kind,
+        "remarks": [*([] if failure is None else [as_sentence(failure.message)]), *evidence.notes]}
+
+
+def ledger(case: Case) -> dict[str, Any]:
+    """Attempts counted, starts that nothing followed, and the head of the chain."""
+    count = {event: sum(e.event == event for e in case.ledger) for event in ("started", "finished", "failed", "unavailable")}
+    return {
+        "started": count["started"], "finished": count["finished"], "failed": count["failed"], "unavailable": count["unavailable"],
+        "unfinished": [{"run": e.run, "time": e.time} for e in unfinished(case.ledger)],
+        "head": case.ledger[-1].digest if case.ledger else "none: the ledger is empty",
+        "first": case.ledger[0].time if case.ledger else "", "last": case.ledger[-1].time if case.ledger else ""}
+
+
+def provenance(case: Case) -> list[tuple[str, list[tuple[str, str]]]]:
+    """What could have changed a number, as (what, [(name, value)]); each value once, with the runs that share it where they differ."""
+    everything = list(case.evidence.values())
+    data = sorted({pair for e in everything for pair in e.provenance.data_digests.items()})
+    packages = sorted({pair for e in everything for pair in e.provenance.packages.items()})
+    files = [(f"{e.run.key}, {name}", digest) for e in everything for name, digest in e.file_digests.items()]
+    table = [
+        ("Root digest", [("all evidence", case.root_digest)]),
+        ("Specifications", [("claims, protocols, profiles", case.specs.digest)]),
+        ("Documents", list(case.specs.subject.documents.items())),
+        ("Data", data), ("Weights and files, left outside", files),
+        ("Code", _shared(everything, "code_digest")), ("Repository", sorted({("", _repository(e)) for e in everything})),
+        ("Packages", [("those that compute", ", ".join(f"{name} {version}" for name, version in packages))] if packages else []),
+        ("Python", _shared(everything, "python")), ("System", _shared(everything, "platform")),
+        ("Processor", _shared(everything, "processor")), ("Determinism", _shared(everything, "determinism")),
+        ("Time", [("latest in the evidence", minute(case.created))])]
+    return [(what, [(n, v.removeprefix("sha256:")) for n, v in entries] or [("", "none recorded")]) for what, entries in table]
+
+
+def _shared(everything: Iterable[Evidence], name: str) -> list[tuple[str, str]]:
+    count = Counter(str(getattr(e.provenance, name)) or "not recorded" for e in everything)
+    return [("all runs" if len(count) == 1 else plural(n, "run"), text) for text, n in count.items()]
+
+
+def _repository(evidence: Evidence) -> str:
+    p = evidence.provenance
+    if p.revision is None:
+        return "not run from a repository"
+    state = {True: "with changes that were not committed", False: "unchanged", None: "state not known"}[p.dirty]
+    return f"{p.revision}, {state}"
+
+
+def findings(case: Case, items: Iterable[Item]) -> list[dict[str, Any]]:
+    """What the audits saw that bears on some claims."""
+    numbers = {i.claim.id: i.number for i in items}
+    words = {"clean": "looked for, not found", "narrows": "narrows", "undermines": "undermines"}
+    return [
+        {"audit": f.audit.replace("_", " "), "severity": words[f.severity], "statement": f.statement,
+         "figures": listed([f"{name.replace('_', ' ')} {v:,g}" for name, v in f.figures.items()]),
+         "claims": spans(numbers[c] for c in f.claims if c in numbers)}
+        for f in case.findings if any(c in numbers for c in f.claims)]

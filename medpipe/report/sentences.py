@@ -1,0 +1,226 @@
+"""The words of page one: what may be relied on, what may not, and what is not known. Every number comes from a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from textwrap import shorten
+
+from medpipe.judging import Outcome, Validity
+from medpipe.judging.wording import show_interval, show_region
+from medpipe.report.case import Case, Item
+from medpipe.report.words import first_clause, listed
+
+LONGEST = 260
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the box: a heading, full sentences, and a sentence on what was left out (empty where nothing was)."""
+
+    heading: str
+    sentences: tuple[str, ...]
+    rest: str = ""
+
+
+def headline_order(items: Iterable[Item]) -> list[Item]:
+    """The claims a reader asks for first: accuracies, then gaps between groups, other scores, differences, counts; parts take turns."""
+    queues: dict[str, list[Item]] = {}
+    for item in sorted(items, key=lambda i: (_weight(i), i.number)):
+        queues.setdefault(item.claim.part, []).append(item)
+    ordered: list[Item] = []
+    while any(queues.values()):
+        ordered += [queue.pop(0) for queue in queues.values() if queue]
+    return ordered
+
+
+def _weight(item: Item) -> int:
+    m = item.claim.measure
+    if m.scalar is not None:
+        return 5
+    if m.by is not None:
+        return 1
+    if m.minus is not None:
+        return 2 if m.minus.run != m.run else 4
+    if (m.split or "").startswith("train"):
+        return 4
+    return 0 if m.metric == "accuracy" else 3
+
+
+def box(case: Case, room: int, most: int) -> tuple[Row, Row, Row]:
+    """The three rows of page one. Each claim stands in exactly one of them; ``room``: characters for each of the
+    first two rows, ``most``: claims named in a list before the rest is counted."""
+    held = [i for i in case.items if may_be_relied_on(i)]
+    failed = [i for i in case.items if may_not_be_relied_on(i)]
+    return (_row("May be relied on", held, room, most, "No claim was both reproduced and examined for what it means."),
+            _row("May not be relied on", failed, room, most, "No claim was refuted, and none was found to mean something else."),
+            _unknown(case, most))
+
+
+def may_be_relied_on(item: Item) -> bool:
+    """Reproduced, and the number means what is said, or a named part of it."""
+    return item.verdict.outcome is Outcome.SUPPORTED and item.verdict.validity in (Validity.SOUND, Validity.NARROWED)
+
+
+def may_not_be_relied_on(item: Item) -> bool:
+    """Refuted, or the number does not mean what is said, whatever its size."""
+    return item.verdict.outcome is Outcome.REFUTED or item.verdict.validity is Validity.UNDERMINED
+
+
+def _row(heading: str, items: Sequence[Item], room: int, most: int, none: str) -> Row:
+    """Sentences in headline order while there is room; claims that fail for one and the same reason share a sentence."""
+    chosen: list[str] = []
+    told: set[int] = set()
+    for item in headline_order(items):
+        if item.number in told:
+            continue
+        alike = [i for i in items if i is not item and item.verdict.validity is Validity.UNDERMINED
+                 and (i.verdict.validity, i.verdict.validity_reason) == (item.verdict.validity, item.verdict.validity_reason)]
+        said = sentence(item) + (f" The same holds for {named(alike, most)}." if alike else "")
+        if chosen and sum(map(len, chosen)) + len(said) > room:
+            break
+        chosen.append(said)
+        told |= {i.number for i in (item, *alike)}
+    left = len(items) - len(told)
+    rest = f"{left} more {'claim stands' if left == 1 else 'claims stand'} in the tables that follow." if left else ""
+    return Row(heading, tuple(chosen) or (none,), rest)
+
+
+def sentence(item: Item) -> str:
+    """Subject, number, uncertainty, population and limit of one claim, in full sentences."""
+    v = item.verdict
+    subject = f"{item.claim.title} (claim {item.number})"
+    if v.outcome is Outcome.SUPPORTED:
+        text = f"{subject}: {_found(item)}; the published {v.printed} was found again."
+    elif v.outcome is Outcome.REFUTED:
+        text = f"{subject}: {_found(item)}; the published {v.printed} was not found (accepted: {show_region(v.accepted, v.unit)})."
+    elif v.outcome is Outcome.NOT_TESTED:
+        text = f"{subject}: published is {v.printed}, not tested here."
+    elif v.grade == "demonstration" and item.decisive:
+        text = f"{subject}: published is {v.printed}, run here on demonstration data only, which says nothing about the number."
+    else:
+        how = ", not run as published" if item.decisive else ""
+        text = f"{subject}: published is {v.printed}; found here{how}: {_found(item)}."
+    if v.validity is Validity.UNDERMINED:
+        text += f" The number does not mean what is said: {_lower(clause(v.validity_reason))}."
+    elif v.validity is Validity.NARROWED:
+        text += f" It means less than is said: {_lower(clause(v.validity_reason))}."
+    return text
+
+
+def _found(item: Item) -> str:
+    v = item.verdict
+    if v.interval is None:
+        return "not tested"
+    shown = show_interval(v.interval, v.unit)
+    if v.interval.low == v.interval.high:
+        return f"{shown}, {v.interval.method}"
+    interval = shown.replace("(", f"({100 * v.interval.confidence:g} % interval ", 1)
+    m = item.claim.measure
+    if v.unit == "proportion" and m.metric == "accuracy" and m.minus is None:
+        interval = f"right in about {round(100 * v.interval.estimate)} of 100, {interval}"
+    return f"{interval}, {population(item)}"
+
+
+def population(item: Item) -> str:
+    """On what: ``on 5,000 samples of “validation” (556 clusters), 3 runs``."""
+    interval, m = item.verdict.interval, item.claim.measure
+    if interval is None:
+        return ""
+    runs = f"{interval.runs} run{'' if interval.runs == 1 else 's'}"
+    if m.split is None:
+        return runs
+    clusters = f" in {interval.clusters:,} clusters" if interval.clusters else ""
+    return f"on {interval.n:,} samples{clusters} of the split “{m.split}”, {runs}"
+
+
+def clause(text: str) -> str:
+    """A reason as the end of a sentence on page one: short, without a full stop of its own."""
+    return shorten(text.strip().rstrip("."), LONGEST, placeholder=" … (in full in the tables)")
+
+
+def _unknown(case: Case, most: int) -> Row:
+    """Grouped by why, because most claims share a reason."""
+    left = [i for i in case.items if not may_be_relied_on(i) and not may_not_be_relied_on(i)]
+    sentences = [said for group in (_demonstration, _deviating, _undecided, _unexamined, _untested) if (said := group(left, most))]
+    if case.specs.subject.not_covered:
+        sentences.append("Not part of this audit: " + clause("; ".join(first_clause(t) for t in case.specs.subject.not_covered)) + ".")
+    return Row("Not known", tuple(sentences) or ("Every claim was decided.",),
+               "What each would take stands under “What is not known”." if left else "")
+
+
+def _demonstration(left: Sequence[Item], most: int) -> str:
+    here = [i for i in left if i.verdict.outcome is Outcome.INCONCLUSIVE and i.verdict.grade == "demonstration" and i.decisive]
+    if not here:
+        return ""
+    return (f"{_claims(len(here))} {_were(here)} run on demonstration data only, which says nothing about them; "
+            "it shows that the machinery works.")
+
+
+def _deviating(left: Sequence[Item], most: int) -> str:
+    here = [i for i in left if i.verdict.outcome is Outcome.INCONCLUSIVE and i.verdict.grade != "demonstration" and i.decisive]
+    if not here:
+        return ""
+    sides = [(where, [i for i in here if i.verdict.indication == side]) for side, where in
+             (("below", "below the accepted region"), ("within", "inside it"), ("above", "above it"), (None, "to neither side"))]
+    points = listed([f"{where} for {len(items)}" + (f" ({named(items, most)})" if most else "") for where, items in sides if items])
+    return f"{_claims(len(here))} {_were(here)} not run as published, so that no evidence here can decide them. It points {points}."
+
+
+def _undecided(left: Sequence[Item], most: int) -> str:
+    here = [i for i in left if i.verdict.outcome is Outcome.INCONCLUSIVE and not i.decisive]
+    if not here:
+        return ""
+
+    def tell(item: Item) -> str:
+        needed = f", about {item.verdict.needed_n:,} samples needed" if item.verdict.needed_n else ""
+        return f"{item.claim.title}, {_found(item)}{needed}"
+
+    return f"{_claims(len(here))} {_were(here)} tested without an answer: {_listed(here, most, tell)}."
+
+
+def _unexamined(left: Sequence[Item], most: int) -> str:
+    here = [i for i in left if i.verdict.outcome is Outcome.SUPPORTED]
+    if not here:
+        return ""
+    return (f"{_claims(len(here))} {_were(here)} reproduced as a number, but what the number means was not examined: "
+            + _listed(here, most, lambda i: f"{i.claim.title}, {_found(i)}") + ".")
+
+
+def _untested(left: Sequence[Item], most: int) -> str:
+    here = [i for i in left if i.verdict.outcome is Outcome.NOT_TESTED]
+    if not here:
+        return ""
+    reasons: dict[str, list[Item]] = {}
+    for i in here:
+        reasons.setdefault(i.verdict.reason, []).append(i)
+    often = sorted(reasons.items(), key=lambda pair: -len(pair[1]))
+    shown = "; ".join(f"{len(items)} because {_lower(clause(first_clause(reason)))}" for reason, items in often[:2])
+    more = f"; {sum(len(items) for _, items in often[2:])} for other reasons" if len(often) > 2 else ""
+    return f"{_claims(len(here))} {_were(here)} not tested: {shown}{more}."
+
+
+def named(items: Sequence[Item], most: int) -> str:
+    """Titles in headline order, the rest counted."""
+    return _listed(items, most, lambda i: i.claim.title)
+
+
+def _listed(items: Sequence[Item], most: int, tell: Callable[[Item], str]) -> str:
+    first = [tell(i) for i in headline_order(items)[:most]]
+    left = len(items) - len(first)
+    return " · ".join([*first, *([f"and {left} more" if first else _claims(left)] if left else [])])
+
+
+def _lower(text: str) -> str:
+    """The text as it reads inside a sentence: its first word small, unless it is a name with capitals in it."""
+    first = text.split(" ", 1)[0]
+    return text[:1].lower() + text[1:] if first == "A" or first[1:].islower() else text
+
+
+def _claims(count: int) -> str:
+    return f"{count} claim{'' if count == 1 else 's'}"
+
+
+def _were(items: Sequence[Item]) -> str:
+    return "was" if len(items) == 1 else "were"
+

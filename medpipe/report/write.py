@@ -1,0 +1,63 @@
+"""A bundle's reports: from what it holds to HTML by Jinja2, and from there to PDF. Equal bundles give equal bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from importlib.resources import files
+from typing import Any
+
+from medpipe.errors import MissingDependency
+from medpipe.evidence import Bundle, pack
+from medpipe.report.card import card_context
+from medpipe.report.case import Case, read_case
+from medpipe.report.context import audit_context
+from medpipe.report.printable import printable
+from medpipe.report.render import AttachedFile, render_pdf
+from medpipe.report.statement import EVIDENCE, VERDICTS
+
+REPORT, CARD = "audit-report.pdf", "model-card.pdf"
+
+
+def write_reports(bundle: Bundle, extra: Sequence[AttachedFile] = ()) -> dict[str, bytes]:
+    """Unsigned ``audit-report.pdf`` (attached: ``evidence.zip``, ``verdicts.json``, ``extra``) and ``model-card.pdf`` (``verdicts.json``).
+
+    Raises `BundleError` for a bundle without verdicts or runs, `MissingDependency` without the extra "report".
+    """
+    case = read_case(bundle)
+    verdicts = AttachedFile(VERDICTS, (bundle.folder / VERDICTS).read_bytes(), "Every verdict, for programs")
+    evidence = AttachedFile(EVIDENCE, pack(bundle), f"The evidence, root digest {case.root_digest}", "Source")
+    return {
+        REPORT: _pdf(case, REPORT, audit_html(case), [evidence, verdicts, *extra]),
+        CARD: _pdf(case, CARD, card_html(case), [verdicts])}
+
+
+def _pdf(case: Case, name: str, html: str, attachments: Sequence[AttachedFile]) -> bytes:
+    identifier = sha256(f"{name} {case.root_digest}".encode()).digest()[:16]
+    return render_pdf(html, identifier=identifier, created=case.created, attachments=attachments)
+
+
+def audit_html(case: Case) -> str:
+    """The audit report as HTML."""
+    return _html("audit-report.html", audit_context(case))
+
+
+def card_html(case: Case) -> str:
+    """The model card as HTML."""
+    return _html("model-card.html", card_context(case))
+
+
+def _html(template: str, context: Mapping[str, Any]) -> str:
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+    except ImportError as error:
+        raise MissingDependency("jinja2", "report", "writing a report") from error
+    environment = Environment(loader=PackageLoader("medpipe.report"), autoescape=True, undefined=StrictUndefined, finalize=_text,
+                              trim_blocks=True, lstrip_blocks=True)
+    style = files("medpipe.report").joinpath("templates/report.css").read_text(encoding="utf-8")
+    return environment.get_template(template).render(context, style=style)
+
+
+def _text(value: Any) -> Any:
+    """What Jinja2 prints of a value, before it escapes it; markup of our own templates stays as it is."""
+    return printable(value) if type(value) is str else value
