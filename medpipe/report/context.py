@@ -74,7 +74,8 @@ def line(item: Item) -> dict[str, Any]:
         "method": "" if v.interval is None else as_sentence(f" interval: {v.interval.method}"),
         "n": n, "runs": "" if v.interval is None else plural(v.interval.runs, "run"), "trust": item.trust or "–",
         "outcome": v.outcome.value, "validity": v.validity.value, "grade": v.grade or "–",
-        "reason": as_sentence(v.reason), "validity_reason": as_sentence(f"validity: {v.validity_reason}")}
+        "reason": as_sentence(v.reason), "validity_reason": as_sentence(f"validity: {v.validity_reason}"),
+        "known": as_sentence(f" known to be {claim.known['outcome']}: {claim.known['reason']}") if claim.known else ""}
 
 
 def _part(case: Case, part: str) -> dict[str, Any]:

@@ -20,8 +20,8 @@ PAGE = 738.0  # points between the margins
 TEXT, BOX, CLAIM, PRINTED, FOUND = 481.0, 401.0, 123.0, 55.0, 89.0  # widths in points
 MOST_ROWS = 12
 LEGEND = "00 claims: ● 00 supported · ○ 00 refuted · ◐ 00 inconclusive · – 00 not-tested ▽ 00 undermined."  # as long as it gets
-LEAST_ROWS = 6
-LEVELS = ((640, 2), (450, 2), (450, 1), (260, 1), (0, 1), (0, 0))
+LEAST_ROWS = 5
+LEVELS = ((640, 2), (450, 2), (450, 1), (450, 0), (260, 0), (0, 0))
 """Characters for the sentences of a row, and claims named in a list: what one wishes for first, then ever less."""
 
 

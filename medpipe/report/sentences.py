@@ -76,7 +76,7 @@ def _row(heading: str, items: Sequence[Item], room: int, most: int, none: str) -
             continue
         alike = [i for i in items if i is not item and item.verdict.validity is Validity.UNDERMINED
                  and (i.verdict.validity, i.verdict.validity_reason) == (item.verdict.validity, item.verdict.validity_reason)]
-        said = sentence(item) + (f" The same holds for {named(alike, most)}." if alike else "")
+        said = sentence(item) + (f" The same holds for {named(alike, max(most, 1))}." if alike else "")
         if chosen and sum(map(len, chosen)) + len(said) > room:
             break
         chosen.append(said)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import importlib
 import importlib.util
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def makings(experiment: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
 def code_of(module_name: str) -> tuple[str, dict[str, str]]:
     """Digest of a module's import closure inside medpipe and its own package, and versions of all other packages it imports.
 
-    Comments, docstrings and layout do not count; package ``__init__`` files count only where a name is taken from them.
+    Comments, docstrings and layout do not count; of package ``__init__`` files only what they define themselves.
     """
     own = {"medpipe", module_name.split(".")[0]}
     sources: dict[str, str] = {}
@@ -66,18 +67,37 @@ def _source(name: str) -> Path | None:
 
 
 def _imports(tree: ast.Module, package: str) -> set[str]:
-    """Names of all modules that a module imports, inside functions too."""
+    """Names of all modules that a module imports when it runs, inside functions too; for a re-exported name, the module it is from."""
     found: set[str] = set()
-    for node in ast.walk(tree):
+    for node in _running(tree):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
             base = ".".join([*parents, node.module] if node.module else parents)
-            below = {f"{base}.{alias.name}" for alias in node.names}
-            modules = {n for n in below if base.split(".")[0] == package.split(".")[0] and _source(n)}
-            found |= modules if modules == below else modules | {base}
+            own = base.split(".")[0] in ("medpipe", package.split(".")[0])
+            found.update(_home(base, alias.name) if own else base for alias in node.names)
     return found
+
+
+def _running(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those that only type checkers see."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            continue
+        yield node
+        yield from _running(node)
+
+
+def _home(base: str, name: str) -> str:
+    """The module that ``from base import name`` really uses."""
+    path = _source(base)
+    if path is None or path.name != "__init__.py":
+        return base
+    if _source(f"{base}.{name}"):
+        return f"{base}.{name}"
+    home = getattr(getattr(importlib.import_module(base), name, None), "__module__", None)
+    return home if isinstance(home, str) and home.split(".")[0] == base.split(".")[0] else base
 
 
 def _without_documentation(tree: ast.Module) -> str:

@@ -79,6 +79,8 @@ def execute(runs: Sequence[PlannedRun], bundle: Bundle, *, work: Path, jobs: int
     except BaseException:
         for process in active.values():
             process.terminate()
+        for process in active.values():
+            process.wait()
         raise
 
 
@@ -97,8 +99,9 @@ def _start(planned: PlannedRun, bundle: Bundle, work: Path, device: str, jobs: i
 
 
 def _listen(planned: PlannedRun, lines: IO[str], events: Any) -> None:
-    for line in lines:
-        events.put((planned, json.loads(line)))
+    with lines:
+        for line in lines:
+            events.put((planned, json.loads(line)))
     events.put((planned, None))
 
 

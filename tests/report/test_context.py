@@ -92,6 +92,13 @@ def test_a_claim_that_was_not_tested_stays_in_the_denominator(audit: dict[str, A
     assert sum(len(p["rows"]) for p in audit["parts"]) == audit["total"] == 4
 
 
+def test_a_known_outcome_is_printed_with_its_reason(bundle_maker: Maker, claim_maker: Callable[..., dict[str, Any]]) -> None:
+    known = claim_maker("text.toy.accuracy", "Accuracy", value=0.99, margin=0.001, run="text.toy", metric="accuracy", split="validation")
+    known["known"] = {"outcome": "refuted", "reason": "the split leaked"}
+    (row,) = audit_context(read_case(bundle_maker([known])))["parts"][0]["rows"]
+    assert row["known"] == " Known to be refuted: the split leaked."
+
+
 def test_page_one_tells_grade_and_trust(audit: dict[str, Any]) -> None:
     assert audit["first"].evidence == (
         "Published for 2 claims, reduced for 1 claim and none for 1. Not as published: training.epochs 2 for 3.")
