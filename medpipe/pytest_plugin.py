@@ -23,15 +23,15 @@ VERDICTS = pytest.StashKey[Mapping[str, Any]]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--bundle``."""
-    parser.getgroup("medpipe").addoption("--bundle", type=Path, default=None, help="folder of the medpipe bundle that claims are judged from")
+    parser.getgroup("medpipe").addoption("--bundle", type=Path, default=None, help="folder of the bundle that claims are judged from")
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect ``claims/*.yaml`` next to a ``subject.yaml`` once a bundle is given."""
-    if file_path.suffix == ".yaml" and file_path.parent.name == "claims" and (file_path.parents[1] / "subject.yaml").is_file():
-        if parent.config.getoption("--bundle") is not None:
-            return ClaimFile.from_parent(parent, path=file_path)
-    return None
+    is_claims = file_path.suffix == ".yaml" and file_path.parent.name == "claims" and (file_path.parents[1] / "subject.yaml").is_file()
+    if not is_claims or parent.config.getoption("--bundle") is None:
+        return None
+    return ClaimFile.from_parent(parent, path=file_path)
 
 
 class ClaimFile(pytest.File):

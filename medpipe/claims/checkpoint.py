@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from medpipe.claims.loading import Specs, specs_from
+from medpipe.claims.protocol import flatten
 from medpipe.documents import parse_yaml
 from medpipe.errors import SpecError
 
@@ -19,7 +19,7 @@ def with_checkpoint(specs: Specs, profile: str, checkpoint: str) -> Specs:
     The profile's document itself is changed, so that a bundle made of it can be judged again. Raises `SpecError` where no
     protocol has such a parameter.
     """
-    using = [p.id for p in specs.protocols.values() if isinstance(p.parameters.get("model"), Mapping) and "checkpoint" in p.parameters["model"]]
+    using = [p.id for p in specs.protocols.values() if PATH in dict(flatten(p.parameters))]
     if not using:
         raise SpecError("--checkpoint", f"a protocol with the parameter {PATH}", "none")
     contents = dict(specs.files)

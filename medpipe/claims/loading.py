@@ -152,7 +152,8 @@ def _profile(data: Mapping[str, Any], protocols: Mapping[str, Protocol], where: 
             with_changes(protocols[name].parameters, change)
         except (KeyError, TypeError) as error:
             raise SpecError(f"{where}: runs.{name}.change", "paths of the protocol's parameters", str(error)) from error
-        runs[name] = ProfileRun(tuple(run.get("seeds", data["seeds"])), change, run.get("because"), run.get("minutes"), run.get("leave_out"))
+        runs[name] = ProfileRun(tuple(run.get("seeds", data["seeds"])), change,
+                                **{key: run.get(key) for key in ("because", "minutes", "leave_out")})
     return Profile(data["id"], data["title"], tuple(data["seeds"]), runs)
 
 
@@ -166,7 +167,8 @@ def _unique(items: Iterable[T], where: str) -> dict[str, T]:
     return found
 
 
-def _check_references(claim: Claim, claim_ids: Collection[str], subject: Subject, protocols: Mapping[str, Protocol], where: str) -> None:
+def _check_references(claim: Claim, claim_ids: Collection[str], subject: Subject, protocols: Mapping[str, Protocol],
+                      where: str) -> None:
     place = f"{where}: claim {claim.id}"
     if claim.counterpart_of is not None and claim.counterpart_of not in claim_ids:
         raise UnknownNameError(f"claim in {place}: counterpart_of", claim.counterpart_of, claim_ids)

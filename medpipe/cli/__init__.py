@@ -35,5 +35,5 @@ def main() -> None:
 
 
 def _end(message: object, code: int) -> None:
-    print(f"medpipe: {message}", file=sys.stderr)
+    sys.stderr.write(f"medpipe: {message}\n")
     sys.exit(code)

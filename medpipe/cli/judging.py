@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from medpipe.cli.codes import ALTERED, INCOMPLETE, REFUTED
+from medpipe.cli.codes import ALTERED, DONE, INCOMPLETE, REFUTED
 
 if TYPE_CHECKING:
     from medpipe.evidence import Bundle
     from medpipe.judging import Verdict
+    from medpipe.report.check import Checked
     from medpipe.report.identity import Identity
+    from medpipe.report.policy import SignedPdf
     from medpipe.report.signers import TrustedSigner
 
 BundleOption = Annotated[Path, typer.Option("--bundle", help="Folder of a bundle.")]
@@ -91,10 +93,11 @@ def sign_reports(bundle: Bundle, pkcs12: Path | None) -> list[Path]:
     """Render and sign both PDFs, unless those that lie there were made of this bundle, by this code, with this identity."""
     from medpipe.documents import pretty_json
     from medpipe.evidence.files import sha256, write_atomically
+    from medpipe.report.signing import signed_reports
     from medpipe.running.makings import code_of
 
     identity = _identity(pkcs12)
-    code, packages = code_of("medpipe.report.write")
+    code, packages = code_of("medpipe.report.signing")
     made_of = {"version": 1, "root_digest": bundle.root_digest, "code_digest": code, "packages": packages, "signer": identity.fingerprint}
     stamp = bundle.folder / "report.json"
     names = ("audit-report.pdf", "model-card.pdf")
@@ -102,26 +105,11 @@ def sign_reports(bundle: Bundle, pkcs12: Path | None) -> list[Path]:
         files = {n: sha256((bundle.folder / n).read_bytes()) for n in names}
         if stamp.read_bytes() == pretty_json({**made_of, "files": files}):
             return [bundle.folder / n for n in names]
-    signed = _signed(bundle, identity)
+    signed = signed_reports(bundle, identity)
     for name, content in signed.items():
         write_atomically(bundle.folder / name, content)
     write_atomically(stamp, pretty_json({**made_of, "files": {n: sha256(c) for n, c in signed.items()}}))
     return [bundle.folder / n for n in signed]
-
-
-def _signed(bundle: Bundle, identity: Identity) -> dict[str, bytes]:
-    from medpipe.documents import pretty_json
-    from medpipe.evidence.attestation import sign_statement
-    from medpipe.judging import stored_verdicts
-    from medpipe.report.render import AttachedFile
-    from medpipe.report.signature import sign_pdf
-    from medpipe.report.statement import STATEMENT, statement_for
-    from medpipe.report.write import write_reports
-
-    envelope = pretty_json(sign_statement(statement_for(bundle, stored_verdicts(bundle)), identity))
-    attached = AttachedFile(STATEMENT, envelope, "Signed statement that binds root digest, specifications and verdicts")
-    return {name: sign_pdf(pdf, identity, reason="I made this report with medpipe from the attached evidence")
-            for name, pdf in write_reports(bundle, [attached]).items()}
 
 
 def _identity(pkcs12: Path | None) -> Identity:
@@ -151,33 +139,39 @@ def check_report(file: Annotated[Path, typer.Argument(help="A signed report.")],
         raise SpecError(str(file), "a PDF file", "something else")
     trusted, where = accepted_signers(signers)
     checked = check(data, trusted=trusted)
-    code = 0 if checked.ok else INCOMPLETE if checked.only_signer_unknown else ALTERED
+    code = DONE if checked.ok else INCOMPLETE if checked.only_signer_unknown else ALTERED
     if as_json:
-        print(json.dumps({"file": str(file), "accepted": checked.ok, "reason": checked.code or None, "exit_code": code,
-                          "signer": _signer_json(checked.signed), "steps": [vars(s) for s in checked.steps]}, indent=1))
+        typer.echo(json.dumps({"file": str(file), "accepted": checked.ok, "reason": checked.code or None, "exit_code": code,
+                               "signer": _signer_json(checked.signed), "steps": [vars(s) for s in checked.steps]}, indent=1))
     else:
         print_steps(checked.steps)
         say(_conclusion(file, checked, where))
     raise typer.Exit(code)
 
 
-def _signer_json(signed: Any) -> dict[str, Any] | None:
-    return None if signed is None else {"name": signed.signer_name, "fingerprint": signed.fingerprint, "self_issued": signed.is_local_marker}
+def _signer_json(signed: SignedPdf | None) -> dict[str, Any] | None:
+    return None if signed is None else {
+        "name": signed.signer_name, "fingerprint": signed.fingerprint, "self_issued": signed.is_local_marker}
 
 
-def _conclusion(file: Path, checked: Any, where: str) -> str:
-    failed = next((s for s in checked.steps if not s.ok), None)
-    if checked.ok:
-        local = " The identity is self-issued: it shows that nothing changed, not who stands behind it." if checked.signed.is_local_marker else ""
-        return f"Accepted: {file} is unchanged since {checked.signed.signer_name} signed it (accepted by {where}), and its verdicts follow from its evidence.{local}"
-    if checked.only_signer_unknown:
-        return (f"Not decided: {file} is intact, but you accept no signer yet; ask for the signer's entry by another way than this file and pass it "
-                f"with --signers FILE (the file says {checked.signed.fingerprint}).")
-    return f"Refused: {file}: {checked.code}: {failed.detail if failed else ''}"
+def _conclusion(file: Path, checked: Checked, where: str) -> str:
+    signed = checked.signed
+    if checked.ok and signed is not None:
+        local = (" The identity is self-issued: it shows that nothing changed, not who stands behind it." if signed.is_local_marker else "")
+        return (f"Accepted: {file} is unchanged since {signed.signer_name} signed it (a signer you accept by {where}), "
+                f"and its verdicts follow from its evidence.{local}")
+    if checked.only_signer_unknown and signed is not None:
+        return (f"Not decided: {file} is intact, but you accept no signer yet; ask for the signer's entry by another way than this "
+                f"file and pass it with --signers FILE (the file names {signed.fingerprint}).")
+    failed = next((step.detail for step in checked.steps if not step.ok), "")
+    return f"Refused: {file}: {checked.code}: {failed}"
 
 
 def accepted_signers(path: Path | None) -> tuple[dict[str, TrustedSigner], str]:
-    """The signers this reader accepts, and where that is said: the given list, else ``signers.toml`` here and this machine's own identity."""
+    """The signers this reader accepts, and where that is said.
+
+    The given list; else ``signers.toml`` in this folder and this machine's own identity.
+    """
     from medpipe.report.identity import existing_identity
     from medpipe.report.signers import load_signers, trusted_from
 

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from medpipe.running.plan import Plan
 
 SpecsOption = Annotated[Path, typer.Option("--specs", help="Folder of specifications.")]
-ProfileOption = Annotated[str | None, typer.Option("--profile", help="published, reduced or demonstration; chosen by what is here if not given.")]
+ProfileOption = Annotated[str | None, typer.Option("--profile", help="published, reduced or demonstration; chosen if not given.")]
 NameOption = Annotated[str | None, typer.Option("--name", help="Name of the bundle below --reports; subject and profile if not given.")]
 ReportsOption = Annotated[Path, typer.Option("--reports", help="Folder that holds the bundles.")]
-JobsOption = Annotated[int | None, typer.Option("--jobs", min=1, help="Runs at a time; one per core, at most four, if not given; one on CUDA.")]
+JobsOption = Annotated[int | None, typer.Option("--jobs", min=1, help="Runs at a time; one a core, at most four, if not given.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
-CheckpointOption = Annotated[str | None, typer.Option("--checkpoint", help="Folder or hub id of transformer weights to use instead of those published.")]
+CheckpointOption = Annotated[str | None, typer.Option("--checkpoint", help="Folder or hub id of other transformer weights.")]
+FolderOption = Annotated[Path | None, typer.Option("--folder", help="Where to put them, if not into MEDPIPE_DATA or the cache.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Exit with 1 if a claim is refuted.")]
 Pkcs12Option = Annotated[Path | None, typer.Option("--pkcs12", help="Identity to sign with; a local one is made if not given.")]
@@ -104,8 +105,9 @@ def make_evidence(job: Job) -> None:
         job.bundle.seal()
 
 
-def verify(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, name: NameOption = None, reports: ReportsOption = Path("reports"),
-           jobs: JobsOption = None, device: DeviceOption = "auto", checkpoint: CheckpointOption = None, strict: StrictOption = False,
+def verify(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, name: NameOption = None,
+           reports: ReportsOption = Path("reports"), jobs: JobsOption = None, device: DeviceOption = "auto",
+           checkpoint: CheckpointOption = None, strict: StrictOption = False,
            pkcs12: Pkcs12Option = None, as_json: JsonOption = False) -> None:
     """Do all of it: plan, run, judge, write and sign the report, and check it as a reviewer would."""
     from medpipe.cli.judging import judge_and_store, sign_reports
@@ -148,8 +150,9 @@ def plan(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, as_j
         print_plan(loaded, made, made.runs, min(os.cpu_count() or 1, 4), deviations=True)
 
 
-def run(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, name: NameOption = None, reports: ReportsOption = Path("reports"),
-        jobs: JobsOption = None, device: DeviceOption = "auto", checkpoint: CheckpointOption = None) -> None:
+def run(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, name: NameOption = None,
+        reports: ReportsOption = Path("reports"), jobs: JobsOption = None, device: DeviceOption = "auto",
+        checkpoint: CheckpointOption = None) -> None:
     """Make the evidence that is not there yet. A run that was killed goes on from its checkpoint."""
     from medpipe.cli.show import say
 
@@ -169,11 +172,11 @@ def data_status(as_json: JsonOption = False) -> None:
 
 @data_app.command("fetch")
 def data_fetch(names: Annotated[list[str] | None, typer.Argument(help="Data sets to fetch; all if none is named.")] = None,
-               folder: Annotated[Path | None, typer.Option("--folder", help="Where to put them; MEDPIPE_DATA or the cache if not given.")] = None) -> None:
+               folder: FolderOption = None) -> None:
     """Download data sets; goes on where an earlier try broke off."""
     from medpipe.cli.show import say, transfer
-    from medpipe.pipeline.data.fetch import FETCHABLE, fetch
-    from medpipe.pipeline.data.places import data_home
+    from medpipe.pipeline.data.fetch import fetch
+    from medpipe.pipeline.data.places import FETCHABLE, data_home
 
     for name in names or FETCHABLE:
         with transfer(name) as progress:

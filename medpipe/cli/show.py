@@ -1,8 +1,12 @@
-"""What the terminal shows: plans, progress with time left, verdict tables. Printed text is escaped, so no specification can paint the screen."""
+"""What the terminal shows: plans, progress with time left, verdict tables.
+
+Printed text is escaped, so that no specification can paint the screen.
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,8 +24,7 @@ if TYPE_CHECKING:
     from medpipe.evidence import Bundle
     from medpipe.judging import Verdict
     from medpipe.report.policy import Step
-    from medpipe.running.plan import Plan
-    from medpipe.running.plan import PlannedRun
+    from medpipe.running.plan import Plan, PlannedRun
 
 console = Console(highlight=False)
 SHAPES = {"supported": "●", "refuted": "○", "inconclusive": "◐", "not-tested": "–"}
@@ -68,12 +71,12 @@ def print_plan(specs: Specs, plan: Plan, waiting: Sequence[PlannedRun], jobs: in
 
 def print_plan_json(plan: Plan) -> None:
     """The plan as JSON."""
-    print(json.dumps({
+    sys.stdout.write(json.dumps({
         "profile": plan.profile, "left_out": dict(plan.left_out),
         "runs": [{"key": p.run.key, "protocol": p.protocol, "experiment": p.run.experiment, "parameters": p.run.parameters,
                   "seed": p.run.seed, "claims": list(p.claims), "minutes": p.minutes} for p in plan.runs],
         "deviations": {n: [{"path": d.path, "published": d.published, "used": d.used} for d in found]
-                       for n, found in plan.deviations.items()}}, indent=1))
+                       for n, found in plan.deviations.items()}}, indent=1) + "\n")
 
 
 class Watcher:
@@ -159,13 +162,13 @@ def print_reports(bundle: Bundle, paths: Sequence[Path]) -> None:
 
 def print_json(bundle: Bundle) -> None:
     """The bundle's verdicts as JSON."""
-    print((bundle.folder / "verdicts.json").read_text(encoding="utf-8"), end="")
+    sys.stdout.write((bundle.folder / "verdicts.json").read_text(encoding="utf-8"))
 
 
 def print_data(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     """The known data sets."""
     if as_json:
-        print(json.dumps({"data": list(rows)}, indent=1, default=str))
+        sys.stdout.write(json.dumps({"data": list(rows)}, indent=1, default=str) + "\n")
         return
     for row in rows:
         detail = " ".join(f"{k}: {v}" for k, v in row.items() if k not in ("name", "found") and v is not None)

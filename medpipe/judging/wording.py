@@ -34,10 +34,12 @@ def show_interval(interval: Interval, unit: str) -> str:
 
 
 def show_region(region: tuple[float, float], unit: str) -> str:
-    """An accepted region: ``77.94 % to 79.94 %``, ``at most 2.00 points``."""
+    """An accepted region: ``77.94 to 79.94 %``, ``at most 2.00 points``."""
     low, high = region
     if math.isinf(low):
         return f"at most {show(high, unit)}"
     if math.isinf(high):
         return f"at least {show(low, unit)}"
-    return show(low, unit) if low == high else f"{show(low, unit)} to {show(high, unit)}"
+    if low == high or unit == "count":
+        return show(low, unit) if low == high else f"{show(low, unit)} to {show(high, unit)}"
+    return f"{show(low, unit).rsplit(' ', 1)[0]} to {show(high, unit)}"

@@ -110,7 +110,7 @@ def _judged_again(bundle: Bundle, attached: bytes, statement: Mapping[str, Any])
     if (bundle.folder / VERDICTS).read_bytes() != attached:
         raise _Contradiction("verdicts", "the attached verdicts differ from those in the evidence")
     stored = stored_verdicts(bundle)
-    specs, again = judge_bundle(bundle)
+    _, again = judge_bundle(bundle)
     different = differing(stored, again)
     if different:
         raise _Contradiction("judged again", f"judging the observations again gives other verdicts for {', '.join(different)}")
@@ -118,7 +118,8 @@ def _judged_again(bundle: Bundle, attached: bytes, statement: Mapping[str, Any])
         raise _Contradiction("judged again", "the statement does not follow from the evidence")
     yield "judged again", f"{len(again)} verdicts recomputed from the observations, all equal"
     yield "attempts", _attempts(bundle)
-    yield "trust level", "L2 recomputed: the figures follow from the recorded predictions; that the predictions are real is not shown by this file"
+    yield "trust level", ("L2 recomputed: the figures follow from the recorded predictions; that the predictions are real is not shown "
+                          "by this file")
 
 
 def _attempts(bundle: Bundle) -> str:

@@ -20,7 +20,7 @@ REPORT, CARD = "audit-report.pdf", "model-card.pdf"
 
 
 def write_reports(bundle: Bundle, extra: Sequence[AttachedFile] = ()) -> dict[str, bytes]:
-    """Unsigned ``audit-report.pdf`` (attached: ``evidence.zip``, ``verdicts.json``, ``extra``) and ``model-card.pdf`` (``verdicts.json``).
+    """Unsigned ``audit-report.pdf`` (attached: ``evidence.zip``) and ``model-card.pdf``; to both ``verdicts.json`` and ``extra``.
 
     Raises `BundleError` for a bundle without verdicts or runs, `MissingDependency` without the extra "report".
     """
@@ -29,7 +29,7 @@ def write_reports(bundle: Bundle, extra: Sequence[AttachedFile] = ()) -> dict[st
     evidence = AttachedFile(EVIDENCE, pack(bundle), f"The evidence, root digest {case.root_digest}", "Source")
     return {
         REPORT: _pdf(case, REPORT, audit_html(case), [evidence, verdicts, *extra]),
-        CARD: _pdf(case, CARD, card_html(case), [verdicts])}
+        CARD: _pdf(case, CARD, card_html(case), [verdicts, *extra])}
 
 
 def _pdf(case: Case, name: str, html: str, attachments: Sequence[AttachedFile]) -> bytes:

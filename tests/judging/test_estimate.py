@@ -104,7 +104,8 @@ def test_gap_of_runs_is_the_gap_of_their_mean(specs: SpecsMaker) -> None:
     measure = {"metric": "accuracy", "run": "toy", "split": "validation", "by": "sex"}
     runs = [evidence_of({"validation": observations(np.random.default_rng(10 + s), 400, 0.8)}, s) for s in range(8)]
     found = estimate(specs(measure=measure).claims[0], {"toy": runs}).found
-    means = [np.mean([(o["y_true"] == o["y_pred"])[o["sex"] == s].mean() for e in runs for o in e.observations.values()]) for s in ("f", "m")]
+    seen = [o for e in runs for o in e.observations.values()]
+    means = [np.mean([(o["y_true"] == o["y_pred"])[o["sex"] == s].mean() for o in seen]) for s in ("f", "m")]
     assert found.estimate == pytest.approx(abs(means[0] - means[1]))
 
 

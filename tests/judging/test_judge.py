@@ -108,8 +108,9 @@ def test_a_missing_or_failed_run_is_never_left_out(specs: SpecsMaker, broken: Fa
     assert says in verdict.reason
 
 
-@pytest.mark.parametrize("change", [{"provenance": Provenance("sha256:1", {}, {})}, {"provenance": Provenance("sha256:0", {"torch": "2"}, {})},
-                                    {"provenance": Provenance("sha256:0", {}, {"data": "x"})}, {"resolved": {**PARAMETERS, "more": {"x": 1}}}])
+@pytest.mark.parametrize("change", [
+    {"provenance": Provenance("sha256:1", {}, {})}, {"provenance": Provenance("sha256:0", {"torch": "2"}, {})},
+    {"provenance": Provenance("sha256:0", {}, {"data": "x"})}, {"resolved": {**PARAMETERS, "more": {"x": 1}}}])
 def test_runs_that_were_not_made_alike_are_not_pooled(specs: SpecsMaker, change: dict[str, Any]) -> None:
     loaded = specs()
     verdict = judge(loaded.claims[0], loaded, {"toy": pairs(with_accuracy(0.8), with_accuracy(0.8, seed=1, **change))})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,9 @@ from medpipe.judging.metrics.classification import ConfusionMetric, confusion
 
 sklearn = pytest.importorskip("sklearn.metrics")
 
-REFERENCES: dict[str, Callable[[Any, Any], float]] = {"accuracy": sklearn.accuracy_score}
-for average in ("macro", "weighted"):
-    for name in ("precision", "recall", "f1"):
-        def reference(t: Any, p: Any, f: Any = getattr(sklearn, f"{name}_score"), a: str = average) -> float:
-            return float(f(t, p, average=a, zero_division=0))
-        REFERENCES[f"{average}_{name}"] = reference
+REFERENCES: dict[str, Callable[[Any, Any], float]] = {"accuracy": sklearn.accuracy_score} | {
+    f"{average}_{name}": partial(getattr(sklearn, f"{name}_score"), average=average, zero_division=0)
+    for average in ("macro", "weighted") for name in ("precision", "recall", "f1")}
 
 LABELS = st.integers(1, 60).flatmap(lambda n: st.tuples(
     st.lists(st.integers(0, 3), min_size=n, max_size=n), st.lists(st.integers(0, 3), min_size=n, max_size=n)))
