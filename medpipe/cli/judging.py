@@ -31,6 +31,7 @@ def register(app: typer.Typer) -> None:
     app.command()(judge)
     app.command()(report)
     app.command()(sign)
+    app.command()(signer)
     app.command("check-report")(check_report)
 
 
@@ -121,6 +122,13 @@ def _identity(pkcs12: Path | None) -> Identity:
     if passphrase is None:
         passphrase = typer.prompt("Passphrase", hide_input=True, default="", show_default=False)
     return pkcs12_identity(pkcs12, passphrase or None)
+
+
+def signer(pkcs12: Pkcs12Option = None) -> None:
+    """Print the entry of signers.toml by which others can accept what this machine signs; send it another way than the report."""
+    from medpipe.report.signers import dump_signer
+
+    typer.echo(dump_signer(_identity(pkcs12)), nl=False)
 
 
 def check_report(file: Annotated[Path, typer.Argument(help="A signed report.")],

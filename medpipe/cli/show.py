@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from medpipe.running.plan import Plan, PlannedRun
 
 console = Console(highlight=False)
+if not console.is_terminal:
+    console.width = 140  # a log or a pipe has no edge to fold at
 SHAPES = {"supported": "●", "refuted": "○", "inconclusive": "◐", "not-tested": "–"}
 
 
@@ -137,14 +139,18 @@ def print_verdicts(specs: Specs, verdicts: Sequence[Verdict]) -> None:
     from medpipe.judging.wording import show_interval
 
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("claim", "published", "found (95 % interval)", "outcome", "validity", "grade"):
-        table.add_column(column, overflow="fold")
+    wide = console.width >= 120
+    for column in ("claim", "published", "found (95 % interval)", "outcome", *(("validity", "grade") if wide else ())):
+        table.add_column(column, no_wrap=column in ("claim", "outcome"))
     for v in verdicts:
         found = "–" if v.interval is None else show_interval(v.interval, v.unit)
         shape = SHAPES[v.outcome.value]
         side = f", {v.indication}" if v.indication else ""
-        table.add_row(v.claim, escape(plain(v.printed)), found, f"{shape} {v.outcome.value}{side}", v.validity.value, v.grade or "–")
+        more = (v.validity.value, v.grade or "–") if wide else ()
+        table.add_row(v.claim, escape(plain(v.printed)), found, f"{shape} {v.outcome.value}{side}", *more)
     console.print(table)
+    if not wide:
+        say("Validity and grade of each: in a wider window, in the report, or with: medpipe judge --json")
     counts = {o: sum(v.outcome.value == o for v in verdicts) for o in SHAPES}
     say("; ".join(f"{n} {o}" for o, n in counts.items()) + f"; of {len(verdicts)} claims.")
     if any(v.grade == "demonstration" for v in verdicts):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -203,7 +203,15 @@ def _interval(claim: Claim, totals: list[Array], replicates: Array, size: _Size,
     over = f", with the spread over {runs} runs (t)" if runs > 1 else ""
     found = percentile(centre + deviations + noise, centre, n=size.n, confidence=confidence, runs=runs,
                        clusters=size.clusters if size.column else None, method=f"bootstrap of {of}{over}")
-    return found, deviations, noise
+    return _possible(claim, found), deviations, noise
+
+
+def _possible(claim: Claim, interval: Interval) -> Interval:
+    """The part of an interval that the measure can take: t over few runs has long tails, and a proportion has none beyond 0 and 1."""
+    if claim.criterion.unit == "count":
+        return interval
+    floor = -1.0 if claim.measure.minus is not None else 0.0
+    return replace(interval, low=min(max(interval.low, floor), interval.estimate), high=max(min(interval.high, 1.0), interval.estimate))
 
 
 def _with_published_error(claim: Claim, found: Interval, sample: Array, runs: Array) -> Estimate:
@@ -215,6 +223,5 @@ def _with_published_error(claim: Claim, found: Interval, sample: Array, runs: Ar
     draws = found.estimate + sample + runs + normal_noise(error, len(sample))
     wide = percentile(draws, found.estimate, n=found.n, confidence=found.confidence, clusters=found.clusters, runs=found.runs,
                       method=f"{found.method}, with the published figure's own sampling error")
-    low, high = min(wide.low, found.low), max(wide.high, found.high)
-    decided = Interval(low, wide.estimate, high, wide.n, wide.method, wide.confidence, wide.clusters, wide.runs)
+    decided = _possible(claim, replace(wide, low=min(wide.low, found.low), high=max(wide.high, found.high)))
     return Estimate(found, decided, float(np.nanvar(sample)), other)

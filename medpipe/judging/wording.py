@@ -19,6 +19,8 @@ def show(value: float, unit: str, decimals: int = 2) -> str:
     if unit == "count":
         return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.{decimals}f}"
     figure = f"{100 * value:.{decimals}f}".replace("-", "\N{MINUS SIGN}")
+    if not figure.strip("\N{MINUS SIGN}0."):
+        figure = figure.removeprefix("\N{MINUS SIGN}")  # nothing rounds to minus nothing
     return f"{figure} %" if unit == "proportion" else f"{figure} points"
 
 

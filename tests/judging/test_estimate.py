@@ -169,3 +169,13 @@ def test_coverage_of_the_clustered_interval(specs: SpecsMaker) -> None:
         found = estimate(claim, {"toy": [evidence_of({"validation": o})]}).found
         held += found.low <= 0.8 <= found.high
     assert 180 <= held <= 199  # binomial(200, 0.95) lies there with probability 0.999
+
+
+def test_an_interval_stays_among_the_possible_values(specs: SpecsMaker) -> None:
+    """Two runs have one degree of freedom, whose tails reach far beyond what a proportion or a gap can be."""
+    runs = [evidence_of({"validation": observations(np.random.default_rng(s), 60, accuracy)}, s) for s, accuracy in enumerate((0.5, 0.9))]
+    for measure, floor in (({"metric": "accuracy", "run": "toy", "split": "validation"}, 0.0),
+                           ({"metric": "accuracy", "run": "toy", "split": "validation", "by": "sex"}, 0.0)):
+        made = estimate(specs(measure=measure).claims[0], {"toy": runs})
+        assert floor <= made.found.low <= made.found.high <= 1
+        assert floor <= made.decided_by.low <= made.decided_by.high <= 1

@@ -1,0 +1,32 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from medpipe.judging.wording import show, show_interval, show_region
+from medpipe.statistics import Interval
+
+
+@pytest.mark.parametrize(("value", "unit", "text"), [
+    (0.8642, "proportion", "86.42 %"), (-0.0099, "points", "−0.99 points"), (3394053, "count", "3,394,053"),
+    (-0.00001, "points", "0.00 points")])
+def test_values(value: float, unit: str, text: str) -> None:
+    assert show(value, unit) == text
+
+
+@pytest.mark.parametrize(("bounds", "text"), [
+    ((0.939, 0.951, 0.961), "95.1 % (93.9 to 96.1)"), ((0.2, 0.4, 0.6), "40 % (20 to 60)"),
+    ((0.9501, 0.951, 0.952), "95.10 % (95.01 to 95.20)"),
+    ((0.5, 0.5, 0.5), "50.00 %")])
+def test_as_many_decimals_as_the_interval_deserves(bounds: tuple[float, float, float], text: str) -> None:
+    assert show_interval(Interval(*bounds, n=10, method="x"), "proportion") == text
+
+
+@pytest.mark.parametrize(("region", "text"), [
+    ((0.7794, 0.7994), "77.94 to 79.94 %"), ((-math.inf, 0.02), "at most 2.00 %"),
+    ((0.0, math.inf), "at least 0.00 %"), ((0.5, 0.5), "50.00 %")])
+def test_regions(region: tuple[float, float], text: str) -> None:
+    assert show_region(region, "proportion") == text
