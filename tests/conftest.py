@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-collect_ignore = [] if find_spec("torch") else ["pipeline", "realdata"]
+NEEDS = {"pipeline": "torch", "realdata": "torch", "report": "weasyprint"}
+collect_ignore = [room for room, package in NEEDS.items() if find_spec(package) is None]
 
 
 def pytest_report_header() -> str | None:
-    """Say what is left out where torch is not installed."""
-    return f"medpipe: no torch here, so not collected: {', '.join(collect_ignore)}" if collect_ignore else None
+    """Say which rooms are left out where the package that they are about is not installed."""
+    return f"medpipe: not collected: {', '.join(f'{room} (no {NEEDS[room]})' for room in collect_ignore)}" if collect_ignore else None
 
 
 settings.register_profile("shared machine", deadline=None)  # a busy machine is no fault of the law under test

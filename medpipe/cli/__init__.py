@@ -30,6 +30,8 @@ def main() -> None:
         _end(error, USAGE)
     except MedpipeError as error:
         _end(error, INCOMPLETE)
+    except ModuleNotFoundError as error:
+        _end(f"this command needs {error.name}, which is not installed; run: pip install 'medpipe[train,report]'", INCOMPLETE)
     except KeyboardInterrupt:
         _end("stopped; the same command goes on from where it was", INCOMPLETE)
 

@@ -80,12 +80,28 @@ def test_judging_prints_json_under_its_schema_and_strict_gates(place: Path) -> N
     (["check-report", "nowhere.pdf"], 2, "No such file"),
     (["check-report", "specs/subject.yaml"], 2, "expected a PDF file"),
     (["run", "--profile", "small", "--checkpoint", "x"], 2, "model.checkpoint"),
-    (["data", "fetch", "no-such-data"], 2, "no-such-data"),
     (["no-such-command"], 2, "No such command")])
 def test_wrong_use_is_one_sentence_and_a_code(place: Path, words: list[str], code: int, says: str) -> None:
     done = medpipe(place, *words)
     assert says in one_sentence(done)
     assert done.returncode == code
+
+
+def test_an_unknown_data_set_is_named_with_those_there_are(place: Path) -> None:
+    pytest.importorskip("PIL")
+    done = medpipe(place, "data", "fetch", "no-such-data")
+    assert done.returncode == 2
+    assert "brain-tumor-mri-dataset" in one_sentence(done)
+
+
+def test_an_extra_that_is_not_installed_is_named(place: Path) -> None:
+    (place / "without").mkdir()
+    (place / "without/PIL.py").write_text("raise ModuleNotFoundError('none', name='PIL')", encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": f"{place / 'without'}{os.pathsep}{ROOT}"}
+    done = subprocess.run([sys.executable, "-m", "medpipe.cli", "data", "status"], cwd=place, env=environment, capture_output=True,
+                          text=True, check=False)
+    assert done.returncode == 3
+    assert "needs PIL, which is not installed; run: pip install 'medpipe[train,report]'" in one_sentence(done)
 
 
 def test_a_changed_bundle_is_exit_4_and_names_the_file(place: Path, tmp_path: Path) -> None:

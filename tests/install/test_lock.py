@@ -15,7 +15,7 @@ from packaging.version import Version
 ROOT = Path(__file__).parents[2]
 LOCKS = ["lock.txt", "bare.txt"]
 ENTRY = re.compile(r"(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^ ;]+)(?: ; (?P<marker>[^\\]+?))?(?P<hashes>(?: --hash=sha256:[0-9a-f]{64})+)")
-HEAVY = {"torch", "torchvision", "transformers", "accelerate", "weasyprint", "pyhanko", "matplotlib", "pandas"}
+HEAVY = {"torch", "torchvision", "transformers", "accelerate", "weasyprint", "pyhanko", "pandas"}
 
 
 def read(name: str) -> str:
