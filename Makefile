@@ -39,7 +39,7 @@ test: setup ## is the harness right? (pytest tests)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n 2 --dist loadfile $(ARGS)
 
 audit: setup ## are the claims right? (pytest specs); ARGS='--bundle DIR' judges a stored bundle
-	@$(BIN)/python -m pytest specs $(ARGS)
+	@$(BIN)/python -m pytest specs $(if $(ARGS),$(ARGS),--bundle reports/medical-ai-pipeline-reduced)
 
 lint: setup ## ruff
 	@$(BIN)/ruff check medpipe tests

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from medpipe.cli.codes import ALTERED, DONE, INCOMPLETE, REFUTED
+from medpipe.cli.codes import ALTERED, DONE, INCOMPLETE, REFUTED, USAGE
 
 if TYPE_CHECKING:
     from medpipe.evidence import Bundle
@@ -107,10 +109,24 @@ def sign_reports(bundle: Bundle, pkcs12: Path | None) -> list[Path]:
         if stamp.read_bytes() == pretty_json({**made_of, "files": files}):
             return [bundle.folder / n for n in names]
     signed = signed_reports(bundle, identity)
+    check_own(signed, identity)
     for name, content in signed.items():
         write_atomically(bundle.folder / name, content)
     write_atomically(stamp, pretty_json({**made_of, "files": {n: sha256(c) for n, c in signed.items()}}))
     return [bundle.folder / n for n in signed]
+
+
+def check_own(signed: Mapping[str, bytes], identity: Identity) -> None:
+    """Check reports as their reviewer will, before they are written. Raises `SignatureError` at the first step that fails."""
+    from medpipe.errors import SignatureError
+    from medpipe.report.check import check_report as check
+    from medpipe.report.signers import trusted_from
+
+    for name, content in signed.items():
+        checked = check(content, trusted={identity.fingerprint: trusted_from(identity)}, allow_code=True)
+        failed = next((s for s in checked.steps if not s.ok), None)
+        if failed is not None:
+            raise SignatureError(f"{name}: {failed.name}: {failed.detail}")
 
 
 def _identity(pkcs12: Path | None) -> Identity:
@@ -119,9 +135,10 @@ def _identity(pkcs12: Path | None) -> Identity:
     if pkcs12 is None:
         return local_identity()
     passphrase = os.environ.get("MEDPIPE_PKCS12_PASSPHRASE")
-    if passphrase is None:
+    if passphrase is None and pkcs12.is_file() and sys.stdin.isatty():
         passphrase = typer.prompt("Passphrase", hide_input=True, default="", show_default=False)
-    return pkcs12_identity(pkcs12, passphrase or None)
+    with unreadable():
+        return pkcs12_identity(pkcs12, passphrase or None)
 
 
 def signer(pkcs12: Pkcs12Option = None) -> None:
@@ -131,8 +148,21 @@ def signer(pkcs12: Pkcs12Option = None) -> None:
     typer.echo(dump_signer(_identity(pkcs12)), nl=False)
 
 
+@contextmanager
+def unreadable() -> Iterator[None]:
+    """A list of signers or an identity that cannot be used is wrong usage, not an altered report."""
+    from medpipe.errors import SignatureError
+
+    try:
+        yield
+    except SignatureError as error:
+        typer.echo(f"medpipe: {error}", err=True)
+        raise typer.Exit(USAGE) from error
+
+
 def check_report(file: Annotated[Path, typer.Argument(help="A signed report.")],
                  signers: Annotated[Path | None, typer.Option("--signers", help="List of signers you accept (signers.toml).")] = None,
+                 allow_code: Annotated[bool, typer.Option("--allow-code", help="Run metrics that the evidence names as code.")] = False,
                  as_json: JsonOption = False) -> None:
     """Check a signed report as a reviewer: the file, its signature, the evidence in it, and the verdicts judged again."""
     from medpipe.cli.show import print_steps, say
@@ -146,7 +176,7 @@ def check_report(file: Annotated[Path, typer.Argument(help="A signed report.")],
     if not data.startswith(b"%PDF-"):
         raise SpecError(str(file), "a PDF file", "something else")
     trusted, where = accepted_signers(signers)
-    checked = check(data, trusted=trusted)
+    checked = check(data, trusted=trusted, allow_code=allow_code)
     code = DONE if checked.ok else INCOMPLETE if checked.only_signer_unknown else ALTERED
     if as_json:
         typer.echo(json.dumps({"file": str(file), "accepted": checked.ok, "reason": checked.code or None, "exit_code": code,
@@ -184,7 +214,8 @@ def accepted_signers(path: Path | None) -> tuple[dict[str, TrustedSigner], str]:
     from medpipe.report.signers import load_signers, trusted_from
 
     if path is not None:
-        return load_signers(path), str(path)
+        with unreadable():
+            return load_signers(path), str(path)
     accepted: dict[str, TrustedSigner] = {}
     places = []
     if Path("signers.toml").is_file():

@@ -111,14 +111,15 @@ def verify(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, na
            pkcs12: Pkcs12Option = None, as_json: JsonOption = False) -> None:
     """Do all of it: plan, run, judge, write and sign the report, and check it as a reviewer would."""
     from medpipe.cli.judging import judge_and_store, sign_reports
-    from medpipe.cli.show import print_json, print_reports, print_verdicts, say
+    from medpipe.cli.show import print_json, print_reports, print_verdicts, say, talk_on_stderr
     from medpipe.judging import Outcome
 
+    if as_json:
+        talk_on_stderr()
     why = "asked for"
     if profile is None:
         profile, why = choose_profile()
-    if not as_json:
-        say(f"Profile {profile}: {why}.")
+    say(f"Profile {profile}: {why}.")
     job = prepare(specs, profile, name, reports, jobs, device, checkpoint)
     make_evidence(job)
     verdicts = judge_and_store(job.bundle)

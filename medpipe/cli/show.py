@@ -32,6 +32,11 @@ if not console.is_terminal:
 SHAPES = {"supported": "●", "refuted": "○", "inconclusive": "◐", "not-tested": "–"}
 
 
+def talk_on_stderr() -> None:
+    """Keep standard output for JSON."""
+    console.stderr = True
+
+
 def say(sentence: str) -> None:
     """Print one sentence, whole even where the terminal is narrow."""
     console.print(escape(plain(sentence)), soft_wrap=True)

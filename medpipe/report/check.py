@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medpipe.claims.loading import specs_from
 from medpipe.errors import MedpipeError, SignatureError
 from medpipe.evidence import Bundle, unpack
 from medpipe.evidence.attestation import key_id, open_statement
@@ -34,8 +35,12 @@ class Checked:
     code: str = ""
 
 
-def check_report(data: bytes, *, trusted: Mapping[str, TrustedSigner]) -> Checked:
-    """Check a signed report from its bytes alone. ``trusted`` holds the signers the reader accepts, by fingerprint."""
+def check_report(data: bytes, *, trusted: Mapping[str, TrustedSigner], allow_code: bool = False) -> Checked:
+    """Check a signed report from its bytes alone.
+
+    ``trusted`` holds the signers the reader accepts, by fingerprint. Metrics that the evidence names as ``package.module:function`` are
+    code, and are run only with ``allow_code``.
+    """
     unknown = False
     try:
         signed = check_signed_pdf(data, trusted=trusted)
@@ -45,7 +50,7 @@ def check_report(data: bytes, *, trusted: Mapping[str, TrustedSigner]) -> Checke
             return Checked(violation.steps, violation.signed, ok=False, code=violation.code)
         signed, steps, unknown = violation.signed, violation.steps, True
     try:
-        for name, detail in _evidence(signed, trusted, unknown):
+        for name, detail in _evidence(signed, trusted, unknown, allow_code):
             steps = (*steps, Step(len(steps) + 1, name, True, detail))
     except _Contradiction as found:
         steps = (*steps, Step(len(steps) + 1, found.step, False, str(found)))
@@ -61,7 +66,7 @@ class _Contradiction(SignatureError):
         self.step = step
 
 
-def _evidence(signed: SignedPdf, trusted: Mapping[str, TrustedSigner], unknown: bool) -> Any:
+def _evidence(signed: SignedPdf, trusted: Mapping[str, TrustedSigner], unknown: bool, allow_code: bool) -> Any:
     """Yield (name, detail) of each step that holds; raise at the first that does not."""
     files = signed.attachments
     for needed in (STATEMENT, VERDICTS):
@@ -80,6 +85,8 @@ def _evidence(signed: SignedPdf, trusted: Mapping[str, TrustedSigner], unknown: 
         try:
             bundle = unpack(files[EVIDENCE], Path(folder))
             yield "evidence", f"{len(bundle.manifest())} files, each as the manifest says"
+            if not allow_code:
+                _refuse_code(bundle)
             yield from _judged_again(bundle, files[VERDICTS], statement)
         except _Contradiction:
             raise
@@ -100,6 +107,14 @@ def _statement(envelope: bytes, signed: SignedPdf, trusted: Mapping[str, Trusted
     except (KeyError, TypeError) as error:
         raise _Contradiction("statement", f"expected a statement about a bundle, got one without {error}") from error
     return statement
+
+
+def _refuse_code(bundle: Bundle) -> None:
+    """Judging must not run what a file that came by mail names."""
+    for claim in specs_from(bundle.specs(), "evidence.zip/specs").claims:
+        if claim.measure.metric is not None and ":" in claim.measure.metric:
+            raise _Contradiction("metrics", f"claim {claim.id} is judged by the code {claim.measure.metric}, which is not medpipe's; "
+                                            "look at that code, then allow it with --allow-code")
 
 
 def _judged_again(bundle: Bundle, attached: bytes, statement: Mapping[str, Any]) -> Any:
@@ -129,8 +144,15 @@ def _attempts(bundle: Bundle) -> str:
             "unanchored unless you hold an earlier head")
 
 
+WORDS = ("title", "reason", "validity_reason", "method")
+"""What may be worded otherwise by another version of medpipe without the verdict being another."""
+
+
 def differing(stored: tuple[Verdict, ...], again: tuple[Verdict, ...]) -> list[str]:
-    """Claims whose stored verdict is not the one that judging again gives (numbers to `TOLERANCE`), or that are on one side only."""
+    """Claims whose stored verdict is not the one that judging again gives, or that are on one side only.
+
+    Numbers may differ by `TOLERANCE`, and wording is not compared.
+    """
     a, b = ({v.claim: json.loads(json.dumps(v.as_json())) for v in side} for side in (stored, again))
     if len(a) != len(stored):
         return ["claims that are judged twice"]
@@ -139,7 +161,7 @@ def differing(stored: tuple[Verdict, ...], again: tuple[Verdict, ...]) -> list[s
 
 def _same(a: Any, b: Any) -> bool:
     if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(_same(a[k], b[k]) for k in a)
+        return a.keys() == b.keys() and all(_same(a[k], b[k]) for k in a if k not in WORDS)
     if isinstance(a, list) and isinstance(b, list):
         return len(a) == len(b) and all(map(_same, a, b))
     if isinstance(a, float) and isinstance(b, int | float):

@@ -32,6 +32,12 @@ def makings(experiment: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {"code_digest": code, "packages": packages, "data_digests": dict(digests(parameters)) if digests else {}}
 
 
+def makings_without_data(experiment: str) -> dict[str, Any]:
+    """The same where the data is not here: its digests are None."""
+    code, packages = code_of(registry.target("experiment", experiment).partition(":")[0])
+    return {"code_digest": code, "packages": packages, "data_digests": None}
+
+
 def code_of(module_name: str) -> tuple[str, dict[str, str]]:
     """Digest of a module's import closure inside medpipe and its own package, and versions of all other packages it imports.
 

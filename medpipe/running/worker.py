@@ -22,7 +22,7 @@ from medpipe.errors import MedpipeError, UnavailableError
 from medpipe.evidence import Bundle, Evidence, Failure, Provenance, Run
 from medpipe.evidence.files import sha256
 from medpipe.running.experiment import ExperimentResult, RunContext
-from medpipe.running.makings import machine, makings
+from medpipe.running.makings import machine, makings, makings_without_data
 
 
 def main() -> None:
@@ -39,9 +39,16 @@ def main() -> None:
     with (work.parent / f"{run.key}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # an orphan of a killed parent may still be ending
         evidence = _make(run, job["device"], work, _Reporter(out))
-        Bundle(Path(job["bundle"])).put(evidence)
+        _keep(Bundle(Path(job["bundle"])), evidence)
     status = "finished" if evidence.failure is None else evidence.failure.kind
     out.write(json.dumps({"status": status, "message": evidence.failure.message if evidence.failure else ""}) + "\n")
+
+
+def _keep(bundle: Bundle, evidence: Evidence) -> None:
+    """Store evidence; that something cannot be had here never replaces what was seen where it could."""
+    before = bundle.get(evidence.run.key)
+    if before is None or before.failure is not None or evidence.failure is None or evidence.failure.kind != "unavailable":
+        bundle.put(evidence)
 
 
 class _Reporter:
@@ -62,9 +69,11 @@ class _Reporter:
 
 
 def _probe(run: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The makings of a run as they are now; None where its data or code cannot be had, which the run itself will say."""
+    """The makings of a run as they are now; None where its code cannot be had, which the run itself will say."""
     try:
         return makings(run["experiment"], run["parameters"])
+    except UnavailableError:
+        return makings_without_data(run["experiment"])
     except MedpipeError:
         return None
 

@@ -165,3 +165,22 @@ def test_check_report_accepts_its_own_and_refuses_what_was_altered(place: Path) 
                              capture_output=True, text=True, check=False)
     assert unknown.returncode == 3
     assert "you accept no signer yet" in unknown.stdout
+
+
+def test_lists_of_signers_and_identities_that_cannot_be_used_are_wrong_usage(place: Path) -> None:
+    pytest.importorskip("pyhanko")
+    (place / "some.pdf").write_bytes(b"%PDF-1.7\n")
+    (place / "signers-broken.toml").write_text("[[signer]]\n", encoding="utf-8")
+    for words in (["check-report", "some.pdf", "--signers", "nope.toml"], ["check-report", "some.pdf", "--signers", "signers-broken.toml"],
+                  ["sign", "--bundle", "bundle", "--pkcs12", "nope.p12"]):
+        done = medpipe(place, *words)
+        assert done.returncode == 2, done.stdout + done.stderr
+        assert "medpipe: " in one_sentence(done)
+
+
+def test_json_of_verify_is_nothing_but_json(place: Path) -> None:
+    pytest.importorskip("pyhanko")
+    done = medpipe(place, "verify", "--profile", "small", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["verdicts"][0]["outcome"] == "not-tested"
+    assert "1 to make" in done.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -137,3 +138,26 @@ def test_differing_compares_both_ways(small_bundle: Bundle) -> None:
     assert differing(stored, again) == []
     assert differing(stored[1:], again) == differing(stored, again[1:]) == [stored[0].claim]
     assert differing((*stored, stored[0]), again) == ["claims that are judged twice"]
+
+
+def test_code_that_the_evidence_names_is_not_run_unasked(
+        bundle_maker: Callable[..., Bundle], claim_maker: Callable[..., dict[str, Any]], identity: Identity, tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    trace = tmp_path / "ran"
+    (tmp_path / "stranger_metric.py").write_text(
+        f"def accuracy(o):\n    open({str(trace)!r}, 'w').close()\n    return float((o['y_true'] == o['y_pred']).mean())\n",
+        encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    claim = claim_maker("text.toy.accuracy", "Accuracy", run="text.toy", metric="stranger_metric:accuracy", split="validation")
+    bundle = bundle_maker([claim])
+    report = signed_reports(bundle, identity)["audit-report.pdf"]
+    trace.unlink()
+    name, sentence = failed(check(report, identity))
+    assert (name, trace.exists()) == ("metrics", False)
+    assert "--allow-code" in sentence
+    assert check_report(report, trusted={identity.fingerprint: trusted_from(identity)}, allow_code=True).ok
+
+
+def test_other_wording_is_not_another_verdict(small_bundle: Bundle) -> None:
+    stored = stored_verdicts(small_bundle)
+    assert differing(stored, tuple(replace(v, reason="in other words") for v in stored)) == []

@@ -126,6 +126,21 @@ def test_what_matches_is_not_made_again(bundle: Bundle, tmp_path: Path) -> None:
     assert to_run(plan, bundle) == (good, bad)  # other code
 
 
+def test_data_that_is_gone_does_not_cost_the_evidence_that_was_made_of_it(bundle: Bundle, tmp_path: Path) -> None:
+    run = planned("well")
+    look = "if not pathlib.Path(os.environ['STRANGER_DATA']).exists(): raise UnavailableError('gone')\n    "
+    code = CODE.replace("return {\"data\"", look + "return {\"data\"")
+    (tmp_path / "stranger_runs.py").write_text(code, encoding="utf-8")
+    made(bundle, run)
+    (tmp_path / "data").unlink()
+    assert to_run(plan_of(tmp_path, run), bundle) == ()
+    (tmp_path / "stranger_runs.py").write_text(code.replace('"begin"', '"commence"'), encoding="utf-8")
+    assert to_run(plan_of(tmp_path, run), bundle) == (run,)
+    made(bundle, run)
+    assert evidence(bundle, run).failure is None  # the attempt stands in the ledger, the evidence stays
+    assert bundle.ledger()[-1].event == "finished"
+
+
 def test_a_stop_ends_the_workers_and_leaves_the_start_open(bundle: Bundle) -> None:
     run, began = planned("slow"), time.monotonic()
 
