@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.metadata import entry_points
 from typing import Any
 
 import numpy as np
 
 from medpipe.evidence import Evidence, Observations, Provenance, Run
+
+PLUGIN = [] if list(entry_points(group="pytest11", name="medpipe")) else ["-p", "medpipe.pytest_plugin"]
+"""How a pytest of its own gets the plugin: by itself where medpipe is installed."""
 
 PARAMETERS = {"data": {"source": "real"}, "training": {"epochs": 5}}
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_up import claim_data, evidence_of, observations
+from made_up import PLUGIN, claim_data, evidence_of, observations
 
 from medpipe.claims.loading import Specs, load_specs
 from medpipe.evidence import Bundle
@@ -50,7 +50,7 @@ def place(tmp_path: Path) -> Path:
 
 
 def run(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "pytest", "-p", "medpipe.pytest_plugin", "-p", "no:cacheprovider", "-rA", *words],
+    return subprocess.run([sys.executable, "-m", "pytest", *PLUGIN, "-p", "no:cacheprovider", "-rA", *words],
                           cwd=place, env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])},
                           capture_output=True, text=True, check=False)
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from made_up import PLUGIN
 
 pytest.importorskip("sklearn")
 
@@ -52,7 +53,7 @@ def test_a_stranger_writes_and_judges_a_claim(folder: Path, bundle: Path, reposi
 
 
 def test_the_claim_is_a_test(folder: Path, bundle: Path, repository: Path) -> None:
-    done = subprocess.run([sys.executable, "-m", "pytest", "specs", "--bundle", str(bundle), "-q", "-p", "medpipe.pytest_plugin"],
+    done = subprocess.run([sys.executable, "-m", "pytest", "specs", "--bundle", str(bundle), "-q", *PLUGIN],
                           cwd=folder, env={**os.environ, "PYTHONPATH": str(repository)}, capture_output=True, text=True, check=False)
     assert "1 passed" in done.stdout, done.stdout + done.stderr
 

@@ -108,6 +108,9 @@ def _weasyprint() -> Any:
         raise MissingDependency("weasyprint", "report", "rendering a report") from error
     except OSError as error:
         raise MissingPango from error
+    from PIL import ImageFile
+
+    ImageFile.LOAD_TRUNCATED_IMAGES = False  # WeasyPrint's import turns it on for the whole process, the data loaders' too
     return weasyprint
 
 

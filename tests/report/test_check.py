@@ -20,7 +20,6 @@ from medpipe.report.identity import Identity, local_identity
 from medpipe.report.signers import trusted_from
 from medpipe.report.signing import signed_reports
 
-pytest.importorskip("weasyprint")
 pytest.importorskip("pyhanko")
 
 

@@ -48,7 +48,8 @@ def test_the_report_carries_the_evidence_and_the_card_verdicts(reports: dict[str
         assert attached == {"evidence.zip": pack(small_bundle), "statement.json": b"{}", "verdicts.json": verdicts}
         assert [len(p.get("/Annots", [])) for p in pdf.pages] == [1] + [0] * (len(pdf.pages) - 1)  # the signature's place, on page one
     with pikepdf.open(io.BytesIO(reports[CARD])) as pdf:
-        assert {name: spec.get_file().read_bytes() for name, spec in pdf.attachments.items()} == {"verdicts.json": verdicts}
+        assert {name: spec.get_file().read_bytes() for name, spec in pdf.attachments.items()} == {
+            "statement.json": b"{}", "verdicts.json": verdicts}
         assert 2 <= len(pdf.pages) <= 4
 
 

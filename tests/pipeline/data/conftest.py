@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 RCT_TEXT = ("###101\nBACKGROUND\tPain is common .\nMETHODS\tWe gave @ mg , \"twice\" .\n\n"
             "###102\nOBJECTIVE\tTo compare A with B .\nRESULTS\tNo difference ( p = @.@ ) .\nCONCLUSIONS\tÜber all , no .\n\n")
@@ -17,7 +17,8 @@ RCT_TEXT = ("###101\nBACKGROUND\tPain is common .\nMETHODS\tWe gave @ mg , \"twi
 
 @pytest.fixture(autouse=True)
 def own_homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees or writes the data, cache and credentials of whoever runs it."""
+    """No test sees or writes the data, cache and credentials of whoever runs it, or what WeasyPrint's import does to Pillow."""
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", False)
     for name in ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY", "MEDPIPE_KAGGLE_URL", "MEDPIPE_GITHUB_URL",
                  "http_proxy", "HTTP_PROXY"):
         monkeypatch.delenv(name, raising=False)
