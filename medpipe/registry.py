@@ -39,6 +39,8 @@ def target(kind: str, name: str) -> str:
     """The ``"package.module:attribute"`` behind a name. Raises `UnknownNameError`."""
     if ":" in name:
         return name
+    if name in BUILT_IN.get(kind, {}):  # before looking at every installed package
+        return BUILT_IN[kind][name]
     known = names(kind)
     if name not in known:
         raise UnknownNameError(kind, name, known)

@@ -1,16 +1,18 @@
 """Intervals. Each carries its n and its method; none is made from nothing.
 
-Everything here is plain numpy and scipy, deterministic, and compared with statsmodels and scipy in the tests.
+Plain numpy and scipy.special (scipy.stats takes as long to import as judging takes), deterministic, and compared with statsmodels and
+scipy in the tests.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import betaincinv
 
 Array = NDArray[np.float64]
 REPLICATES = 2000
@@ -52,7 +54,7 @@ def exact(value: float, *, n: int = 1, method: str = "counted exactly", runs: in
 def wilson(successes: float, n: int, confidence: float = 0.95) -> Interval:
     """Wilson's score interval of one proportion. ``successes`` may be a rounded percentage times n."""
     _check_counts(successes, n, confidence)
-    z = float(stats.norm.ppf(0.5 + confidence / 2))
+    z = normal_quantile(confidence)
     p = successes / n
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
@@ -64,9 +66,14 @@ def clopper_pearson(successes: int, n: int, confidence: float = 0.95) -> Interva
     """Clopper and Pearson's exact interval of one proportion: never covers less than it says."""
     _check_counts(successes, n, confidence)
     tail = (1 - confidence) / 2
-    low = float(stats.beta.ppf(tail, successes, n - successes + 1)) if successes > 0 else 0.0
-    high = float(stats.beta.ppf(1 - tail, successes + 1, n - successes)) if successes < n else 1.0
+    low = float(betaincinv(successes, n - successes + 1, tail)) if successes > 0 else 0.0
+    high = float(betaincinv(successes + 1, n - successes, 1 - tail)) if successes < n else 1.0
     return Interval(low, successes / n, high, n, "Clopper-Pearson", confidence)
+
+
+def normal_quantile(confidence: float) -> float:
+    """How many standard errors a two-sided interval of this confidence reaches: 1.96 for 0.95."""
+    return NormalDist().inv_cdf(0.5 + confidence / 2)
 
 
 def _check_counts(successes: float, n: int, confidence: float) -> None:

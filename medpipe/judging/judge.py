@@ -9,8 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from scipy import stats
-
 from medpipe.claims.claim import Claim
 from medpipe.claims.loading import Specs, specs_from, validate
 from medpipe.claims.protocol import GRADES, Deviation, bearing, deviations, grade, planned
@@ -21,7 +19,7 @@ from medpipe.evidence.finding import Finding, stored_findings
 from medpipe.judging.estimate import Estimate, estimate
 from medpipe.judging.verdict import Outcome, Validity, Verdict, verdict_from
 from medpipe.judging.wording import show_interval, show_region
-from medpipe.statistics import Interval
+from medpipe.statistics import Interval, normal_quantile
 
 
 def judge_bundle(bundle: Bundle) -> tuple[Specs, tuple[Verdict, ...]]:
@@ -139,8 +137,7 @@ def needed_samples(found: Estimate, region: tuple[float, float], confidence: flo
     """Samples at which the interval would no longer straddle, all else equal; None where samples alone would not do."""
     centre = found.found.estimate
     distance = min(abs(centre - edge) for edge in region if math.isfinite(edge))
-    z = float(stats.norm.ppf(0.5 + confidence / 2))
-    allowed = (distance / z) ** 2 - found.other_variance
+    allowed = (distance / normal_quantile(confidence)) ** 2 - found.other_variance
     if allowed <= 0 or found.sample_variance == 0:
         return None
     needed = math.ceil(found.found.n * found.sample_variance / allowed)
