@@ -80,18 +80,21 @@ $(VENV)/.packages: $(LOCK)
 	@$(PIP) install --quiet --require-hashes -r $(LOCK)
 	@touch $@
 
+# pango may be there without the part of HarfBuzz that embeds fonts; both are asked for.
+RENDERS := import weasyprint, weasyprint.text.ffi as f; assert f.harfbuzz_subset is not None
+
 $(VENV)/.pango: $(VENV)/.packages
-	@if ! $(BIN)/python -c 'import weasyprint' >/dev/null 2>&1; then \
+	@if ! $(BIN)/python -c '$(RENDERS)' >/dev/null 2>&1; then \
 		install="apt-get install -y libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"; \
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 			echo "setup: installing pango, which renders the report"; \
 			{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$install -qq; } >/dev/null; \
 		elif command -v apt-get >/dev/null; then \
-			echo "the report needs pango 1.44 or newer; run: sudo $$install    and then make again" >&2; exit 1; \
+			echo "the report needs pango 1.44 or newer and HarfBuzz's subsetter; run: sudo $$install    and then make again" >&2; exit 1; \
 		else \
-			echo "the report needs pango 1.44 or newer; install it (macOS: brew install pango) and then make again" >&2; exit 1; \
+			echo "the report needs pango 1.44 or newer and HarfBuzz's subsetter; install them (macOS: brew install pango harfbuzz) and then make again" >&2; exit 1; \
 		fi; \
-		$(BIN)/python -c 'import weasyprint'; \
+		$(BIN)/python -c '$(RENDERS)'; \
 	fi
 	@touch $@
 
