@@ -19,6 +19,25 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "mri_classification": "medpipe.pipeline.experiments.mri_classification:run",
         "text_classification": "medpipe.pipeline.experiments.text_classification:run",
     },
+    "audit": {
+        "recomputed": "medpipe.audits.arithmetic:recomputed",
+        "attainable": "medpipe.audits.attainability:attainable",
+        "scores_together": "medpipe.audits.scores:scores_together",
+        "restated": "medpipe.audits.restatement:restated",
+        "grid_coverage": "medpipe.audits.grid:grid_coverage",
+        "architecture": "medpipe.audits.architecture:architecture",
+        "sampling_error": "medpipe.audits.sampling:sampling_error",
+        "power": "medpipe.audits.sampling:power",
+        "run_spread": "medpipe.audits.sampling:run_spread",
+        "selection_on_validation": "medpipe.audits.selection:selection_on_validation",
+        "unequal_conditions": "medpipe.audits.conditions:unequal_conditions",
+        "two_changes_at_once": "medpipe.audits.conditions:two_changes_at_once",
+        "judgement": "medpipe.audits.judgements:judgement",
+        "ranking": "medpipe.audits.judgements:ranking",
+        "unsupported": "medpipe.audits.support:unsupported",
+        "unmeasured_absence": "medpipe.audits.support:unmeasured_absence",
+        "credential": "medpipe.audits.support:credential",
+    },
     "metric": {
         name: f"medpipe.judging.metrics.classification:{name}"
         for name in ("accuracy", "macro_f1", "macro_precision", "macro_recall",
@@ -28,7 +47,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
 
 
 def names(kind: str) -> dict[str, str]:
-    """All names of a kind (``"experiment"``, ``"metric"``) and what each stands for."""
+    """All names of a kind (``"experiment"``, ``"metric"``, ``"audit"``) and what each stands for."""
     found = dict(BUILT_IN.get(kind, {}))
     for point in entry_points(group=f"medpipe.{kind}s"):
         found.setdefault(point.name, point.value)

@@ -12,7 +12,7 @@ from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincinv
+from scipy.special import betaincinv, ndtr
 
 Array = NDArray[np.float64]
 REPLICATES = 2000
@@ -130,3 +130,21 @@ def proportion_standard_error(p: float, n: int) -> float:
         raise ValueError(f"expected a proportion and n >= 1, got {p} at {n}")
     adjusted = (p * n + 2) / (n + 4)
     return math.sqrt(adjusted * (1 - adjusted) / (n + 4))
+
+
+def newcombe(p1: float, n1: int, p2: float, n2: int, confidence: float = 0.95) -> Interval:
+    """Newcombe's hybrid score interval of the difference ``p1 - p2`` of two independent proportions (his method 10)."""
+    first, second = wilson(p1 * n1, n1, confidence), wilson(p2 * n2, n2, confidence)
+    difference = p1 - p2
+    low = difference - math.hypot(p1 - first.low, second.high - p2)
+    high = difference + math.hypot(first.high - p1, p2 - second.low)
+    return Interval(min(low, difference), difference, max(high, difference), n1 + n2, "Newcombe", confidence)
+
+
+def expected_maximum(k: int) -> float:
+    """The mean of the largest of ``k`` independent standard normal values, by numerical integration of its distribution."""
+    if k < 1:
+        raise ValueError(f"expected k >= 1, got {k}")
+    z = np.linspace(-10.0, 10.0, 20_001)
+    density = k * ndtr(z) ** (k - 1) * np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+    return float(np.trapezoid(z * density, z))

@@ -17,13 +17,14 @@ PARAMETERS = {"data": {"source": "real"}, "training": {"epochs": 5}}
 
 
 def claim_data(**change: Any) -> dict[str, Any]:
-    """A claim as its file holds it."""
-    return {
+    """A claim as its file holds it; what is changed to None is left out."""
+    data = {
         "id": "toy.model.accuracy", "title": "Accuracy", "statement": "It is right in 80 %.",
         "source": {"document": "paper.pdf", "place": "table 1", "printed": "80%"},
         "published": {"value": 0.8}, "measure": {"metric": "accuracy", "run": "toy", "split": "validation"},
         "criterion": {"kind": "within", "margin": 0.02, "rationale": "small", "unit": "proportion"},
-        "depends_on": ["data", "training"], **change}
+        "depends_on": ["data", "training"]}
+    return {key: value for key, value in {**data, **change}.items() if value is not None}
 
 
 def observations(rng: np.random.Generator, n: int, accuracy: float | Sequence[float], *, clusters: int | None = None,

@@ -11,6 +11,8 @@ from medpipe.statistics import proportion_standard_error
 
 UNITS = ("proportion", "points", "count")
 """``proportion``: shown in per cent; ``points``: a difference of proportions, shown in percentage points; ``count``: as it is."""
+STATEMENT = "statement"
+"""The unit of a claim in words, which no run measures."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +27,12 @@ class Source:
 
 @dataclass(frozen=True)
 class Published:
-    """The published figure. ``samples`` lists the proportions and n it was made from: ``((0.7894, 5000),)``; empty for counts."""
+    """The published figure. ``samples`` lists the proportions and n it was made from: ``((0.7894, 5000),)``; empty for counts.
 
-    value: float
+    ``value`` is None where the claim is words.
+    """
+
+    value: float | None
     samples: tuple[tuple[float, int], ...] = ()
 
     @property
@@ -41,10 +46,10 @@ class Measure:
     """What is computed: a metric over a split of the evidence of a protocol, or one of its scalars.
 
     ``minus`` takes the same metric elsewhere away (paired over samples and seeds where both hold the same ones);
-    ``by`` gives the largest difference between the groups of a column instead.
+    ``by`` gives the largest difference between the groups of a column instead. Without ``run`` nothing measures the claim.
     """
 
-    run: str
+    run: str = ""
     metric: str | None = None
     split: str | None = None
     scalar: str | None = None
@@ -52,8 +57,9 @@ class Measure:
     by: str | None = None
 
     def parts(self) -> Iterator[Measure]:
-        """This measure and the one it subtracts."""
-        yield self
+        """This measure and the one it subtracts; nothing where nothing is measured."""
+        if self.run:
+            yield self
         if self.minus is not None:
             yield self.minus
 
@@ -63,7 +69,8 @@ class Criterion:
     """When the claim holds.
 
     ``kind``: ``within`` (``value`` ± ``margin``), ``at_least`` (``value`` - ``margin``) or ``at_most`` (``value`` + ``margin``), at
-    ``confidence``, over at least ``min_runs`` training runs. ``rationale`` says why this margin.
+    ``confidence``, over at least ``min_runs`` training runs. ``rationale`` says why this margin. ``statement`` stands for words, which
+    accept every number.
     """
 
     kind: str
@@ -77,8 +84,8 @@ class Criterion:
     @property
     def region(self) -> tuple[float, float]:
         """The accepted values, as (low, high); infinite where open."""
-        low = -math.inf if self.kind == "at_most" else self.value - self.margin
-        high = math.inf if self.kind == "at_least" else self.value + self.margin
+        low = -math.inf if self.kind in ("at_most", STATEMENT) else self.value - self.margin
+        high = math.inf if self.kind in ("at_least", STATEMENT) else self.value + self.margin
         return low, high
 
 
@@ -87,7 +94,8 @@ class Claim:
     """One published claim.
 
     ``depends_on`` holds dotted prefixes of protocol parameters on which its number depends. ``counterpart_of`` is set where nobody
-    said this: it is the published figure of that claim, held against a sounder way of measuring it.
+    said this: it is the published figure of that claim, held against a sounder way of measuring it. ``figures`` are the ids of the
+    records (`medpipe.claims.figures`) that the claim rests on. ``unmeasured`` says why no run measures it, where none does.
     """
 
     id: str
@@ -101,6 +109,8 @@ class Claim:
     threats: tuple[str, ...] = ()
     known: Mapping[str, str] | None = None
     counterpart_of: str | None = None
+    figures: tuple[str, ...] = ()
+    unmeasured: str | None = None
 
     @property
     def part(self) -> str:
@@ -110,21 +120,23 @@ class Claim:
 
 def claim_from(data: Mapping[str, Any], documents: Mapping[str, str]) -> Claim:
     """Build a claim from data that its schema has accepted; ``documents`` maps document names to digests."""
-    published = Published(data["published"]["value"],
-                          tuple((s["proportion"], s["n"]) for s in data["published"].get("samples", ())))
-    criterion = data["criterion"]
+    said = data.get("published", {})
+    published = Published(said.get("value"), tuple((s["proportion"], s["n"]) for s in said.get("samples", ())))
     source = data["source"]
     return Claim(
         id=data["id"], title=data["title"], statement=data["statement"],
         source=Source(source["document"], documents.get(source["document"], ""), source["place"], source["printed"]),
         published=published,
-        measure=_measure(data["measure"]),
-        criterion=Criterion(
-            kind=criterion["kind"], value=criterion.get("value", published.value), margin=criterion.get("margin", 0.0),
-            rationale=criterion["rationale"], unit=criterion["unit"],
-            confidence=criterion.get("confidence", 0.95), min_runs=criterion.get("min_runs", 1)),
-        depends_on=tuple(data["depends_on"]), threats=tuple(data.get("threats", ())), known=data.get("known"),
-        counterpart_of=data.get("counterpart_of"))
+        measure=_measure(data["measure"]) if "measure" in data else Measure(),
+        criterion=_criterion(data["criterion"], published) if "criterion" in data else Criterion(STATEMENT, 0.0, 0.0, "", STATEMENT),
+        depends_on=tuple(data.get("depends_on", ())), threats=tuple(data.get("threats", ())), known=data.get("known"),
+        counterpart_of=data.get("counterpart_of"), figures=tuple(data.get("figures", ())), unmeasured=data.get("unmeasured"))
+
+
+def _criterion(data: Mapping[str, Any], published: Published) -> Criterion:
+    return Criterion(
+        kind=data["kind"], value=data.get("value", published.value), margin=data.get("margin", 0.0),
+        rationale=data["rationale"], unit=data["unit"], confidence=data.get("confidence", 0.95), min_runs=data.get("min_runs", 1))
 
 
 def _measure(data: Mapping[str, Any]) -> Measure:

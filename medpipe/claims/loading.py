@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
 from medpipe.claims.claim import Claim, claim_from
+from medpipe.claims.figure_reading import figures_from
+from medpipe.claims.figures import Figures
 from medpipe.claims.protocol import Profile, ProfileRun, Protocol, with_changes
 from medpipe.documents import canonical_json, parse_yaml
 from medpipe.errors import SpecError, UnknownNameError
@@ -43,6 +45,7 @@ class Specs:
     profiles: Mapping[str, Profile]
     files: Mapping[str, bytes]
     digest: str
+    figures: Figures = field(default_factory=Figures)
 
     def claim(self, claim_id: str) -> Claim:
         """The claim of that id. Raises `UnknownNameError`."""
@@ -60,7 +63,7 @@ class Specs:
 
 @cache
 def schema(kind: str, version: int = 1) -> dict[str, Any]:
-    """The JSON Schema of a document kind: ``claims``, ``protocol``, ``profile``, ``subject`` or ``verdicts``."""
+    """The JSON Schema of a document kind: ``claims``, ``figures``, ``protocol``, ``profile``, ``subject`` or ``verdicts``."""
     text = files("medpipe.claims").joinpath(f"schemas/{kind}-{version}.json").read_text(encoding="utf-8")
     return dict(json.loads(text))
 
@@ -92,7 +95,7 @@ def _explain(error: Any) -> tuple[str, str]:
 
 
 def load_specs(folder: Path) -> Specs:
-    """Load ``subject.yaml``, ``claims/``, ``protocols/`` and ``profiles/`` of a folder.
+    """Load ``subject.yaml``, ``claims/``, ``protocols/``, ``profiles/`` and ``figures/`` of a folder.
 
     Raises `SpecError` for a document that is wrong in itself, and `SpecError` or `UnknownNameError` where one names something
     that another does not have.
@@ -105,7 +108,7 @@ def _documents(folder: Path) -> Iterator[Path]:
     if not (folder / "subject.yaml").is_file():
         raise SpecError(str(folder), "a folder of specifications with subject.yaml", "none")
     yield folder / "subject.yaml"
-    for room in ("claims", "protocols", "profiles"):
+    for room in ("claims", "figures", "protocols", "profiles"):
         yield from sorted((folder / room).glob("*.yaml"))
 
 
@@ -118,18 +121,23 @@ def specs_from(contents: Mapping[str, bytes], where: str) -> Specs:
     protocols = _unique((_protocol(d) for p, d in data.items() if p.startswith("protocols/")), f"{where}/protocols")
     profiles = _unique((_profile(d, protocols, f"{where}/{p}") for p, d in data.items() if p.startswith("profiles/")), f"{where}/profiles")
     claims = [claim_from(c, subject.documents) for p, d in data.items() if p.startswith("claims/") for c in d["claims"]]
+    figures = figures_from({f"{where}/{p}": d for p, d in data.items() if p.startswith("figures/")}, subject.documents)
     if not claims:
         raise SpecError(f"{where}/claims", "at least one claim", "none")
     ids = _unique(claims, f"{where}/claims").keys()
+    known_figures = figures.ids()
     for claim in claims:
         _check_references(claim, ids, subject, protocols, where)
+        for name in claim.figures:
+            if name not in known_figures:
+                raise UnknownNameError(f"record in {where}: claim {claim.id}: figures", name, known_figures)
     claims.sort(key=lambda c: list(subject.parts).index(c.part))
     digest = hashlib.sha256(canonical_json({p: data[p] for p in sorted(data)})).hexdigest()
-    return Specs(subject, tuple(claims), protocols, profiles, dict(contents), f"sha256:{digest}")
+    return Specs(subject, tuple(claims), protocols, profiles, dict(contents), f"sha256:{digest}", figures)
 
 
 def _kind(path: str) -> str:
-    return {"claims": "claims", "protocols": "protocol", "profiles": "profile"}.get(path.split("/")[0], "subject")
+    return {"claims": "claims", "figures": "figures", "protocols": "protocol", "profiles": "profile"}.get(path.split("/")[0], "subject")
 
 
 def _subject(data: Mapping[str, Any]) -> Subject:

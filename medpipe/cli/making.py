@@ -110,6 +110,7 @@ def verify(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, na
            checkpoint: CheckpointOption = None, strict: StrictOption = False,
            pkcs12: Pkcs12Option = None, as_json: JsonOption = False) -> None:
     """Do all of it: plan, run, judge, write and sign the report, and check it as a reviewer would."""
+    from medpipe.cli.auditing import say_first
     from medpipe.cli.judging import judge_and_store, sign_reports
     from medpipe.cli.show import print_json, print_reports, print_verdicts, say, talk_on_stderr
     from medpipe.judging import Outcome
@@ -121,6 +122,7 @@ def verify(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, na
         profile, why = choose_profile()
     say(f"Profile {profile}: {why}.")
     job = prepare(specs, profile, name, reports, jobs, device, checkpoint)
+    say_first(job.specs)
     make_evidence(job)
     verdicts = judge_and_store(job.bundle)
     paths = sign_reports(job.bundle, pkcs12)

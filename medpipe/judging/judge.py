@@ -1,13 +1,14 @@
 """The one rule: an interval inside the accepted region supports, one disjoint from it refutes, one that straddles decides nothing.
 
 Our own short-cuts never judge the claimant: evidence that deviates from the published protocol in something on which the
-claim's number depends can only indicate.
+claim's number depends can only indicate. What the published figures themselves make impossible is refuted without any run.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from medpipe.claims.claim import Claim
 from medpipe.claims.loading import Specs, specs_from, validate
@@ -39,7 +40,7 @@ def judge_bundle(bundle: Bundle) -> tuple[Specs, tuple[Verdict, ...]]:
         runs = {p.run: [Run(*r) for r in planned(specs.protocols[p.run], profile)] for p in claim.measure.parts()}
         left_out = [r for p in runs if (r := profile.run_for(p).leave_out)]
         if left_out:
-            verdicts.append(_not_tested(claim, left_out[0], findings))
+            verdicts.append(_weighed(_not_tested(claim, left_out[0]), claim, findings))
             continue
         verdicts.append(judge(claim, specs, {p: [(r, evidence_of(r)) for r in rs] for p, rs in runs.items()}, findings))
     return specs, tuple(verdicts)
@@ -47,16 +48,38 @@ def judge_bundle(bundle: Bundle) -> tuple[Specs, tuple[Verdict, ...]]:
 
 def judge(claim: Claim, specs: Specs, evidence: Mapping[str, Sequence[tuple[Run, Evidence | None]]],
           findings: Sequence[Finding] = ()) -> Verdict:
-    """Judge one claim from the evidence of its protocols (protocol → planned runs with what there is)."""
+    """Judge one claim from the evidence of its protocols (protocol → planned runs with what there is) and from findings."""
+    return _weighed(_from_runs(claim, specs, evidence), claim, findings)
+
+
+def _from_runs(claim: Claim, specs: Specs, evidence: Mapping[str, Sequence[tuple[Run, Evidence | None]]]) -> Verdict:
+    if claim.unmeasured is not None:
+        return _not_tested(claim, claim.unmeasured)
     missing = _missing(evidence)
     if missing:
-        return _not_tested(claim, missing, findings)
+        return _not_tested(claim, missing)
     complete = {p: [e for _, e in pairs if e is not None] for p, pairs in evidence.items()}
     try:
         found = estimate(claim, complete)
     except DataError as error:
-        return _not_tested(claim, str(error), findings)
-    return _decide(claim, specs, complete, found, findings)
+        return _not_tested(claim, str(error))
+    return _decide(claim, specs, complete, found)
+
+
+def _weighed(verdict: Verdict, claim: Claim, findings: Sequence[Finding]) -> Verdict:
+    """The verdict of the runs, with its validity, and refuted where the published figures themselves make the claim impossible."""
+    validity, validity_reason = assess_validity(claim, findings)
+    touching = [f for f in findings if claim.id in f.claims and f.severity != "clean"]
+    weighed = replace(verdict, validity=validity, validity_reason=validity_reason, findings=tuple(f.id for f in touching if f.id))
+    proof = [f for f in touching if f.severity == "refutes" and f.certain]
+    if not proof:
+        return weighed
+    reason = " ".join(dict.fromkeys(f.statement for f in proof))
+    if verdict.outcome not in (Outcome.NOT_TESTED, Outcome.REFUTED):
+        reason = f"{reason} This holds whatever the runs found ({verdict.reason})"
+    elif verdict.outcome is Outcome.REFUTED:
+        reason = f"{reason} The runs agree: {verdict.reason}"
+    return replace(weighed, outcome=Outcome.REFUTED, reason=reason, indication=None, needed_n=None, grade=verdict.grade or "published")
 
 
 def _missing(evidence: Mapping[str, Sequence[tuple[Run, Evidence | None]]]) -> str | None:
@@ -77,8 +100,7 @@ def _missing(evidence: Mapping[str, Sequence[tuple[Run, Evidence | None]]]) -> s
     return None
 
 
-def _decide(claim: Claim, specs: Specs, evidence: Mapping[str, Sequence[Evidence]], found: Estimate,
-            findings: Sequence[Finding]) -> Verdict:
+def _decide(claim: Claim, specs: Specs, evidence: Mapping[str, Sequence[Evidence]], found: Estimate) -> Verdict:
     differing: list[Deviation] = []
     grades = []
     for protocol, runs in evidence.items():
@@ -90,10 +112,9 @@ def _decide(claim: Claim, specs: Specs, evidence: Mapping[str, Sequence[Evidence
     side = position(found.decided_by, claim.criterion.region)
     runs_made = min(len(runs) for runs in evidence.values())
     outcome, reason, indication, needed = _outcome(claim, found, side, worst, decisive, runs_made)
-    validity, validity_reason = assess_validity(claim, findings)
     every = [e for runs in evidence.values() for e in runs]
     return Verdict(
-        claim.id, claim.title, outcome, reason, validity, validity_reason, claim.criterion.unit, claim.published.value,
+        claim.id, claim.title, outcome, reason, Validity.NOT_ASSESSED, "", claim.criterion.unit, claim.published.value,
         claim.source.printed, claim.criterion.region, worst, found.found, found.decided_by, indication, tuple(differing), needed,
         tuple(e.run.key for e in every), tuple(sorted({e.run.seed for e in every})))
 
@@ -145,23 +166,25 @@ def needed_samples(found: Estimate, region: tuple[float, float], confidence: flo
 
 
 def assess_validity(claim: Claim, findings: Sequence[Finding]) -> tuple[Validity, str]:
-    """The worst of what the audits named in the claim's threats found."""
+    """The worst of what audits saw that bears on the claim; sound only where each audit named in its threats has looked."""
+    bearing_on = [f for f in findings if claim.id in f.claims]
+    left = [t.replace("_", " ") for t in claim.threats if t not in {f.audit for f in bearing_on}]
+    unexamined = f"not examined: {', '.join(left)}" if left else ""
+    for severity, validity in (("undermines", Validity.UNDERMINED), ("narrows", Validity.NARROWED)):
+        worst = dict.fromkeys(f.statement.rstrip(".") for f in bearing_on if f.severity == severity)
+        if worst:
+            return validity, "; ".join([*worst, *([unexamined] if left else [])])
+    if left:
+        return Validity.NOT_ASSESSED, unexamined
+    if claim.unmeasured is not None:
+        return Validity.NOT_ASSESSED, "nothing measures it, and no audit bears on it"
     if not claim.threats:
         return Validity.SOUND, "no threat to the meaning of this number is named"
-    bearing_on = [f for f in findings if claim.id in f.claims and f.audit in claim.threats]
-    for severity, validity in (("undermines", Validity.UNDERMINED), ("narrows", Validity.NARROWED)):
-        worst = [f for f in bearing_on if f.severity == severity]
-        if worst:
-            return validity, "; ".join(f.statement for f in worst)
-    left = [t for t in claim.threats if t not in {f.audit for f in bearing_on}]
-    if left:
-        return Validity.NOT_ASSESSED, f"not examined: {', '.join(t.replace('_', ' ') for t in left)}"
     return Validity.SOUND, f"examined and not found: {', '.join(t.replace('_', ' ') for t in claim.threats)}"
 
 
-def _not_tested(claim: Claim, reason: str, findings: Sequence[Finding]) -> Verdict:
-    validity, validity_reason = assess_validity(claim, findings)
-    return Verdict(claim.id, claim.title, Outcome.NOT_TESTED, reason, validity, validity_reason, claim.criterion.unit,
+def _not_tested(claim: Claim, reason: str) -> Verdict:
+    return Verdict(claim.id, claim.title, Outcome.NOT_TESTED, reason, Validity.NOT_ASSESSED, "", claim.criterion.unit,
                    claim.published.value, claim.source.printed, claim.criterion.region)
 
 

@@ -37,7 +37,7 @@ class Verdict:
     ``interval`` is of what was found; ``decided_by`` adds the published figure's own sampling error and is what the rule looked
     at; ``accepted`` is the region it was held against, infinite where open. ``indication`` tells on which side the evidence
     lies where deviations forbid more. ``needed_n`` is how many samples an inconclusive claim would need, None where samples
-    alone would not do.
+    alone would not do. ``published`` is None where the claim is words. ``findings`` are the ids of what audits saw that bears on it.
     """
 
     claim: str
@@ -47,7 +47,7 @@ class Verdict:
     validity: Validity
     validity_reason: str
     unit: str
-    published: float
+    published: float | None
     printed: str
     accepted: tuple[float, float]
     grade: str | None = None
@@ -58,6 +58,7 @@ class Verdict:
     needed_n: int | None = None
     runs: Sequence[str] = ()
     seeds: Sequence[int] = ()
+    findings: Sequence[str] = ()
 
     @property
     def estimate(self) -> float | None:
@@ -75,7 +76,7 @@ class Verdict:
             "accepted": {side: v if math.isfinite(v) else None for side, v in zip(("low", "high"), self.accepted, strict=True)},
             "published": self.published, "printed": self.printed, "indication": self.indication,
             "deviations": [asdict(d) for d in self.deviations], "needed_n": self.needed_n,
-            "runs": list(self.runs), "seeds": list(self.seeds)}
+            "runs": list(self.runs), "seeds": list(self.seeds), "findings": list(self.findings)}
 
 
 def verdict_from(data: Mapping[str, Any]) -> Verdict:
@@ -89,4 +90,5 @@ def verdict_from(data: Mapping[str, Any]) -> Verdict:
         interval=None if data["interval"] is None else Interval(**data["interval"]),
         decided_by=None if data["decided_by"] is None else Interval(**data["decided_by"]),
         indication=data["indication"], deviations=tuple(Deviation(**d) for d in data["deviations"]),
-        needed_n=data["needed_n"], runs=tuple(data["runs"]), seeds=tuple(data["seeds"]))
+        needed_n=data["needed_n"], runs=tuple(data["runs"]), seeds=tuple(data["seeds"]),
+        findings=tuple(data.get("findings", ())))

@@ -12,8 +12,10 @@ def decimals_for(width: float) -> int:
     return 0 if width >= 10 else 1 if width >= 0.5 else 2
 
 
-def show(value: float, unit: str, decimals: int = 2) -> str:
-    """A value with its unit: ``86.42 %``, ``-0.99 points``, ``3,394,053``."""
+def show(value: float | None, unit: str, decimals: int = 2) -> str:
+    """A value with its unit: ``86.42 %``, ``-0.99 points``, ``3,394,053``; a dash for a claim in words."""
+    if value is None:
+        return "–"
     if not math.isfinite(value):
         return "no limit"
     if unit == "count":
@@ -38,6 +40,8 @@ def show_interval(interval: Interval, unit: str) -> str:
 def show_region(region: tuple[float, float], unit: str) -> str:
     """An accepted region: ``77.94 to 79.94 %``, ``at most 2.00 points``."""
     low, high = region
+    if math.isinf(low) and math.isinf(high):
+        return "–"
     if math.isinf(low):
         return f"at most {show(high, unit)}"
     if math.isinf(high):

@@ -84,7 +84,7 @@ def _out_of_scope(case: Case) -> Filled:
 
 def _risks(case: Case) -> Filled:
     said = [f"{i.claim.title}: {i.verdict.outcome.value}, {i.verdict.validity.value}." for i in case.items if may_not_be_relied_on(i)]
-    said += dict.fromkeys(as_sentence(f.statement) for f in case.findings if f.severity != "clean")
+    said += dict.fromkeys(as_sentence(f.statement) for f in case.findings if f.severity != "clean" and f.certain)
     return said[:MOST_RESULTS], "verdicts.json, findings.json"
 
 
@@ -194,7 +194,8 @@ def _group(case: Case, title: str, items: Sequence[Item]) -> dict[str, Any]:
     splits = sorted({s for i in shown for m in i.claim.measure.parts() for s in [m.split] if s})
     methods = dict.fromkeys(as_sentence(i.verdict.interval.method) for i in shown if i.verdict.interval is not None)
     return {
-        "title": title, "rows": [line(i) for i in shown], "left": _left(len(items), len(tested), len(shown)), "goals": list(goals)[:2],
+        "title": title, "rows": [line(case, i) for i in shown], "left": _left(len(items), len(tested), len(shown)),
+        "goals": list(goals)[:2],
         "test": "Retrospective; the published figures measured again on stored predictions." if methods else "",
         "data": f"Splits {', '.join(splits)}." if splits else "", "validation": list(methods)[:2]}
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
+from medpipe.audits.questions import QUESTIONS
 from medpipe.claims.claim import Claim, Measure
 from medpipe.claims.loading import Specs, specs_from
 from medpipe.claims.protocol import GRADES, Deviation, Profile, bearing, deviations, planned
 from medpipe.errors import BundleError, UnknownNameError
 from medpipe.evidence import Bundle, Evidence, Run
-from medpipe.evidence.finding import Finding, stored_findings
+from medpipe.evidence.finding import SEVERITIES, Finding, stored_findings
 from medpipe.evidence.ledger import Entry
 from medpipe.judging import Outcome, Verdict, stored_verdicts
 
@@ -31,9 +33,11 @@ class Item:
 
     @property
     def trust(self) -> str | None:
-        """``L2``: computed from per-sample predictions; ``L1``: a measurement as a run reported it; None: not tested."""
+        """``L2``: from per-sample predictions or published figures; ``L1``: a measurement as a run reported it; None: not tested."""
         if self.verdict.outcome is Outcome.NOT_TESTED:
             return None
+        if self.verdict.interval is None:  # refuted by the published figures, which check-report audits again
+            return "L2"
         return "L1" if self.claim.measure.scalar is not None else "L2"
 
 
@@ -69,6 +73,21 @@ class Case:
     def parts(self) -> tuple[str, ...]:
         """The parts of the subject about which there are claims, in the subject's order."""
         return tuple(p for p in self.specs.subject.parts if any(i.claim.part == p for i in self.items))
+
+    @cached_property
+    def found(self) -> tuple[Finding, ...]:
+        """What was found and not in order, as the report tells it: by the question that it answers, the worst first."""
+        asked = {audit: n for n, audit in enumerate(QUESTIONS)}
+        worse = [f for f in self.findings if f.severity != "clean"]
+        return tuple(sorted(worse, key=lambda f: (asked.get(f.audit, len(asked)), -SEVERITIES.index(f.severity), not f.certain)))
+
+    def finding_number(self, finding: Finding) -> str:
+        """``F12``: a finding's number in this report."""
+        return f"F{1 + self.found.index(finding)}"
+
+    def findings_on(self, claim: str) -> tuple[str, ...]:
+        """The numbers of the findings with an id that bear on a claim."""
+        return tuple(self.finding_number(f) for f in self.found if f.id and claim in f.claims)
 
     def of_part(self, part: str) -> tuple[Item, ...]:
         return tuple(i for i in self.items if i.claim.part == part)

@@ -13,7 +13,8 @@ from medpipe.report import record
 from medpipe.report.case import Case, Item, claim_on, splits_of
 from medpipe.report.figures import Figure, confusion_matrix, interval_figures, learning_curves, reliability
 from medpipe.report.pageone import page_one
-from medpipe.report.words import GLOSSARY, MARKS, SIGNATURE_MEANS, as_sentence, day, grouped, minute, plural
+from medpipe.report.published import published_figures
+from medpipe.report.words import GLOSSARY, MARKS, SIGNATURE_MEANS, as_sentence, day, grouped, listed, minute, plural
 
 MOST_SPLITS = 2
 DEMONSTRATION = "demonstration data: not evidence"
@@ -24,9 +25,9 @@ def audit_context(case: Case) -> dict[str, Any]:
     first = page_one(case, package_version())
     return {
         **frame(case),
-        "first": first, "headline": [line(i) for i in first.headline], "counts": [_count(case, p) for p in case.parts],
+        "first": first, "headline": [line(case, i) for i in first.headline], "counts": [_count(case, p) for p in case.parts],
         "confidence": _confidence(case.items), "total": len(case.items),
-        "parts": [_part(case, p) for p in case.parts],
+        "published": published_figures(case), "parts": [_part(case, p) for p in case.parts],
         "deviations": record.deviations(case), "unknown": record.unknown(case), "not_covered": case.specs.subject.not_covered,
         "runs": record.runs(case), "ledger": record.ledger(case), "provenance": record.provenance(case),
         "glossary": GLOSSARY, "signature_means": SIGNATURE_MEANS}
@@ -62,7 +63,7 @@ def _count(case: Case, part: str) -> dict[str, Any]:
             "outcomes": [(o.value, count[o]) for o in Outcome]}
 
 
-def line(item: Item) -> dict[str, Any]:
+def line(case: Case, item: Item) -> dict[str, Any]:
     """One claim as a row of a table."""
     v, claim = item.verdict, item.claim
     n = "–" if v.interval is None else f"{v.interval.n:,}" if claim.measure.scalar is None else "–"
@@ -74,14 +75,25 @@ def line(item: Item) -> dict[str, Any]:
         "method": "" if v.interval is None else as_sentence(f" interval: {v.interval.method}"),
         "n": n, "runs": "" if v.interval is None else plural(v.interval.runs, "run"), "trust": item.trust or "–",
         "outcome": v.outcome.value, "validity": v.validity.value, "grade": v.grade or "–",
-        "reason": as_sentence(v.reason), "validity_reason": as_sentence(f"validity: {v.validity_reason}"),
+        "reason": as_sentence(v.reason), "validity_reason": as_sentence(f"validity: {_validity(case, item)}"),
         "known": as_sentence(f" known to be {claim.known['outcome']}: {claim.known['reason']}") if claim.known else ""}
+
+
+def _validity(case: Case, item: Item) -> str:
+    """The reason for a validity; numbered findings are named by number, because they stand in full in a chapter of their own."""
+    numbers = case.findings_on(item.claim.id)
+    if not numbers:
+        return item.verdict.validity_reason
+    unexamined = item.verdict.validity_reason.partition("not examined: ")[2]
+    return f"findings {listed(numbers)}" + (f"; not examined: {unexamined}" if unexamined else "")
 
 
 def _part(case: Case, part: str) -> dict[str, Any]:
     items = case.of_part(part)
     return {
-        "name": part, "title": case.specs.subject.parts[part], "count": _count(case, part), "rows": [line(i) for i in items],
+        "name": part, "title": case.specs.subject.parts[part], "count": _count(case, part),
+        "rows": [line(case, i) for i in items if i.claim.measure.run],
+        "words": [line(case, i) for i in items if not i.claim.measure.run],
         "about": "" if any(i.verdict.interval for i in items) else "No claim of this part was tested, so there is nothing to draw.",
         "intervals": interval_figures(items), "findings": record.findings(case, items),
         "protocols": [shown for p in case.protocols_of(part) if (shown := _protocol(case, p))["blocks"]]}

@@ -24,7 +24,7 @@ class Row:
 
 
 def headline_order(items: Iterable[Item]) -> list[Item]:
-    """The claims a reader asks for first: accuracies, then gaps between groups, other scores, differences, counts; parts take turns."""
+    """The claims a reader asks for first: accuracies, gaps between groups, other scores, differences, counts, words; parts take turns."""
     queues: dict[str, list[Item]] = {}
     for item in sorted(items, key=lambda i: (_weight(i), i.number)):
         queues.setdefault(item.claim.part, []).append(item)
@@ -36,6 +36,8 @@ def headline_order(items: Iterable[Item]) -> list[Item]:
 
 def _weight(item: Item) -> int:
     m = item.claim.measure
+    if not m.run:
+        return 2 if item.verdict.outcome is Outcome.REFUTED else 6
     if m.scalar is not None:
         return 5
     if m.by is not None:
@@ -68,10 +70,10 @@ def may_not_be_relied_on(item: Item) -> bool:
 
 
 def _row(heading: str, items: Sequence[Item], room: int, most: int, none: str) -> Row:
-    """Sentences in headline order while there is room; claims that fail for one and the same reason share a sentence."""
+    """Sentences in headline order, what is refuted first, while there is room; claims that fail for one reason share a sentence."""
     chosen: list[str] = []
     told: set[int] = set()
-    for item in headline_order(items):
+    for item in sorted(headline_order(items), key=lambda i: i.verdict.outcome is not Outcome.REFUTED):
         if item.number in told:
             continue
         alike = [i for i in items if i is not item and item.verdict.validity is Validity.UNDERMINED
@@ -92,6 +94,8 @@ def sentence(item: Item) -> str:
     subject = f"{item.claim.title} (claim {item.number})"
     if v.outcome is Outcome.SUPPORTED:
         text = f"{subject}: {_found(item)}; the published {v.printed} was found again."
+    elif v.outcome is Outcome.REFUTED and v.interval is None:
+        text = f"{subject}: published is “{v.printed}”; the published figures themselves rule it out: {clause(v.reason)}."
     elif v.outcome is Outcome.REFUTED:
         text = f"{subject}: {_found(item)}; the published {v.printed} was not found (accepted: {show_region(v.accepted, v.unit)})."
     elif v.outcome is Outcome.NOT_TESTED:

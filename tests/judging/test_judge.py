@@ -136,7 +136,7 @@ def finding(severity: str, audit: str = "leakage", claim: str = "toy.model.accur
     ([finding("narrows"), finding("clean", "shortcuts")], Validity.NARROWED),
     ([finding("narrows"), finding("undermines", "shortcuts")], Validity.UNDERMINED),
     ([finding("undermines", claim="toy.other.claim")], Validity.NOT_ASSESSED),
-    ([finding("undermines", "not_a_threat")], Validity.NOT_ASSESSED)])
+    ([finding("undermines", "not_a_threat")], Validity.UNDERMINED)])
 def test_validity_is_the_worst_of_what_was_found(specs: SpecsMaker, findings: list[Finding], validity: Validity) -> None:
     loaded = specs(threats=["leakage", "shortcuts"])
     verdict = judge(loaded.claims[0], loaded, {"toy": pairs(with_accuracy(0.8))}, findings)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from medpipe.audits.figures import store_findings_of
 from medpipe.claims.loading import specs_from
 from medpipe.claims.protocol import planned
 from medpipe.documents import pretty_json
@@ -16,6 +17,7 @@ from medpipe.evidence import Bundle, Evidence, Observations, Provenance, Run
 from medpipe.evidence.finding import Finding, store_findings
 from medpipe.evidence.ledger import append
 from medpipe.judging.judge import judge_bundle, verdicts_document
+from medpipe.report.identity import Identity, local_identity
 
 SUBJECT = """\
 version: 1
@@ -47,6 +49,30 @@ seeds: [0, 1]
 runs:
   imaging.toy: {change: {training.epochs: 2}, because: "Time is short."}
 """
+FIGURES = """\
+version: 1
+quantities:
+  - id: train
+    what: training accuracy
+    kind: proportion
+    n: 900
+    printed: [{id: paper.train, document: paper.pdf, place: table 1, text: "85.0%"}]
+  - id: validation
+    what: validation accuracy
+    kind: proportion
+    n: 900
+    printed: [{id: paper.validation, document: paper.pdf, place: table 1, text: "80.0%"}]
+  - {id: gap, what: the gap between them, kind: points, printed: [{id: paper.gap, document: paper.pdf, place: table 2, text: "+2.0%"}]}
+  - id: size
+    what: number of parameters
+    kind: count
+    printed:
+      - {id: paper.size, document: paper.pdf, place: table 1, text: "1000"}
+      - {id: paper.size_again, document: paper.pdf, place: appendix, text: "1000"}
+relations:
+  - {id: gap.again, kind: difference, result: gap, of: [train, validation]}
+"""
+"""Figures of which one contradicts the others, and one agrees wherever it stands."""
 CLASSES = ("benign", "malignant", "other")
 
 
@@ -105,6 +131,8 @@ def make_bundle(folder: Path, claims: list[dict[str, Any]] | None = None, *, sou
         "protocols/text.yaml": (PROTOCOL % ("text.toy", "Toy text model")).encode(),
         "protocols/imaging.yaml": (PROTOCOL % ("imaging.toy", "Toy image model")).encode(),
         "claims/all.yaml": pretty_json({"version": 1, "claims": claims or CLAIMS})}
+    if "figures" in specs:
+        contents["figures/all.yaml"] = specs["figures"].encode()
     loaded = specs_from(contents, "made up")
     bundle = Bundle.create(folder, "made-up", "small")
     bundle.write_specs(contents)
@@ -116,7 +144,8 @@ def make_bundle(folder: Path, claims: list[dict[str, Any]] | None = None, *, sou
             bundle.put(evidence_of(run, 0.8 if protocol.id == "text.toy" else 0.6, resolved=resolved))
             append(bundle.ledger_path, "finished", run.key)
     append(bundle.ledger_path, "started", "run-000000000000-s9")
-    store_findings(bundle, [FINDING])
+    store_findings(bundle, [FINDING], [FINDING.audit])
+    store_findings_of(bundle, loaded)
     judged, verdicts = judge_bundle(bundle)
     bundle.write("verdicts.json", verdicts_document(judged, "small", verdicts))
     bundle.seal()
@@ -127,6 +156,12 @@ def make_bundle(folder: Path, claims: list[dict[str, Any]] | None = None, *, sou
 def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """One claim supported and narrowed, one refuted, one only indicated, one not tested. Not to be changed."""
     return make_bundle(tmp_path_factory.mktemp("bundles") / "small")
+
+
+@pytest.fixture(scope="module")
+def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
+    """A signer."""
+    return local_identity(tmp_path_factory.mktemp("identity") / "own")
 
 
 @pytest.fixture

@@ -24,12 +24,6 @@ pytest.importorskip("pyhanko")
 
 
 @pytest.fixture(scope="module")
-def identity(tmp_path_factory: pytest.TempPathFactory) -> Identity:
-    """A signer."""
-    return local_identity(tmp_path_factory.mktemp("identity") / "own")
-
-
-@pytest.fixture(scope="module")
 def reports(small_bundle: Bundle, identity: Identity) -> dict[str, bytes]:
     """Both reports of the small bundle, signed."""
     return signed_reports(small_bundle, identity)

@@ -30,6 +30,7 @@ MOST_ROWS = 30
 
 def interval_figures(items: Sequence[Item]) -> list[Figure]:
     """One figure for percentages and points, which share an axis, and one for counts; none where nothing was tested."""
+    items = [i for i in items if i.verdict.published is not None]  # words have no place on an axis
     shares = [i for i in items if i.verdict.unit != "count"]
     counts = [i for i in items if i.verdict.unit == "count"]
     pieces = [kind[k:k + MOST_ROWS] for kind in (shares, counts) for k in range(0, len(kind), MOST_ROWS)]
@@ -57,7 +58,7 @@ def _labels(item: Item) -> list[str]:
 
 def offset(value: float, item: Item) -> float:
     """Distance from the published value: in points, or in per cent of it for counts; infinite stays infinite."""
-    published = item.verdict.published
+    published = item.verdict.published or 0.0
     if item.verdict.unit == "count":
         return 100 * (value - published) / (abs(published) or 1.0)
     return 100 * (value - published)

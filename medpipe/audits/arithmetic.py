@@ -1,0 +1,118 @@
+"""Differences, ratios, means and the like, computed again from the figures that they were made from.
+
+**Purpose.** A printed gap, gain, speed-up or mean must be one that its own printed parts can give.
+
+**Method.** Each part stands for every value that rounds to it (for a share of n samples: every count of n that does); the relation of
+these ranges is held against the range of values that round to the printed result. Parts are taken from the result's own document where
+they stand there, otherwise from wherever they stand. Only where no choice of printings agrees is the result impossible. Times and sizes
+in different units are brought to one.
+
+**Limits.** Rounding hides errors of about one unit of the last digit of each part. Figures that were cut off instead of rounded are
+allowed for: what agrees only then is called suspicious, not certain. Which of the figures is wrong is not said. A divisor that may be 0
+gives no result, nor do parts that are only limits (``<2%``).
+
+**Example.** 125.2 ms and 4.9 ms print a speed-up of 25.3 to 25.8; a printed 25.7 agrees, a printed 29.3 would not.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from functools import partial
+from itertools import islice, product
+
+from medpipe.audits.intervals import Range, combine, printed_range, rough_range, true_range
+from medpipe.audits.seen import Seen, at, capital, listed, number, places, span
+from medpipe.claims.figures import Figures, Printing, Quantity, Relation
+from medpipe.claims.printed import Printed, in_one_unit
+
+WORDS = {"difference": "the difference of", "ratio": "the ratio of", "mean": "the mean of", "sum": "the sum of",
+         "product": "the product of", "relative_change": "the relative change from", "largest_magnitude": "the largest of",
+         "orders_of_magnitude": "the orders of magnitude between"}
+IN_THEIR_UNIT = ("difference", "mean", "sum", "largest_magnitude")
+MAGNITUDES = ("largest_magnitude", "orders_of_magnitude")
+MOST_CHOICES = 1024
+Place = tuple[Quantity, Printing, Printed]
+
+
+def recomputed(figures: Figures) -> Iterator[Seen]:
+    """One result for every printing of a computed figure."""
+    often = Counter(r.result for r in figures.relations)
+    for relation in figures.relations:
+        result = figures.quantity(relation.result)
+        parts = [figures.quantity(name) for name in relation.of]
+        for printing, printed in result.numbers():
+            seen = _held_against(relation, (result, printing, printed), [_choices(q, printing.document) for q in parts])
+            if seen is not None:  # a result that is computed in two ways has two findings
+                yield seen if often[relation.result] == 1 else replace(seen, key=f"{relation.id}.{printing.id}")
+
+
+def _choices(quantity: Quantity, document: str) -> list[Place]:
+    """Where a part stands: in this document if it does, else everywhere."""
+    every = [(quantity, p, n) for p, n in quantity.numbers()]
+    return [c for c in every if c[1].document == document] or every
+
+
+def _held_against(relation: Relation, result: Place, parts: list[list[Place]]) -> Seen | None:
+    """The result for the choice of printings that agrees best; None where nothing can be said."""
+    choices = list(islice(product(*parts), MOST_CHOICES + 1))
+    best: tuple[int, tuple[Place, ...], Range] | None = None
+    for chosen in choices:
+        judged = _agrees(relation.kind, chosen, result)
+        if judged is None:
+            return None  # one choice that cannot be judged may be the right one
+        if best is None or judged[0] < best[0]:
+            best = judged[0], chosen, judged[1]
+    if best is None or (best[0] > 0 and len(choices) > MOST_CHOICES):
+        return None
+    return _told(relation, result, *best)
+
+
+def _agrees(kind: str, chosen: tuple[Place, ...], result: Place) -> tuple[int, Range] | None:
+    """0 where it agrees, 1 where only with last digits cut off instead of rounded, 2 where not; and the range that the parts give."""
+    numbers = in_one_unit([n for _, _, n in chosen] + ([result[2]] if kind in IN_THEIR_UNIT else []))
+    if numbers is None:
+        return None
+    parts, printed = numbers[:len(chosen)], numbers[-1] if kind in IN_THEIR_UNIT else result[2]
+    given = combine(kind, [true_range(q, n) for (q, _, _), n in zip(chosen, parts, strict=True)])
+    if given is None:
+        return None
+    wide = combine(kind, [rough_range(n) for n in parts])
+    for rank, (range_, allowed) in enumerate(((given, printed_range(printed)), (wide, rough_range(printed)))):
+        if range_ is None or any(range_.meets(r) for r in _either_sign(kind, printed, allowed)):
+            return rank, given
+    return 2, given
+
+
+def _either_sign(kind: str, printed: Printed, allowed: Range) -> tuple[Range, ...]:
+    """The allowed range, and its mirror image where a magnitude was printed with the sign of what it is the magnitude of."""
+    if kind not in MAGNITUDES or printed.value >= 0:
+        return (allowed,)
+    return (allowed, Range(None if allowed.high is None else -allowed.high, None if allowed.low is None else -allowed.low))
+
+
+def _told(relation: Relation, result: Place, rank: int, chosen: tuple[Place, ...], given: Range) -> Seen:
+    quantity, printing, printed = result
+    values = listed(p.text for _, p, _ in chosen)
+    decimals = places(printed.step, *(n.step for _, _, n in chosen if quantity.kind in ("proportion", "points")))
+    gives = span(given.low or Fraction(0), given.high or Fraction(0), quantity.kind, decimals)
+    arithmetic = f"{WORDS[relation.kind]} {values}: {gives}; printed {printing.text} ({_allowed(quantity, printed, decimals)})"
+    seen = partial(Seen, "recomputed", printing.id, arithmetic=arithmetic, rests_on=(printing.id, *(p.id for _, p, _ in chosen)),
+                   bears_on=(printing.id,))
+    if rank == 0:
+        return seen("clean", f"{capital(quantity.what)}: the printed {printing.text} agrees with {WORDS[relation.kind]} {values}.")
+    said = (f"{at(printing)} prints {printing.text} as {quantity.what}; {WORDS[relation.kind]} "
+            f"{listed(f'{p.text} ({q.what})' for q, p, _ in chosen)} is {gives}.")
+    if rank == 1:
+        return seen("narrows", f"{said} It agrees only if digits were cut off instead of rounded, or round figures are meant "
+                    "roughly.", certain=False)
+    return seen("refutes", f"{said} At least one of these figures is wrong.")
+
+
+def _allowed(quantity: Quantity, printed: Printed, decimals: int) -> str:
+    if printed.low is not None and printed.high is not None:
+        return span(printed.low, printed.high, quantity.kind, decimals)
+    limit = printed.high if printed.low is None else printed.low
+    return f"{'at most' if printed.low is None else 'at least'} {number(limit or Fraction(0), quantity.kind)}"

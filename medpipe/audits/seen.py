@@ -1,0 +1,84 @@
+"""What an audit of figures hands over, before it is known which claims it bears on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from medpipe.claims.figures import Printing, Quantity
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One thing that an audit saw in the records.
+
+    ``key`` names the record that was examined; with ``audit`` it is the finding's id. ``arithmetic`` shows the working. ``rests_on`` are
+    the ids of the printings used; ``bears_on`` the ids (of printings or records) whose claims are touched. ``certain`` is False where an
+    innocent reading is left, which the statement then names.
+    """
+
+    audit: str
+    key: str
+    severity: str
+    statement: str
+    arithmetic: str = ""
+    rests_on: tuple[str, ...] = ()
+    bears_on: tuple[str, ...] = ()
+    certain: bool = True
+
+
+def at(printing: Printing) -> str:
+    """Where a figure stands, for a sentence: ``README.md (Part 1, table of models)``."""
+    return f"{printing.document} ({printing.place})"
+
+
+def ids(*quantities: Quantity) -> tuple[str, ...]:
+    """The ids of all printings of some quantities."""
+    return tuple(p.id for q in quantities for p in q.printed)
+
+
+def number(value: Fraction | float, kind: str, places: int | None = None) -> str:
+    """A value as a sentence has it: ``78.94 %``, ``0.25 points``, ``3,394,053``, ``25.551``."""
+    exact = float(value)
+    if exact and round(exact, 15) == 0:
+        return f"{exact:.3g}"
+    if kind in ("proportion", "points"):
+        text = f"{100 * exact:.{3 if places is None else places}f}"
+        text = text.rstrip("0").rstrip(".") if "." in text else text
+        return f"{'0' if text == '-0' else text} {'%' if kind == 'proportion' else 'points'}"
+    if kind == "count":
+        return f"{exact:,.0f}" if exact == round(exact) else f"{exact:,.2f}"
+    return f"{exact:.4g}" if places is None else f"{exact:.{places}f}"
+
+
+def places(*steps: Fraction) -> int:
+    """Decimals that show half of the finest of some steps, for `number` and `span` of percentages: 3 for a step of 0.01 %."""
+    finest = min((s for s in steps if s), default=Fraction(1)) * 100
+    return max(3, next(n for n in range(1, 70) if finest * 10**n >= 1) + 1)
+
+
+def span(low: Fraction | float, high: Fraction | float, kind: str, decimals: int | None = None) -> str:
+    """A range of values: ``0.23 to 0.25 points``; ``decimals`` of percentages, 3 unless told."""
+    decimals = decimals if kind in ("proportion", "points") else None
+    first, last = number(low, kind, decimals), number(high, kind, decimals)
+    if first == last:
+        return first
+    unit = " %" if kind == "proportion" else " points" if kind == "points" else ""
+    return f"{first.removesuffix(unit)} to {last}"
+
+
+def capital(text: str) -> str:
+    """A text with a large first letter, the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def listed(words: Iterable[str]) -> str:
+    """``a, b and c``."""
+    every = list(words)
+    return " and ".join([", ".join(every[:-1]), every[-1]]) if len(every) > 1 else "".join(every)
+
+
+def plural(count: int, word: str) -> str:
+    """``1 place``, ``3 places``."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"

@@ -1,0 +1,80 @@
+"""The command that audits published figures alone: no run, no data, no torch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from medpipe.cli.codes import REFUTED
+
+if TYPE_CHECKING:
+    from medpipe.claims import Claim, Specs
+    from medpipe.claims.figures import Figures
+
+SpecsArgument = Annotated[Path, typer.Argument(help="Folder of specifications.")]
+FromOption = Annotated[Path | None, typer.Option("--from", help="A results table (CSV) or figure records (YAML) of any paper, instead.")]
+BuildOption = Annotated[bool, typer.Option("--build", help="Build the recorded networks with torch, too, and count again.")]
+AllOption = Annotated[bool, typer.Option("--all", help="Show what was examined and found in order, too.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+StrictOption = Annotated[bool, typer.Option("--strict", help="Exit with 1 if figures contradict each other for certain.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this module."""
+    app.command("audit-figures")(audit_figures)
+
+
+def audit_figures(specs: SpecsArgument = Path("specs"), table: FromOption = None, build: BuildOption = False, everything: AllOption = False,
+                  as_json: JsonOption = False, strict: StrictOption = False) -> None:
+    """Show what the published figures prove or refute by themselves, before anything is run."""
+    from medpipe.audits.figures import audit_figures as audit
+    from medpipe.cli.findings import print_built, print_claims_touched, print_findings
+
+    figures, claims = _records(specs, table)
+    findings = audit(figures, claims)
+    built = _built(figures) if build else []
+    if as_json:
+        touched = {c.id: [f.id for f in findings if c.id in f.claims and f.severity != "clean"] for c in claims}
+        typer.echo(json.dumps({"findings": [asdict(f) for f in findings], "claims": touched, "built": built}, indent=1, ensure_ascii=False))
+    else:
+        print_findings(findings, everything=everything)
+        if claims:
+            print_claims_touched([c.id for c in claims], findings)
+        print_built(built)
+    if strict and any(f.severity == "refutes" and f.certain for f in findings):
+        raise typer.Exit(REFUTED)
+
+
+def _records(specs: Path, table: Path | None) -> tuple[Figures, tuple[Claim, ...]]:
+    from medpipe.claims import load_specs
+    from medpipe.errors import SpecError
+
+    if table is not None:
+        from medpipe.audits.tables import figures_from_table
+
+        return figures_from_table(table), ()
+    loaded: Specs = load_specs(specs)
+    if not loaded.figures:
+        raise SpecError(f"{specs}/figures", "at least one file of figure records", "none; docs/figures.md tells how to write them")
+    return loaded.figures, loaded.claims
+
+
+def _built(figures: Figures) -> list[dict[str, object]]:
+    from medpipe.pipeline.models.layered import built
+
+    return [built(network) for network in figures.architectures]
+
+
+def say_first(specs: Specs) -> None:
+    """What the published figures show by themselves, in a few lines, before anything is run."""
+    from medpipe.audits.figures import audit_figures as audit
+    from medpipe.cli.findings import print_findings_in_short
+
+    if specs.figures:
+        print_findings_in_short(audit(specs.figures, specs.claims))
+
+

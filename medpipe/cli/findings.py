@@ -1,0 +1,84 @@
+"""What the terminal shows of findings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+
+from medpipe.cli.show import console, plain, say
+
+if TYPE_CHECKING:
+    from medpipe.evidence.finding import Finding
+
+HEADINGS = {"refutes": "Refuted by the published figures themselves", "undermines": "Does not mean what is said",
+            "narrows": "Means less than is said", "clean": "Examined and in order"}
+SHORT = 5
+
+
+def print_findings(findings: Sequence[Finding], *, everything: bool = False) -> None:
+    """Every finding, worst first, with its working and the claims it bears on."""
+    for severity, heading in HEADINGS.items():
+        here = [f for f in findings if f.severity == severity]
+        if not here or (severity == "clean" and not everything):
+            continue
+        say(f"\n{heading}: {len(here)}")
+        for f in here:
+            _print(f)
+    say("")
+    say(counted(findings))
+    if not everything and any(f.severity == "clean" for f in findings):
+        say("What was examined and found in order: the same command with --all.")
+
+
+def _print(f: Finding) -> None:
+    doubt = "" if f.certain else " (suspicious, not certain)"
+    lines = [f"[bold]{escape(plain(f.id or f.audit))}[/bold]{doubt}", escape(plain(f.statement))]
+    if f.arithmetic:
+        lines.append(f"[dim]{escape(plain(f.arithmetic))}[/dim]")
+    if f.claims:
+        lines.append(f"[dim]claims: {', '.join(f.claims)}[/dim]")
+    console.print(Padding("\n".join(lines), (0, 0, 0, 2)))
+
+
+def counted(findings: Sequence[Finding]) -> str:
+    """How many findings of each severity, in a sentence."""
+    count = Counter(f.severity for f in findings)
+    doubtful = sum(not f.certain for f in findings)
+    return (f"{len(findings)} things examined: {count['refutes']} refuted, {count['undermines']} undermined, {count['narrows']} narrowed, "
+            f"{count['clean']} in order; {doubtful} of these suspicious only. Whether anybody meant it so is not asked.")
+
+
+def print_findings_in_short(findings: Sequence[Finding]) -> None:
+    """A few of the worst findings, and how to see all."""
+    say(f"The published figures, before anything is run: {counted(findings)}")
+    proof = [f for f in findings if f.severity == "refutes" and f.certain]
+    for f in proof[:SHORT]:
+        say(f"  ○ {f.statement}")
+    if len(findings) > len(proof[:SHORT]):
+        say(f"  {len(proof[SHORT:])} more of these, and all others: medpipe audit-figures")
+
+
+def print_claims_touched(claims: Sequence[str], findings: Sequence[Finding]) -> None:
+    """All claims, each with the ids of the findings that bear on it."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("claim", no_wrap=True)
+    table.add_column("findings that bear on it")
+    for name in claims:
+        touching = [f for f in findings if name in f.claims]
+        worse = ", ".join(f.id for f in touching if f.severity != "clean")
+        clean = sum(f.severity == "clean" for f in touching)
+        table.add_row(name, escape(plain("; ".join([*([worse] if worse else []), *([f"{clean} in order"] if clean else [])]) or "none")))
+    console.print(table)
+
+
+def print_built(built: Sequence[Mapping[str, Any]]) -> None:
+    """What the recorded networks have when torch builds them."""
+    for network in built:
+        layers = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in network["layers"].items())
+        say(f"Built: {network['what']}: {network['parameters']:,} parameters; {layers}; saved {network['saved_bytes'] / 1e6:.1f} MB "
+            f"({network['saved_bytes'] / 2**20:.1f} MiB)")
