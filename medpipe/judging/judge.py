@@ -177,7 +177,8 @@ def assess_validity(claim: Claim, findings: Sequence[Finding]) -> tuple[Validity
     if left:
         return Validity.NOT_ASSESSED, unexamined
     if claim.unmeasured is not None:
-        return Validity.NOT_ASSESSED, "nothing measures it, and no audit bears on it"
+        looked = ", ".join(dict.fromkeys(f.audit.replace("_", " ") for f in bearing_on if f.severity == "clean"))
+        return Validity.NOT_ASSESSED, f"nothing measures it; {f'looked at and in order: {looked}' if looked else 'no audit bears on it'}"
     if not claim.threats:
         return Validity.SOUND, "no threat to the meaning of this number is named"
     return Validity.SOUND, f"examined and not found: {', '.join(t.replace('_', ' ') for t in claim.threats)}"

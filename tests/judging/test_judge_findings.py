@@ -76,6 +76,8 @@ def test_a_claim_in_words_is_not_tested_with_its_reason(specs: SpecsMaker) -> No
     assert verdict.reason == "Nothing here measures it; a reader study would."
     assert verdict.published is None
     assert list(claim.measure.parts()) == []
+    assert verdict.validity_reason == "nothing measures it; no audit bears on it"
+    assert judge(claim, loaded, {}, [seen("clean")]).validity_reason == "nothing measures it; looked at and in order: recomputed"
 
 
 @pytest.mark.parametrize("findings", [[], [seen("refutes")]])
