@@ -1,0 +1,84 @@
+"""Which sentences are trained on, chosen on and reported on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medpipe.pipeline.data.text import TextData
+from medpipe.pipeline.splits import Index, Subset, sample_rows, whole
+from medpipe.pipeline.text.settings import Data
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """``parts``: the sentences used of ``train``, ``dev`` and, where the data has it, ``test``. ``watched``: by the name of a split
+    (``validation``, perhaps ``selection``) its positions in ``parts["dev"]``, int64.
+    """
+
+    parts: Mapping[str, Subset]
+    watched: Mapping[str, Index]
+
+    def splits(self) -> dict[str, Subset]:
+        """The splits that are observed: ``training``, those watched and, where there is a test part, ``testing``."""
+        dev = self.parts["dev"]
+        splits = {"training": self.parts["train"], **{name: Subset(dev.part, dev.index[index]) for name, index in self.watched.items()}}
+        return splits | ({"testing": self.parts["test"]} if "test" in self.parts else {})
+
+
+def draw(data: TextData, written: Data, *, selection: bool = False) -> Drawn:
+    """Draw the sentences as written. The test part is taken whole.
+
+    ``selection``: cut the dev sample by abstract into halves ``selection`` and ``validation``. Whether training rows are drawn as
+    rows or as abstracts changes no other split.
+    """
+    train, dev = data.parts["train"], data.parts["dev"]
+    rows = sample_rows(len(train), written.train_rows, written.train_sample, written.sample_seed)
+    if written.split == "abstracts":
+        rows = sample_abstracts(train.groups["abstract_id"][:written.train_rows], len(rows), written.sample_seed)
+    sample = sample_rows(len(dev), written.dev_rows, written.dev_sample, written.sample_seed)
+    chosen = halves(dev.groups["abstract_id"][sample], written.sample_seed) if selection else np.zeros(len(sample), bool)
+    watched = {"selection": np.flatnonzero(chosen)} if selection else {}
+    parts = {"train": Subset(train, rows), "dev": Subset(dev, sample)}
+    return Drawn(parts | ({"test": whole(data.parts["test"])} if "test" in data.parts else {}),
+                 {**watched, "validation": np.flatnonzero(~chosen)})
+
+
+def sample_abstracts(abstract: NDArray[np.str_], sample: int, seed: int) -> Index:
+    """Rows of whole abstracts drawn at random until another would make more than ``sample`` rows, in the order drawn.
+
+    ``abstract``: str ``(N,)``, whose rows of one abstract lie together. Skips an abstract that is too long and tries the next, so a
+    few rows are missing at most; where even the shortest is too long, the first drawn is taken.
+    """
+    names, first, counts = np.unique(abstract, return_index=True, return_counts=True)
+    drawn = np.random.default_rng(seed).permutation(len(names))
+    taken: list[Index] = []
+    left = sample
+    for i in drawn.tolist():
+        if counts[i] <= left or (not taken and counts.min() > sample):
+            taken.append(np.arange(first[i], first[i] + counts[i], dtype=np.int64))
+            left -= int(counts[i])
+        if left <= 0:
+            break
+    return np.concatenate(taken)
+
+
+def halves(abstract: NDArray[np.str_], seed: int) -> NDArray[np.bool_]:
+    """A mask ``(N,)`` that holds half of the abstracts, drawn at random, whole; with a single abstract, half of its rows."""
+    names, of_row = np.unique(abstract, return_inverse=True)
+    if len(names) < 2:
+        return np.arange(len(abstract)) < len(abstract) // 2
+    chosen = np.zeros(len(names), bool)
+    chosen[np.random.default_rng(seed).permutation(len(names))[:len(names) // 2]] = True
+    return np.asarray(chosen[of_row])
+
+
+def as_drawn(data: TextData, written: Data, drawn: Drawn) -> dict[str, object]:
+    """The section as it was really used: the source taken, and as many rows as there were. Only keys that were written."""
+    used = written.model_dump(exclude_unset=True)
+    return used | {"source": data.source,
+                   "train_rows": min(written.train_rows, len(data.parts["train"])), "train_sample": len(drawn.parts["train"]),
+                   "dev_rows": min(written.dev_rows, len(data.parts["dev"])), "dev_sample": len(drawn.parts["dev"])}
