@@ -10,6 +10,7 @@ from medpipe.pipeline.data.text import TextData
 from medpipe.pipeline.models.lstm import LSTMClassifier, Vocabulary
 from medpipe.pipeline.splits import Subset
 from medpipe.pipeline.text.samples import Sentences, Tokens, Words
+from medpipe.pipeline.text.sampling import sentences_of
 from medpipe.pipeline.text.settings import Lstm, Transformer
 
 
@@ -27,7 +28,7 @@ def build(written: Lstm | Transformer, data: TextData, parts: Mapping[str, Subse
     masked = written.padding == "masked"
     model = LSTMClassifier(vocabulary=written.vocabulary, classes=len(data.classes), embedding=written.embedding, hidden=written.hidden,
                            layers=written.layers, bidirectional=written.bidirectional, dropout=written.dropout, masked=masked)
-    return model, {name: Words(vocabulary, _sentences(data, name, subset), subset.label, written.length, masked)
+    return model, {name: Words(vocabulary, sentences_of(subset), subset.label, written.length, masked)
                    for name, subset in parts.items()}
 
 
@@ -35,9 +36,5 @@ def _transformer(written: Transformer, data: TextData, parts: Mapping[str, Subse
     from medpipe.pipeline.models.transformer import TokenizedSentences, load_transformer  # seconds to import, and the LSTM needs it not
 
     model, tokenizer = load_transformer(written.checkpoint, len(data.classes))
-    return model, {name: Tokens(TokenizedSentences(tokenizer, _sentences(data, name, subset), written.length), subset.label)
+    return model, {name: Tokens(TokenizedSentences(tokenizer, sentences_of(subset), written.length), subset.label)
                    for name, subset in parts.items()}
-
-
-def _sentences(data: TextData, part: str, subset: Subset) -> list[str]:
-    return [data.parts[part].sentences[i] for i in subset.index.tolist()]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medpipe.pipeline.data.text import TextData
+from medpipe.pipeline.data.text import TextData, TextPart
 from medpipe.pipeline.splits import Index, Subset, sample_rows, whole
 from medpipe.pipeline.text.settings import Data
 
@@ -74,6 +75,12 @@ def halves(abstract: NDArray[np.str_], seed: int) -> NDArray[np.bool_]:
     chosen = np.zeros(len(names), bool)
     chosen[np.random.default_rng(seed).permutation(len(names))[:len(names) // 2]] = True
     return np.asarray(chosen[of_row])
+
+
+def sentences_of(subset: Subset) -> list[str]:
+    """The sentences of a subset of a text part, in its order."""
+    every = cast(TextPart, subset.part).sentences
+    return [every[i] for i in subset.index.tolist()]
 
 
 def as_drawn(data: TextData, written: Data, drawn: Drawn) -> dict[str, object]:

@@ -102,20 +102,16 @@ def test_text_without_a_test_part_and_with_a_stand_in(tmp_path: Path, tiny_text:
     assert result.notes == ["tiny stands in for pubmed-rct-20k, which was not found"]
 
 
-def test_a_transformer(tmp_path: Path, tiny_text: Any, text_config: dict[str, Any]) -> None:
-    from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(40))]
-    folder = tmp_path / "bert"
-    folder.mkdir()
-    (folder / "vocab.txt").write_text("\n".join(words))
-    BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
-    BertForSequenceClassification(BertConfig(vocab_size=45, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8,
-                                             max_position_embeddings=32)).save_pretrained(folder)
-    text_config["model"] = {"kind": "transformer", "checkpoint": str(folder), "length": 12}
+def test_a_transformer(tmp_path: Path, tiny_text: Any, tiny_bert: Path, text_config: dict[str, Any]) -> None:
+    text_config["model"] = {"kind": "transformer", "checkpoint": str(tiny_bert), "length": 12}
     text_config["training"] |= {"optimizer": "adamw", "epochs": 1, "patience": None, "reported_epoch": "last"}
+    text_config["training"] |= {"pool_batches": 3, "accumulate": 2}
     one, other = (text_classification.run(text_config, 1, context(tmp_path / name)) for name in "ab")
     assert equal(one, other) and one.resolved["model"] == text_config["model"]
     assert one.notes[-1].startswith("training began from weights with the digest sha256:")
+    text_config["training"]["precision"] = "bf16"
+    half = text_classification.run(text_config, 1, context(tmp_path / "bf16"))
+    assert half.resolved["training"]["precision"] == "bf16" and not equal(one, half)
     text_config["model"]["checkpoint"] = str(tmp_path / "none")
     with pytest.raises(UnavailableError, match="transformer weights"):
         text_classification.run(text_config, 1, context(tmp_path / "c"))
