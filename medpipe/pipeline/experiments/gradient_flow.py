@@ -66,7 +66,7 @@ def run(config: Mapping[str, Any], seed: int, context: RunContext) -> Experiment
     written = parse(GradientFlow, config, NAME)
     machine = open_machine(context.device, written.training.precision)
     data = load_text(written.data.source)
-    drawn = draw(data, written.data, selection=written.training.chosen_on == "selection")
+    drawn = draw(data, written.data, selection=written.training.chosen_on == "selection", testing=False)
     seed_all(seed)
     model, samples = build(written.model, data, drawn.parts, vocabulary_rows=written.data.train_rows)
 

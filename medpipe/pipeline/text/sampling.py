@@ -30,8 +30,8 @@ class Drawn:
         return splits | ({"testing": self.parts["test"]} if "test" in self.parts else {})
 
 
-def draw(data: TextData, written: Data, *, selection: bool = False) -> Drawn:
-    """Draw the sentences as written. The test part is taken whole.
+def draw(data: TextData, written: Data, *, selection: bool = False, testing: bool = True) -> Drawn:
+    """Draw the sentences as written. The test part, where there is one and ``testing`` asks for it, is taken whole.
 
     ``selection``: cut the dev sample by abstract into halves ``selection`` and ``validation``. Whether training rows are drawn as
     rows or as abstracts changes no other split.
@@ -44,7 +44,7 @@ def draw(data: TextData, written: Data, *, selection: bool = False) -> Drawn:
     chosen = halves(dev.groups["abstract_id"][sample], written.sample_seed) if selection else np.zeros(len(sample), bool)
     watched = {"selection": np.flatnonzero(chosen)} if selection else {}
     parts = {"train": Subset(train, rows), "dev": Subset(dev, sample)}
-    return Drawn(parts | ({"test": whole(data.parts["test"])} if "test" in data.parts else {}),
+    return Drawn(parts | ({"test": whole(data.parts["test"])} if testing and "test" in data.parts else {}),
                  {**watched, "validation": np.flatnonzero(~chosen)})
 
 

@@ -69,7 +69,7 @@ def test_the_audit_counts_what_it_flags(tmp_path: Path, tiny_text: Any, text_con
             assert one.scalars[f"{split}_{audit}_count"] == o[audit].sum()
             assert one.scalars[f"{split}_{audit}_n"] == len(o)
             low, share, high = (one.scalars[f"{split}_{audit}_share{end}"] for end in ("_low", "", "_high"))
-            assert low <= share == pytest.approx(o[audit].mean()) <= high
+            assert low <= share <= high and share == pytest.approx(o[audit].mean())
     assert one.scalars["validation_abstract_shared_count"] == 0
     repeated = one.observations["testing"]["sentence_repeated"]
     assert repeated[-1] == 1 and (repeated <= one.observations["testing"]["sentence_near"]).all()
@@ -97,6 +97,7 @@ def test_gradients_are_measured_before_during_and_after(tmp_path: Path, tiny_tex
     plain = text_classification.run(text_config, 3, context(tmp_path / "plain"))
     trained = (r.observations["validation"]["y_prob"] for r in (plain, result))
     assert np.array_equal(*trained), "measuring changes nothing"
+    assert [*result.observations] == ["validation", "gradients"]
 
 
 def test_gradients_of_a_transformer(tmp_path: Path, tiny_text: Any, tiny_bert: Path, text_config: dict[str, Any]) -> None:
