@@ -51,16 +51,17 @@ def draw(data: TextData, written: Data, *, selection: bool = False, testing: boo
 def sample_abstracts(abstract: NDArray[np.str_], sample: int, seed: int) -> Index:
     """Rows of whole abstracts drawn at random until another would make more than ``sample`` rows, in the order drawn.
 
-    ``abstract``: str ``(N,)``, whose rows of one abstract lie together. Skips an abstract that is too long and tries the next, so a
-    few rows are missing at most; where even the shortest is too long, the first drawn is taken.
+    ``abstract``: str ``(N,)``. Skips an abstract that is too long and tries the next, so a few rows are missing at most; where even the
+    shortest is too long, the first drawn is taken.
     """
-    names, first, counts = np.unique(abstract, return_index=True, return_counts=True)
+    names, of_row, counts = np.unique(abstract, return_inverse=True, return_counts=True)
+    together = np.split(np.argsort(of_row, kind="stable"), np.cumsum(counts)[:-1])
     drawn = np.random.default_rng(seed).permutation(len(names))
     taken: list[Index] = []
     left = sample
     for i in drawn.tolist():
         if counts[i] <= left or (not taken and counts.min() > sample):
-            taken.append(np.arange(first[i], first[i] + counts[i], dtype=np.int64))
+            taken.append(together[i])
             left -= int(counts[i])
         if left <= 0:
             break
