@@ -9,6 +9,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from medpipe.errors import DataError
 from medpipe.pipeline.data.text import TextData, TextPart
 from medpipe.pipeline.splits import Index, Subset, sample_rows, whole
 from medpipe.pipeline.text.settings import Data
@@ -34,7 +35,7 @@ def draw(data: TextData, written: Data, *, selection: bool = False, testing: boo
     """Draw the sentences as written. The test part, where there is one and ``testing`` asks for it, is taken whole.
 
     ``selection``: cut the dev sample by abstract into halves ``selection`` and ``validation``. Whether training rows are drawn as
-    rows or as abstracts changes no other split.
+    rows or as abstracts changes no other split. Raises `DataError` where a split would be empty.
     """
     train, dev = data.parts["train"], data.parts["dev"]
     rows = sample_rows(len(train), written.train_rows, written.train_sample, written.sample_seed)
@@ -42,6 +43,9 @@ def draw(data: TextData, written: Data, *, selection: bool = False, testing: boo
         rows = sample_abstracts(train.groups["abstract_id"][:written.train_rows], len(rows), written.sample_seed)
     sample = sample_rows(len(dev), written.dev_rows, written.dev_sample, written.sample_seed)
     chosen = halves(dev.groups["abstract_id"][sample], written.sample_seed) if selection else np.zeros(len(sample), bool)
+    if selection and not chosen.any():
+        raise DataError(f"sampling: expected at least two evaluation sentences to choose on one half, got {len(sample)}; "
+                        "set training.chosen_on to validation")
     watched = {"selection": np.flatnonzero(chosen)} if selection else {}
     parts = {"train": Subset(train, rows), "dev": Subset(dev, sample)}
     return Drawn(parts | ({"test": whole(data.parts["test"])} if testing and "test" in data.parts else {}),
@@ -49,10 +53,10 @@ def draw(data: TextData, written: Data, *, selection: bool = False, testing: boo
 
 
 def sample_abstracts(abstract: NDArray[np.str_], sample: int, seed: int) -> Index:
-    """Rows of whole abstracts drawn at random until another would make more than ``sample`` rows, in the order drawn.
+    """Rows of whole abstracts, drawn at random as long as they fit into ``sample`` rows, in the order drawn.
 
-    ``abstract``: str ``(N,)``. Skips an abstract that is too long and tries the next, so a few rows are missing at most; where even the
-    shortest is too long, the first drawn is taken.
+    ``abstract``: str ``(N,)``. An abstract too long for what is left is passed over, so fewer rows are missing than the longest has;
+    where even the shortest has more than ``sample``, the first drawn is taken.
     """
     names, of_row, counts = np.unique(abstract, return_inverse=True, return_counts=True)
     together = np.split(np.argsort(of_row, kind="stable"), np.cumsum(counts)[:-1])

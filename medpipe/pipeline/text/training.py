@@ -46,7 +46,10 @@ def train_text(model: nn.Module, training: Sentences, watched: Watched, recipe: 
 
 
 class _TextLoop(_Loop):
-    """The common loop, but for the order of samples, how a batch is computed and what is looked at after an epoch."""
+    """The common loop, but for the order of samples, how a batch is computed and what is looked at after an epoch.
+
+    A subclass, so that what imaging imports, and with it the stored evidence of imaging, stays as it is.
+    """
 
     def __init__(self, model: nn.Module, training: Sentences, watched: Watched, recipe: TextTraining, seed: int, machine: Machine,
                  store: CheckpointStore, meter: Meter, save_every_s: float, measure: Measure | None) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medpipe.errors import SpecError
+from medpipe.errors import DataError, SpecError
 from medpipe.pipeline.config import parse
 from medpipe.pipeline.data.text import TextData, TextPart
 from medpipe.pipeline.splits import sample_rows
@@ -68,6 +68,11 @@ def test_selection_and_validation_are_halves_of_the_published_sample() -> None:
     assert [*published.splits()] == ["training", "validation"] and [*sound.splits()] == ["training", "selection", "validation"]
     both = np.concatenate([sound.splits()[name].index for name in ("selection", "validation")])
     assert sorted(both.tolist()) == sorted(published.splits()["validation"].index.tolist())
+
+
+def test_a_single_sentence_has_no_halves() -> None:
+    with pytest.raises(DataError, match="at least two evaluation sentences"):
+        draw(data(), parse(Data, {**WRITTEN, "dev_sample": 1}, "data"), selection=True)
 
 
 def test_a_batch_cannot_be_cut_into_more_parts_than_samples() -> None:
