@@ -83,8 +83,8 @@ def _of_transformer(model: nn.Module, batch: Mapping[str, Tensor], label: Tensor
 def norms_by_layer(model: nn.Module, samples: Sentences, index: Index) -> dict[str, float]:
     """The norm of the mean loss's gradient with respect to all weights of a layer, by its name, for the samples ``index``.
 
-    A layer is what stands between the model and its weights' own names: ``embedding``, ``lstm_l0`` (both directions), ``linear``; for a
-    transformer each numbered layer, the embeddings and the head. Dropout is off.
+    Layers of the LSTM: ``embedding``, ``lstm_l0`` and so on (both directions), ``linear``; of a transformer: ``embedding``, ``layer_0`` and
+    so on, its pooler and its head. Dropout is off.
     """
     training, device = model.training, next(model.parameters()).device
     model.eval()
@@ -110,7 +110,9 @@ def _layer(name: str) -> str:
     recurrent = steps[-1].removesuffix("_reverse").rpartition("_l")[2]
     if recurrent.isdecimal():
         return f"{steps[0]}_l{recurrent}"
-    return "embedding" if any("embedding" in step for step in steps) else steps[0]
+    if any("embedding" in step for step in steps):
+        return "embedding"
+    return steps[0] if len(steps) == 2 else steps[1]  # a transformer's own name stands before its pooler's
 
 
 def ratios(norms: Norms, distances: Sequence[int], far: int, near: int = 1) -> Norms:
