@@ -16,8 +16,11 @@ from medpipe.errors import MissingDependency, SpecError, UnknownNameError
 BUILT_IN: dict[str, dict[str, str]] = {
     "experiment": {
         "architecture": "medpipe.pipeline.experiments.architecture:run",
+        "gradient_flow": "medpipe.pipeline.experiments.gradient_flow:run",
         "mri_classification": "medpipe.pipeline.experiments.mri_classification:run",
+        "text_baselines": "medpipe.pipeline.experiments.text_baselines:run",
         "text_classification": "medpipe.pipeline.experiments.text_classification:run",
+        "text_data_audit": "medpipe.pipeline.experiments.text_data_audit:run",
     },
     "audit": {
         "recomputed": "medpipe.audits.arithmetic:recomputed",

@@ -189,9 +189,18 @@ def _check_references(claim: Claim, claim_ids: Collection[str], subject: Subject
             raise UnknownNameError(f"protocol in {place}", part.run, protocols)
         if part.metric is not None:
             target("metric", part.metric)
-        for prefix in claim.depends_on:
-            node: Any = protocols[part.run].parameters
-            for step in prefix.split("."):
-                if not isinstance(node, Mapping) or step not in node:
-                    raise SpecError(f"{place}: depends_on", f"a path of the parameters of {part.run}", repr(prefix))
-                node = node[step]
+    parts = [protocols[part.run].parameters for part in claim.measure.parts()]
+    for prefix in claim.depends_on:
+        if not any(_has(parameters, prefix) for parameters in parts):
+            runs = " or ".join(part.run for part in claim.measure.parts())
+            raise SpecError(f"{place}: depends_on", f"a path of the parameters of {runs}", repr(prefix))
+
+
+def _has(parameters: Mapping[str, Any], prefix: str) -> bool:
+    """Whether nested parameters have a dotted path."""
+    node: Any = parameters
+    for step in prefix.split("."):
+        if not isinstance(node, Mapping) or step not in node:
+            return False
+        node = node[step]
+    return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,11 +67,25 @@ def image_data(patients: bool = True) -> ImageData:
 
 @pytest.fixture
 def tiny_text(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Have the text experiment load `text_data`."""
+    """Have the text experiments load `text_data`."""
     def use(test: bool = True) -> None:
-        monkeypatch.setattr("medpipe.pipeline.experiments.text_classification.load_text", lambda source: text_data(test))
+        for name in ("text_classification", "text_baselines", "text_data_audit", "gradient_flow"):
+            monkeypatch.setattr(f"medpipe.pipeline.experiments.{name}.load_text", lambda source: text_data(test))
     use()
     return use
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of a few thousand parameters with its tokenizer, as a folder."""
+    from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
+    folder = tmp_path_factory.mktemp("bert")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(40))]
+    (folder / "vocab.txt").write_text("\n".join(words))
+    BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
+    BertForSequenceClassification(BertConfig(vocab_size=len(words), hidden_size=8, num_hidden_layers=1, num_attention_heads=2,
+                                             intermediate_size=8, max_position_embeddings=32, num_labels=7)).save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture

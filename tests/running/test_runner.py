@@ -189,8 +189,8 @@ def test_claims_share_runs(repository: Path) -> None:
     lstm = [p for p in plan.runs if p.protocol == "text.lstm"]
     assert [p.run.seed for p in lstm] == [0, 1, 2]
     assert {"text.lstm.accuracy", "text.lstm.gap", "fairness.gap.text_sex", "text.lstm.accuracy_testing"} <= set(lstm[0].claims)
-    assert "text.biobert" in plan.left_out
-    assert {d.path for d in plan.deviations["text.lstm"]} == {"data.source", "training.epochs"}
+    assert {d.path for d in plan.deviations["text.lstm"]} == {"data.source", "data.train_sample", "training.epochs"}
+    assert "text.biobert" in make_plan(specs, specs.profile("demonstration")).left_out
 
 
 def test_a_runs_key_is_what_is_written(repository: Path) -> None:

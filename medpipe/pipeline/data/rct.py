@@ -19,7 +19,7 @@ RCT_CLASSES = ("BACKGROUND", "CONCLUSIONS", "METHODS", "OBJECTIVE", "RESULTS")
 """The section labels, in the order of their indices."""
 
 _NEEDED = ("abstract_id", "abstract_text", "target")
-_COLUMNS = (*_NEEDED, "line_id", "line_number", "total_lines")
+_FURTHER = ("line_id", "line_number", "total_lines")
 
 
 class Sentence(NamedTuple):
@@ -31,7 +31,9 @@ class Sentence(NamedTuple):
     sentence: str
 
 
-class _Row(NamedTuple):
+class Row(NamedTuple):
+    """One labelled sentence as it stands in a file, on line ``at``."""
+
     at: int
     abstract_id: str
     label: str
@@ -44,12 +46,16 @@ def parse(content: bytes, where: str) -> list[Sentence]:
     Raises `DataError`, naming file and line, for anything else than the formats above: a wrong label, a malformed line,
     an abstract without sentences or in two places, text that is not UTF-8, no sentence at all.
     """
-    text = _decode(content, where)
-    rows = _csv_rows(text, where) if where.lower().endswith(".csv") else _text_rows(text, where)
-    found = list(_numbered(rows, where))
+    found = list(_numbered(rows(content, where), where))
     if not found:
         raise DataError(f"{where}: expected at least one labelled sentence, got none; get the file again")
     return found
+
+
+def rows(content: bytes, where: str, columns: tuple[str, str, str] = _NEEDED) -> Iterator[Row]:
+    """The rows of one file, labels unchecked. ``columns``: the CSV's names for abstract, sentence and label. Raises as `parse` does."""
+    text = _decode(content, where)
+    return _csv_rows(text, where, columns) if where.lower().endswith(".csv") else _text_rows(text, where)
 
 
 def _decode(content: bytes, where: str) -> str:
@@ -64,7 +70,7 @@ def _decode(content: bytes, where: str) -> str:
     return text
 
 
-def _text_rows(text: str, where: str) -> Iterator[_Row]:
+def _text_rows(text: str, where: str) -> Iterator[Row]:
     abstract, sentences = "", 1
     at = 0
     for at, raw in enumerate(text.split("\n"), start=1):
@@ -82,7 +88,7 @@ def _text_rows(text: str, where: str) -> Iterator[_Row]:
             expected = "'LABEL<TAB>sentence'" if abstract else "'###' and an id before the first sentence"
             raise DataError(f"{where}, line {at}: expected {expected}, got {line[:60]!r}")
         sentences += 1
-        yield _Row(at, abstract, label.strip(), sentence.strip())
+        yield Row(at, abstract, label.strip(), sentence.strip())
     _need_sentences(sentences, abstract, where, at)
 
 
@@ -91,13 +97,13 @@ def _need_sentences(count: int, abstract: str, where: str, at: int) -> None:
         raise DataError(f"{where}, line {at}: expected sentences for the abstract {abstract!r}, got none")
 
 
-def _csv_rows(text: str, where: str) -> Iterator[_Row]:
+def _csv_rows(text: str, where: str, columns: tuple[str, str, str]) -> Iterator[Row]:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = [name.strip().lower() for name in next(reader, [])]
-        absent = [name for name in _NEEDED if name not in header]
-        if absent or any(header.count(name) > 1 for name in _COLUMNS):
-            raise DataError(f"{where}, line 1: expected each of the columns {', '.join(_NEEDED)} once, got {', '.join(header) or 'none'}")
+        absent = [name for name in columns if name not in header]
+        if absent or any(header.count(name) > 1 for name in (*columns, *_FURTHER)):
+            raise DataError(f"{where}, line 1: expected each of the columns {', '.join(columns)} once, got {', '.join(header) or 'none'}")
         following = ("", 0)
         for values in reader:
             if not values:
@@ -106,8 +112,8 @@ def _csv_rows(text: str, where: str) -> Iterator[_Row]:
                 raise DataError(f"{where}, line {reader.line_num}: expected {len(header)} columns, got {len(values)}")
             row = dict(zip(header, (value.strip() for value in values), strict=True))
             if "line_number" in row:
-                following = _follow(row["abstract_id"], row["line_number"], following, f"{where}, line {reader.line_num}")
-            yield _Row(reader.line_num, row["abstract_id"], row["target"], row["abstract_text"])
+                following = _follow(row[columns[0]], row["line_number"], following, f"{where}, line {reader.line_num}")
+            yield Row(reader.line_num, *(row[name] for name in (columns[0], columns[2], columns[1])))
     except csv.Error as error:
         raise DataError(f"{where}, line {reader.line_num}: expected well-formed CSV, got: {error}") from error
 
@@ -121,7 +127,7 @@ def _follow(abstract: str, number: str, following: tuple[str, int], where: str) 
     return abstract, int(number) + 1
 
 
-def _numbered(rows: Iterable[_Row], where: str) -> Iterator[Sentence]:
+def _numbered(rows: Iterable[Row], where: str) -> Iterator[Sentence]:
     index = {name: i for i, name in enumerate(RCT_CLASSES)}
     seen: set[str] = set()
     current, line = "", 0

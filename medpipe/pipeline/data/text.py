@@ -1,4 +1,4 @@
-"""Labelled sentences of medical abstracts: PubMed RCT, structured abstracts, or the package's demonstration."""
+"""Labelled sentences: of medical abstracts (PubMed RCT, structured abstracts, the package's demonstration), or of anybody's folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medpipe.errors import DataError, UnknownNameError
-from medpipe.pipeline.data import abstracts, rct
+from medpipe.pipeline.data import abstracts, folders, rct
 from medpipe.pipeline.data.files import FileSet, Stamp, open_files
 from medpipe.pipeline.data.places import DEMONSTRATION, TEXT_FOLDERS, find, unavailable
 from medpipe.pipeline.data.rct import RCT_CLASSES, Sentence
@@ -58,35 +58,41 @@ class TextData:
 def load_text(source: str | Sequence[str], folder: Path | None = None) -> TextData:
     """Load a text data set.
 
-    ``source``: ``"pubmed-rct-20k"``, ``"structured-abstracts"`` or ``"demonstration"``, or several of them: the first
-    that exists is taken. ``folder``: where to look; by default `data_home`.
+    ``source``: ``"pubmed-rct-20k"``, ``"structured-abstracts"``, ``"demonstration"`` or ``"folder:<path>"``
+    (`medpipe.pipeline.data.folders`), or several of them: the first that exists is taken. ``folder``: where to look;
+    by default `data_home`.
 
     Raises `UnavailableError` where none exists, `DataError` where the one taken is broken, `UnknownNameError`.
     """
     names = [source] if isinstance(source, str) else list(source)
+    known = dict(TEXT_FOLDERS)
     for name in names:
-        if name not in TEXT_FOLDERS and name != DEMONSTRATION:
-            raise UnknownNameError("text data set", name, [*TEXT_FOLDERS, DEMONSTRATION])
+        path = folders.path_of(name)
+        if path:
+            known |= folders.find_known(name, path)
+        elif name not in known and name != DEMONSTRATION:
+            raise UnknownNameError("text data set", name, [*TEXT_FOLDERS, DEMONSTRATION, f"{folders.PREFIX}<path>"])
     for name in names:
         if name == DEMONSTRATION:
             return _demonstration()
-        place = find(name, TEXT_FOLDERS, folder)
+        place = find(name, known, folder)
         if place is not None:
             files = open_files(place)
             return _read(name, files.place, files.stamp)
-    raise unavailable(names, TEXT_FOLDERS, folder)
+    raise unavailable(names, known, folder)
 
 
 @lru_cache(maxsize=4)
 def _read(name: str, place: Path, stamp: Stamp) -> TextData:
     """Parse the files in ``place``; ``stamp`` makes a changed file be read again."""
     files = open_files(place)
-    parts = {}
-    for part in PARTS:
-        file = part_file(files, part)
-        if file is not None:
-            parts[part] = _make_part(rct.parse(files.read(file), f"{place}/{file}"), {})
-    return TextData(name, RCT_CLASSES, parts, _digest(parts))
+    contents = ((part, (files.read(file), f"{place}/{file}")) for part in PARTS if (file := part_file(files, part)) is not None)
+    if folders.path_of(name):
+        classes, sentences = folders.read_parts(dict(contents))
+    else:
+        classes, sentences = RCT_CLASSES, {part: rct.parse(*content) for part, content in contents}
+    parts = {part: _make_part(rows, {}) for part, rows in sentences.items()}
+    return TextData(name, classes, parts, _digest(parts, classes))
 
 
 def part_file(files: FileSet, part: str) -> str | None:
@@ -117,7 +123,7 @@ def _demonstration() -> TextData:
         rows = [Sentence(a.abstract_id, line, RCT_CLASSES.index(label), sentence)
                 for a in made for line, (label, sentence) in enumerate(a.sentences)]
         parts[part] = _make_part(rows, people)
-    return TextData(DEMONSTRATION, RCT_CLASSES, parts, _digest(parts))
+    return TextData(DEMONSTRATION, RCT_CLASSES, parts, _digest(parts, RCT_CLASSES))
 
 
 def _make_part(rows: Sequence[Sentence], groups: Mapping[str, Sequence[str]]) -> TextPart:
@@ -127,11 +133,11 @@ def _make_part(rows: Sequence[Sentence], groups: Mapping[str, Sequence[str]]) ->
                     np.array([f"{row.abstract_id}:{row.line}" for row in rows]), columns)
 
 
-def _digest(parts: Mapping[str, TextPart]) -> str:
+def _digest(parts: Mapping[str, TextPart], classes: Sequence[str]) -> str:
     sha = hashlib.sha256()
     for name, part in parts.items():
         columns = [part.groups[group].tolist() for group in sorted(part.groups)]
-        labels = [RCT_CLASSES[i] for i in part.label.tolist()]
+        labels = [classes[i] for i in part.label.tolist()]
         for row in zip(part.sample_id.tolist(), labels, part.sentences, *columns, strict=True):
             sha.update(json.dumps([name, *row], ensure_ascii=False).encode())
             sha.update(b"\n")

@@ -23,12 +23,16 @@ HUB_TIMEOUT_S = 10.0
 
 
 class TokenizedSentences:
-    """Sentences as token numbers, each cut at ``length`` tokens; a batch is padded to its longest, which the mask makes harmless."""
+    """Sentences as token numbers, each cut at ``length`` tokens; a batch is padded to its longest, which the mask makes harmless.
+
+    ``lengths``: tokens of each, int64 ``(N,)``.
+    """
 
     def __init__(self, tokenizer: Any, sentences: Sequence[str], length: int) -> None:
         self._padding = int(tokenizer.pad_token_id)
         encoded = tokenizer(list(sentences), truncation=True, max_length=length, return_attention_mask=False, return_token_type_ids=False)
         self._tokens: list[list[int]] = encoded["input_ids"]
+        self.lengths = np.array([len(row) for row in self._tokens], dtype=np.int64)
 
     def batch(self, index: NDArray[np.int64]) -> dict[str, Tensor]:
         """``input_ids`` and ``attention_mask``, int64 ``(B, longest)``."""

@@ -19,6 +19,7 @@ from typing import Any
 
 from medpipe.pipeline import classification
 from medpipe.pipeline.experiments import mri_classification, text_classification
+from medpipe.pipeline.text import classifying
 from medpipe.running.experiment import RunContext
 
 spec = importlib.util.spec_from_file_location("tiny", Path(__file__).parents[1] / "conftest.py")
@@ -29,13 +30,20 @@ spec.loader.exec_module(tiny)
 
 def prepare(name: str) -> tuple[Any, dict[str, Any]]:
     """The experiment with its tiny data, and a configuration that takes a few seconds."""
-    classification.SAVE_EVERY_S = 0.02
-    if name == "text":
+    classification.SAVE_EVERY_S = classifying.SAVE_EVERY_S = 0.02
+    if name in ("text", "text_sound"):
         text_classification.load_text = lambda source: tiny.text_data()
-        return text_classification.run, {**tiny.TEXT, "training": {**tiny.TEXT["training"], "epochs": 12, "patience": None}}
+        config = {**tiny.TEXT, "training": {**tiny.TEXT["training"], "epochs": 12, "patience": None}}
+        return text_classification.run, sound(config) if name == "text_sound" else config
     mri_classification.load_images = lambda source: tiny.image_data()
     mri_classification.build_resnet = lambda kind, *, classes, weights, head_dropout: tiny.TinyNetwork(classes, head_dropout)
     return mri_classification.run, {**tiny.IMAGES, "training": {**tiny.IMAGES["training"], "epochs": 12}}
+
+
+def sound(config: dict[str, Any]) -> dict[str, Any]:
+    """The same with padding masked, bucketed batches in parts, decoupled decay and an epoch chosen on a split of its own."""
+    return {**config, "model": {**config["model"], "padding": "masked"},
+            "training": {**config["training"], "optimizer": "adamw", "chosen_on": "selection", "pool_batches": 2, "accumulate": 2}}
 
 
 def slow(done: int, total: int, message: str) -> None:

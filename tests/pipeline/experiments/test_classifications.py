@@ -11,6 +11,7 @@ from safetensors.numpy import load_file
 from medpipe.errors import DataError, UnavailableError
 from medpipe.pipeline.data.images import ImageData
 from medpipe.pipeline.experiments import mri_classification, text_classification
+from medpipe.pipeline.text import building
 from medpipe.running.experiment import ExperimentResult, RunContext
 
 RUNS = (("a", 1), ("b", 1), ("c", 2))
@@ -56,11 +57,36 @@ def test_text_seeds(tmp_path: Path, tiny_text: Any, text_config: dict[str, Any])
     assert equal(one, again) and again.history == one.history
 
 
+def test_the_sound_variant_reports_on_other_abstracts_than_it_chose_on(
+        tmp_path: Path, tiny_text: Any, text_config: dict[str, Any]) -> None:
+    published = text_classification.run(text_config, 5, context(tmp_path / "published"))
+    text_config["model"]["padding"] = "masked"
+    text_config["data"]["split"] = "abstracts"
+    text_config["training"] |= {"optimizer": "adamw", "chosen_on": "selection", "pool_batches": 3, "accumulate": 2}
+    sound, again = (text_classification.run(text_config, 5, context(tmp_path / name)) for name in "ab")
+    assert equal(sound, again) and [*sound.observations] == ["training_running", "selection", "validation", "testing"]
+    assert sound.resolved["training"] == text_config["training"] and sound.resolved["data"]["split"] == "abstracts"
+    ids = {name: set(o["sample_id"].tolist()) for name, o in sound.observations.items()}
+    assert ids["selection"] | ids["validation"] == set(published.observations["validation"]["sample_id"].tolist())
+    assert sound.observations["testing"]["sample_id"].tolist() == published.observations["testing"]["sample_id"].tolist()
+    abstracts = [set(sound.observations[name]["abstract_id"].tolist()) for name in ("selection", "validation")]
+    assert all(abstracts) and not abstracts[0] & abstracts[1]
+    best = max(row["selection_accuracy"] for row in sound.history)
+    for name in ("selection", "validation"):
+        o = sound.observations[name]
+        row = sound.history[int(sound.scalars["reported_epoch"]) - 1]
+        assert np.mean(o["y_true"] == o["y_pred"]) == pytest.approx(row[f"{name}_accuracy"])
+    assert row["selection_accuracy"] == best
+    rows = text_classification.load_text("tiny").parts["train"].groups["abstract_id"][:60]
+    trained = sound.observations["training_running"]
+    assert len(trained) == np.isin(rows, trained["abstract_id"]).sum() <= 44
+
+
 def test_the_vocabulary_comes_from_the_first_rows_of_the_file(tmp_path: Path, tiny_text: Any, text_config: dict[str, Any],
                                                             monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[str, ...]] = []
-    real = text_classification.Vocabulary
-    monkeypatch.setattr(text_classification, "Vocabulary", lambda sentences, **k: (seen.append(tuple(sentences)), real(sentences, **k))[1])
+    real = building.Vocabulary
+    monkeypatch.setattr(building, "Vocabulary", lambda sentences, **k: (seen.append(tuple(sentences)), real(sentences, **k))[1])
     text_config["model"]["vocabulary_texts"] = 7
     text_config["training"]["epochs"] = 1
     text_classification.run(text_config, 1, context(tmp_path))
@@ -76,20 +102,16 @@ def test_text_without_a_test_part_and_with_a_stand_in(tmp_path: Path, tiny_text:
     assert result.notes == ["tiny stands in for pubmed-rct-20k, which was not found"]
 
 
-def test_a_transformer(tmp_path: Path, tiny_text: Any, text_config: dict[str, Any]) -> None:
-    from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(40))]
-    folder = tmp_path / "bert"
-    folder.mkdir()
-    (folder / "vocab.txt").write_text("\n".join(words))
-    BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
-    BertForSequenceClassification(BertConfig(vocab_size=45, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8,
-                                             max_position_embeddings=32)).save_pretrained(folder)
-    text_config["model"] = {"kind": "transformer", "checkpoint": str(folder), "length": 12}
+def test_a_transformer(tmp_path: Path, tiny_text: Any, tiny_bert: Path, text_config: dict[str, Any]) -> None:
+    text_config["model"] = {"kind": "transformer", "checkpoint": str(tiny_bert), "length": 12}
     text_config["training"] |= {"optimizer": "adamw", "epochs": 1, "patience": None, "reported_epoch": "last"}
+    text_config["training"] |= {"pool_batches": 3, "accumulate": 2}
     one, other = (text_classification.run(text_config, 1, context(tmp_path / name)) for name in "ab")
     assert equal(one, other) and one.resolved["model"] == text_config["model"]
     assert one.notes[-1].startswith("training began from weights with the digest sha256:")
+    text_config["training"]["precision"] = "bf16"
+    half = text_classification.run(text_config, 1, context(tmp_path / "bf16"))
+    assert half.resolved["training"]["precision"] == "bf16" and not equal(one, half)
     text_config["model"]["checkpoint"] = str(tmp_path / "none")
     with pytest.raises(UnavailableError, match="transformer weights"):
         text_classification.run(text_config, 1, context(tmp_path / "c"))

@@ -10,7 +10,7 @@ import pytest
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("experiment", ["text", "images"])
+@pytest.mark.parametrize("experiment", ["text", "text_sound", "images"])
 def test_a_run_killed_at_random_moments_ends_as_if_it_had_not_been(tmp_path: Path, experiment: str) -> None:
     script = Path(__file__).with_name("killed_run.py")
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",

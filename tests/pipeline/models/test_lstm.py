@@ -80,3 +80,33 @@ def test_what_is_classified_is_the_last_state_of_each_direction() -> None:
         states, _ = model.lstm(model.embedding(words[:1, :3]))
         last = torch.cat([states[:, -1, :5], states[:, 0, 5:]], dim=1)  # forward at the last word, backward at the first
         torch.testing.assert_close(got[:1], model.linear(last))
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 7), min_size=1, max_size=6), st.integers(1, 3), st.booleans(), st.integers(0, 3))
+def test_the_way_for_a_cpu_is_that_of_packed_sequences(lengths: list[int], layers: int, bidirectional: bool, more: int) -> None:
+    torch.manual_seed(2)
+    model = LSTMClassifier(vocabulary=20, classes=3, embedding=4, hidden=5, layers=layers, bidirectional=bidirectional, dropout=0.3,
+                           masked=True).eval()
+    embedded = torch.randn(len(lengths), max(lengths) + more, 4)  # what stands in the padding must not matter
+    counts = torch.tensor(lengths)
+    gradients = []
+    for read in (model.read_dense, model.read_packed):
+        model.zero_grad()
+        states = read(embedded, counts)
+        states.square().sum().backward()
+        gradients.append([states.detach(), *(p.grad.clone() for p in model.lstm.parameters() if p.grad is not None)])
+    assert len(gradients[0]) == 1 + 4 * layers * (1 + bidirectional)
+    for dense, packed in zip(*gradients, strict=True):
+        torch.testing.assert_close(dense, packed, atol=1e-5, rtol=1e-5)
+
+
+def test_dropout_between_layers_stands_in_the_dense_way_too() -> None:
+    model = small(masked=True).train()
+    embedded, counts = torch.randn(3, 4, 4, generator=torch.Generator().manual_seed(0)), torch.tensor([4, 2, 3])
+    torch.manual_seed(0)
+    one, other = model.read_dense(embedded, counts), model.read_dense(embedded, counts)
+    assert not torch.equal(one, other)
+    assert torch.equal(model.eval().read_dense(embedded, counts), model.read_dense(embedded, counts))
+    dropped = model.train()._drop(torch.ones(200, 200))
+    assert dropped.unique().tolist() == pytest.approx([0, 1 / 0.7]) and dropped.mean().item() == pytest.approx(1, abs=0.02)

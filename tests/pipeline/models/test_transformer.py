@@ -12,23 +12,10 @@ from medpipe.pipeline.models import transformer
 from medpipe.pipeline.models.transformer import TokenizedSentences, load_transformer
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A BERT of a few thousand parameters with its tokenizer, as a folder."""
-    from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
-    folder = tmp_path_factory.mktemp("bert")
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(40))]
-    (folder / "vocab.txt").write_text("\n".join(words))
-    BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
-    config = BertConfig(vocab_size=len(words), hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8,
-                        max_position_embeddings=32, num_labels=7)
-    BertForSequenceClassification(config).save_pretrained(folder)
-    return folder
-
-
-def test_a_folder_is_loaded_with_a_new_head(checkpoint: Path, capsys: Any) -> None:
-    model, tokenizer = load_transformer(str(checkpoint), classes=5)
+def test_a_folder_is_loaded_with_a_new_head(tiny_bert: Path, capsys: Any) -> None:
+    model, tokenizer = load_transformer(str(tiny_bert), classes=5)
     tokens = TokenizedSentences(tokenizer, ["w1 w2 w3", "w4", "w1 " * 50], length=6)
+    assert tokens.lengths.tolist() == [5, 3, 6]
     batch = tokens.batch(np.array([1, 0]))
     assert batch["attention_mask"].tolist() == [[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]]
     assert tokens.batch(np.array([2]))["input_ids"].shape == (1, 6)
@@ -49,8 +36,8 @@ def test_weights_that_cannot_be_had_are_unavailable(name: str, monkeypatch: pyte
     assert "\n" not in str(error.value)
 
 
-def test_a_damaged_folder_is_unavailable(checkpoint: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for path in checkpoint.iterdir():
+def test_a_damaged_folder_is_unavailable(tiny_bert: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for path in tiny_bert.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "model.safetensors").write_bytes(b"\0" * 100)
     monkeypatch.setattr(transformer, "_hub_answers", lambda: False)

@@ -1,0 +1,49 @@
+"""Flags of samples as a number: the share of those flagged, with n and an interval that knows which samples depend on each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medpipe.errors import DataError
+from medpipe.statistics import Interval, cluster_weights, percentile, wilson
+
+EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Share:
+    """What an audit counted: ``audit`` names it, ``interval`` is of the share, ``samples`` are the ids of the first few flagged."""
+
+    audit: str
+    count: int
+    interval: Interval
+    samples: tuple[str, ...]
+
+    def scalars(self, prefix: str) -> dict[str, float]:
+        """``<prefix>_<audit>_share`` with ``_low`` and ``_high`` of the 95 % interval, and ``_count`` of ``_n``."""
+        name = f"{prefix}_{self.audit}"
+        return {f"{name}_share": self.interval.estimate, f"{name}_share_low": self.interval.low, f"{name}_share_high": self.interval.high,
+                f"{name}_count": self.count, f"{name}_n": self.interval.n}
+
+
+def share(audit: str, flags: NDArray[np.bool_], sample_id: Sequence[str], cluster: Sequence[str] | None = None) -> Share:
+    """The share of ``flags`` bool ``(N,)`` that are set. Raises `DataError` where there are none to count.
+
+    The interval is a bootstrap over clusters; where no or every sample is flagged, or without clusters, it is Wilson's with
+    the number of clusters as n: a rate that was never seen is bounded by what was looked at.
+    """
+    if not len(flags):
+        raise DataError(f"{audit}: expected samples to look at, got none")
+    count, n = int(flags.sum()), len(flags)
+    names, of_row = np.unique(np.asarray(sample_id if cluster is None else cluster), return_inverse=True)
+    samples = tuple(str(sample_id[i]) for i in np.flatnonzero(flags)[:EXAMPLES])
+    if cluster is None or count in (0, n):
+        found = wilson(count / n * len(names), len(names))
+        return Share(audit, count, Interval(found.low, count / n, found.high, n, found.method, clusters=len(names)), samples)
+    drawn = cluster_weights(len(names)).astype(np.float64)
+    replicates = drawn @ np.bincount(of_row, flags) / (drawn @ np.bincount(of_row))
+    return Share(audit, count, percentile(replicates, count / n, n=n, method="bootstrap of clusters", clusters=len(names)), samples)
