@@ -39,12 +39,12 @@ def register(app: typer.Typer) -> None:
 
 def judge_and_store(bundle: Bundle) -> Sequence[Verdict]:
     """Audit the published figures and judge a bundle; keep findings and verdicts in it, sealing it again where they are new."""
-    from medpipe.audits.figures import store_findings_of
+    from medpipe.audits.bundles import keep_findings
     from medpipe.claims.loading import specs_from
     from medpipe.judging import judge_bundle
     from medpipe.judging.judge import verdicts_document
 
-    store_findings_of(bundle, specs_from(bundle.specs(), f"{bundle.folder}/specs"))
+    keep_findings(bundle, specs_from(bundle.specs(), f"{bundle.folder}/specs"))
     specs, verdicts = judge_bundle(bundle)
     document = verdicts_document(specs, bundle.header()["profile"], verdicts)
     path = bundle.folder / "verdicts.json"

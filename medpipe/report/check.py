@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medpipe.audits.figures import audit_again
+from medpipe.audits.bundles import audit_again
 from medpipe.claims.loading import specs_from
 from medpipe.errors import MedpipeError, SignatureError
 from medpipe.evidence import Bundle, unpack
@@ -125,7 +125,7 @@ def _judged_again(bundle: Bundle, attached: bytes, statement: Mapping[str, Any])
     yield "root digest", bundle.root_digest
     if (bundle.folder / VERDICTS).read_bytes() != attached:
         raise _Contradiction("verdicts", "the attached verdicts differ from those in the evidence")
-    yield "figures audited again", _figures_again(bundle)
+    yield "audited again", _audited_again(bundle)
     stored = stored_verdicts(bundle)
     _, again = judge_bundle(bundle)
     different = differing(stored, again)
@@ -139,12 +139,12 @@ def _judged_again(bundle: Bundle, attached: bytes, statement: Mapping[str, Any])
                           "by this file")
 
 
-def _figures_again(bundle: Bundle) -> str:
-    """Audit the published figures again; they need no run, so everybody must find the same."""
+def _audited_again(bundle: Bundle) -> str:
+    """Audit the published figures and the evidence again; whoever holds the bundle must find the same."""
     again = audit_again(bundle, specs_from(bundle.specs(), "evidence.zip/specs"))
     if again.odd:
-        raise _Contradiction("figures audited again", f"audited again, the figures give other findings: {', '.join(again.odd[:5])}")
-    said = f"{again.found} findings from the published figures alone, all found again" if again.found else "the evidence records no figures"
+        raise _Contradiction("audited again", f"audited again, the bundle gives other findings: {', '.join(again.odd[:5])}")
+    said = f"{again.found} findings from published figures and evidence, all found again" if again.found else "nothing that audits look at"
     if again.unasked:
         said += (f"; {len(again.unasked)} more by audits that were not made for this report: {', '.join(again.unasked[:5])}; "
                  "ask its signer why")

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from medpipe.evidence import Evidence
+from medpipe.evidence.finding import Finding
 from medpipe.evidence.ledger import unfinished
 from medpipe.judging import Outcome
 from medpipe.report.case import Case, Item
@@ -124,7 +125,13 @@ def findings(case: Case, items: Iterable[Item]) -> list[dict[str, Any]]:
     numbers = {i.claim.id: i.number for i in items}
     words = {"clean": "looked for, not found", "narrows": "narrows", "undermines": "undermines", "refutes": "refutes"}
     return [
-        {"audit": f.audit.replace("_", " "), "severity": words[f.severity], "statement": f.statement,
+        {"audit": _named(case, f), "severity": words[f.severity], "statement": f.statement,
          "figures": listed([f"{name.replace('_', ' ')} {v if isinstance(v, str) else format(v, ',g')}" for name, v in f.figures.items()]),
          "claims": spans(numbers[c] for c in f.claims if c in numbers)}
         for f in case.findings if f.of == "data" and any(c in numbers for c in f.claims)]
+
+
+def _named(case: Case, finding: Finding) -> str:
+    """An audit's name, after the number by which claims refer to what it found."""
+    number = f"{case.finding_number(finding)} " if finding.id and finding.severity != "clean" else ""
+    return number + finding.audit.replace("_", " ")

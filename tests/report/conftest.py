@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from medpipe.audits.figures import store_findings_of
+from medpipe.audits.bundles import keep_findings
 from medpipe.claims.loading import specs_from
 from medpipe.claims.protocol import planned
 from medpipe.documents import pretty_json
@@ -145,7 +145,7 @@ def make_bundle(folder: Path, claims: list[dict[str, Any]] | None = None, *, sou
             append(bundle.ledger_path, "finished", run.key)
     append(bundle.ledger_path, "started", "run-000000000000-s9")
     store_findings(bundle, [FINDING], [FINDING.audit])
-    store_findings_of(bundle, loaded)
+    keep_findings(bundle, loaded)
     judged, verdicts = judge_bundle(bundle)
     bundle.write("verdicts.json", verdicts_document(judged, "small", verdicts))
     bundle.seal()

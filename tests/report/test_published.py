@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from medpipe.audits.figures import audit_again
+from medpipe.audits.bundles import audit_again
 from medpipe.claims.loading import specs_from
 from medpipe.documents import pretty_json
 from medpipe.evidence import Bundle
@@ -76,7 +76,7 @@ def test_findings_of_data_keep_their_place_beside_those_of_figures(figured: Bund
 def test_check_audits_the_figures_again(figured: Bundle, identity: Identity) -> None:
     checked = check_report(signed_reports(figured, identity)["audit-report.pdf"], trusted={identity.fingerprint: trusted_from(identity)})
     assert checked.ok
-    step = next(s for s in checked.steps if s.name == "figures audited again")
+    step = next(s for s in checked.steps if s.name == "audited again")
     assert "all found again" in step.detail
 
 

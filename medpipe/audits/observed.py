@@ -1,0 +1,76 @@
+"""What audits that took data saw, read off the evidence that they left: flags of samples become findings about claims.
+
+**Purpose.** An accuracy on sentences that the model was trained on, or whose labels are wrong, does not mean what it seems to.
+
+**Method.** An experiment such as ``text_data_audit`` keeps a flag (0 or 1) for each sample and audit. The share of flagged samples, with an
+interval over clusters, is held against `SMALL` and `LARGE`. It bears on the claims of the same part that measure the same split and name
+the threat.
+
+**Limits.** Only what was flagged counts. The sentences trained on are those of the audit's own run, which its parameters name. Evidence on
+demonstration data says nothing and is left out.
+
+**Example.** 37 of 5,000 validation sentences stand nearly so in training, 0.7 % (0.5 to 1.0): looked for, and too few to matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from medpipe.audits.shares import share
+from medpipe.claims.claim import Claim
+from medpipe.evidence import Evidence, Observations
+from medpipe.evidence.finding import Finding
+from medpipe.statistics import Interval
+
+SMALL, LARGE = 0.01, 0.10
+"""Below one in a hundred a share cannot move an accuracy by the one point that claims leave open; from one in ten on it can carry it."""
+FLAGS: Mapping[str, tuple[str, str]] = {
+    "sentence_near": ("sentence_overlap", "stand word for word or nearly so among the training sentences"),
+    "abstract_shared": ("abstract_overlap", "come from an abstract that is trained on"),
+    "abstract_hidden": ("abstract_overlap", "come from an abstract that is trained on under another id"),
+    "heading_in_text": ("label_leakage", "name their own section in the text"),
+    "label_suspect": ("label_noise", "carry a label that a model trained on the others holds to be wrong"),
+}
+"""Flag → (the threat it examines, what it says of a sentence)."""
+EXPERIMENTS = ("text_data_audit",)
+
+
+def observed(evidence: Sequence[Evidence], claims: Sequence[Claim]) -> tuple[Finding, ...]:
+    """The findings of all audits of data among some evidence, each with the claims that it bears on."""
+    return tuple(f for e in evidence if _speaks(e) for f in _of_one(e, claims))
+
+
+def _speaks(evidence: Evidence) -> bool:
+    data = evidence.resolved.get("data")
+    demonstration = isinstance(data, Mapping) and data.get("source") == "demonstration"
+    return evidence.run.experiment in EXPERIMENTS and evidence.failure is None and not demonstration
+
+
+def _of_one(evidence: Evidence, claims: Sequence[Claim]) -> Iterator[Finding]:
+    part = evidence.run.experiment.partition("_")[0]
+    trained = len(evidence.observations["training"]) if "training" in evidence.observations else 0
+    for split, seen in evidence.observations.items():
+        for flag, (threat, words) in FLAGS.items():
+            if flag in seen.arrays:
+                bearing = tuple(c.id for c in claims if c.part == part and threat in c.threats and _measures(c, split))
+                yield _finding(flag, threat, words, split, seen, trained, bearing)
+
+
+def _measures(claim: Claim, split: str) -> bool:
+    return any(m.split == split for m in claim.measure.parts())
+
+
+def _finding(flag: str, threat: str, words: str, split: str, seen: Observations, trained: int, claims: tuple[str, ...]) -> Finding:
+    flags = seen[flag].astype(bool)
+    found = share(flag, flags, seen["sample_id"].tolist(), seen[seen.cluster].tolist() if seen.cluster else None)
+    interval = found.interval
+    severity = "undermines" if interval.low >= LARGE else "clean" if interval.high < SMALL else "narrows"
+    against = f" ({trained:,} training sentences looked at)" if trained and threat.endswith("overlap") else ""
+    return Finding(
+        threat, severity, f"{found.count:,} of {interval.n:,} {split} sentences {words}{against}: {_percent(interval)}.", claims,
+        {"share": interval.estimate, "low": interval.low, "high": interval.high, "n": interval.n}, found.samples,
+        id=f"{threat}:{split}.{flag}", arithmetic=f"95 % interval: {interval.method}; {interval.clusters or interval.n:,} clusters")
+
+
+def _percent(interval: Interval) -> str:
+    return f"{100 * interval.estimate:.1f} % ({100 * interval.low:.1f} to {100 * interval.high:.1f})"
