@@ -71,16 +71,16 @@ def judge(bundle: BundleOption, as_json: JsonOption = False, strict: StrictOptio
         raise typer.Exit(REFUTED)
 
 
-def report(bundle: BundleOption, out: Annotated[Path, typer.Option("--out", help="Folder for the unsigned PDFs.")]) -> None:
-    """Write the report and the model card without a signature, for reading only."""
+def report(bundle: BundleOption, out: Annotated[Path, typer.Option("--out", help="Folder for unsigned PDFs and result files.")]) -> None:
+    """Write report and model card without a signature, and the comparison and analysis of each part, for reading only."""
     from medpipe.cli.show import say
     from medpipe.evidence import Bundle
     from medpipe.evidence.files import write_atomically
-    from medpipe.report.write import write_reports
+    from medpipe.report.write import result_files, write_reports
 
     opened = Bundle.open(bundle)
     judge_and_store(opened)
-    for name, content in write_reports(opened).items():
+    for name, content in {**write_reports(opened), **result_files(opened)}.items():
         write_atomically(out / name, content)
         say(f"Written, not signed: {out / name}")
 

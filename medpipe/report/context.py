@@ -10,8 +10,17 @@ from typing import Any
 from medpipe.judging import Outcome
 from medpipe.judging.wording import show, show_interval, show_region
 from medpipe.report import record
-from medpipe.report.case import Case, Item, claim_on, splits_of
-from medpipe.report.figures import Figure, confusion_matrix, interval_figures, learning_curves, reliability
+from medpipe.report.baselines import baselines
+from medpipe.report.case import Case, Item, claim_on, protocol_title, splits_of
+from medpipe.report.figures import (
+    Figure,
+    confusion_matrix,
+    gradient_flow,
+    grid_figures,
+    interval_figures,
+    learning_curves,
+    reliability,
+)
 from medpipe.report.pageone import page_one
 from medpipe.report.published import published_figures
 from medpipe.report.words import GLOSSARY, MARKS, SIGNATURE_MEANS, as_sentence, day, grouped, listed, minute, plural
@@ -95,8 +104,14 @@ def _part(case: Case, part: str) -> dict[str, Any]:
         "rows": [line(case, i) for i in items if i.claim.measure.run],
         "words": [line(case, i) for i in items if not i.claim.measure.run],
         "about": "" if any(i.verdict.interval for i in items) else "No claim of this part was tested, so there is nothing to draw.",
-        "intervals": interval_figures(items), "findings": record.findings(case, items),
+        "grids": _pairs(grid_figures({p: (protocol_title(case, p), case.made(p)) for p in case.protocols_of(part)})),
+        "baselines": baselines(case, part), "intervals": interval_figures(items), "findings": record.findings(case, items),
         "protocols": [shown for p in case.protocols_of(part) if (shown := _protocol(case, p))["blocks"]]}
+
+
+def _pairs(figures: list[Figure]) -> list[list[Figure]]:
+    """Half-width figures two by two."""
+    return [figures[k:k + 2] for k in range(0, len(figures), 2)]
 
 
 def _protocol(case: Case, name: str) -> dict[str, Any]:
@@ -104,7 +119,8 @@ def _protocol(case: Case, name: str) -> dict[str, Any]:
     made, protocol = case.made(name), case.specs.protocols[name]
     splits = [s for s in splits_of(case, name) if s in made[0].observations][:MOST_SPLITS]
     curves = learning_curves(protocol.title, made, claim_on(case, name, "accuracy", "validation"))
-    blocks: list[list[Figure]] = [[curves]] if curves else []
+    flow = gradient_flow(protocol.title, made)
+    blocks: list[list[Figure]] = [[f] for f in (curves, flow) if f]
     for split in splits:
         pair = [f for f in (confusion_matrix(protocol.title, made[0], split), reliability(protocol.title, made[0], split)) if f]
         blocks += [pair] if pair else []

@@ -14,6 +14,7 @@ from medpipe.report.case import Case, read_case
 from medpipe.report.context import audit_context
 from medpipe.report.printable import printable
 from medpipe.report.render import AttachedFile, render_pdf
+from medpipe.report.results import analysis_text, comparison_csv
 from medpipe.report.statement import EVIDENCE, VERDICTS
 
 REPORT, CARD = "audit-report.pdf", "model-card.pdf"
@@ -30,6 +31,14 @@ def write_reports(bundle: Bundle, extra: Sequence[AttachedFile] = ()) -> dict[st
     return {
         REPORT: _pdf(case, REPORT, audit_html(case), [evidence, verdicts, *extra]),
         CARD: _pdf(case, CARD, card_html(case), [verdicts, *extra])}
+
+
+def result_files(bundle: Bundle) -> dict[str, bytes]:
+    """``<part>-comparison.csv`` and ``<part>-analysis.txt`` of each part with evidence."""
+    case = read_case(bundle)
+    parts = [p for p in case.parts if case.protocols_of(p)]
+    return {name: content for part in parts for name, content in (
+        (f"{part}-comparison.csv", comparison_csv(case, part)), (f"{part}-analysis.txt", analysis_text(case, part)))}
 
 
 def _pdf(case: Case, name: str, html: str, attachments: Sequence[AttachedFile]) -> bytes:

@@ -2,7 +2,11 @@
 
 from medpipe.report.figures.classification import confusion_matrix, reliability
 from medpipe.report.figures.curves import evidence_keys, learning_curves
+from medpipe.report.figures.gradients import gradient_flow
+from medpipe.report.figures.grid import grid_figures
 from medpipe.report.figures.intervals import interval_figures
 from medpipe.report.figures.svg import Figure
 
-__all__ = ["Figure", "confusion_matrix", "evidence_keys", "interval_figures", "learning_curves", "reliability"]
+__all__ = [
+    "Figure", "confusion_matrix", "evidence_keys", "gradient_flow", "grid_figures", "interval_figures", "learning_curves", "reliability",
+]
