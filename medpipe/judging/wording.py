@@ -19,7 +19,9 @@ def show(value: float | None, unit: str, decimals: int = 2) -> str:
     if not math.isfinite(value):
         return "no limit"
     if unit == "count":
-        return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.{decimals}f}"
+        if float(value).is_integer():
+            return f"{value:,.0f}"
+        return f"{value:,.{decimals}f}" if abs(value) >= 1 else f"{value:.{decimals}g}"
     figure = f"{100 * value:.{decimals}f}".replace("-", "\N{MINUS SIGN}")
     if not figure.strip("\N{MINUS SIGN}0."):
         figure = figure.removeprefix("\N{MINUS SIGN}")  # nothing rounds to minus nothing

@@ -17,6 +17,7 @@ from medpipe.report.figures import (
     confusion_matrix,
     gradient_flow,
     grid_figures,
+    grid_members,
     interval_figures,
     learning_curves,
     reliability,
@@ -99,14 +100,16 @@ def _validity(case: Case, item: Item) -> str:
 
 def _part(case: Case, part: str) -> dict[str, Any]:
     items = case.of_part(part)
+    made = {p: case.made(p) for p in case.protocols_of(part)}
+    in_grid = grid_members(made)
     return {
         "name": part, "title": case.specs.subject.parts[part], "count": _count(case, part),
         "rows": [line(case, i) for i in items if i.claim.measure.run],
         "words": [line(case, i) for i in items if not i.claim.measure.run],
         "about": "" if any(i.verdict.interval for i in items) else "No claim of this part was tested, so there is nothing to draw.",
-        "grids": _pairs(grid_figures({p: (protocol_title(case, p), case.made(p)) for p in case.protocols_of(part)})),
+        "grids": _pairs(grid_figures({p: (protocol_title(case, p), runs) for p, runs in made.items()})),
         "baselines": baselines(case, part), "intervals": interval_figures(items), "findings": record.findings(case, items),
-        "protocols": [shown for p in case.protocols_of(part) if (shown := _protocol(case, p))["blocks"]]}
+        "protocols": [shown for p in case.protocols_of(part) if p not in in_grid and (shown := _protocol(case, p))["blocks"]]}
 
 
 def _pairs(figures: list[Figure]) -> list[list[Figure]]:

@@ -28,7 +28,7 @@ def comparison_csv(case: Case, part: str) -> bytes:
     writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
     writer.writeheader()
     for protocol in case.protocols_of(part):
-        made = [e for e in case.made(protocol) if "validation" in e.observations]
+        made = [e for e in case.made(protocol) if "validation" in e.observations and "y_pred" in e.observations["validation"]]
         if made:
             writer.writerow(_row(case, protocol, made))
     return table.getvalue().encode()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from medpipe.evidence import Evidence, Observations, Provenance, Run
-from medpipe.report.figures import gradient_flow, grid_figures
+from medpipe.report.figures import gradient_flow, grid_figures, grid_members
 
 SVG = "{http://www.w3.org/2000/svg}"
 DISTANCES = [0, 1, 8, 32]
@@ -41,6 +41,7 @@ def test_a_grid_is_found_by_what_its_protocols_differ_in() -> None:
     assert "74.0" in words
     assert "73.0 to 75.0" in words
     assert "2 seeds a cell; n = 1,000 samples" in figure.details
+    assert grid_members({p: runs for p, (_, runs) in grid().items()}) == set(list(grid())[1:])
 
 
 def test_a_hole_in_a_grid_is_said() -> None:

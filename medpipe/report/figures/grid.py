@@ -15,6 +15,8 @@ from medpipe.report.words import plural, value
 
 SPLIT = "validation"
 LEFT, TOP, CELL_HEIGHT, FOOT = 46.0, 18.0, 30.0, 26.0
+FULL_SHADE = 0.05
+"""The difference in accuracy from which the darkest shade is used: a few tenths of a point are no contrast."""
 FEWEST = 4
 """Cells below which there is no grid to speak of."""
 
@@ -25,6 +27,7 @@ class Cells:
 
     axes: tuple[str, str]
     cells: Mapping[tuple[float, float], Sequence[Evidence]]
+    protocols: tuple[str, ...]
 
 
 def grid_figures(protocols: Mapping[str, tuple[str, Sequence[Evidence]]]) -> list[Figure]:
@@ -33,10 +36,15 @@ def grid_figures(protocols: Mapping[str, tuple[str, Sequence[Evidence]]]) -> lis
     return [_figure(found, protocols[first][0]) for found, first in _grids(made)]
 
 
+def grid_members(protocols: Mapping[str, Sequence[Evidence]]) -> set[str]:
+    """The protocols that stand in a grid, but for the first of each: their cell says most of what there is to say."""
+    return {p for found, first in _grids({p: runs for p, runs in protocols.items() if runs}) for p in found.protocols if p != first}
+
+
 def _grids(made: Mapping[str, Sequence[Evidence]]) -> Iterator[tuple[Cells, str]]:
     """Every largest set of protocols that differ in exactly two numbers, with its first protocol."""
     leaves = {p: {**dict(flatten(runs[0].resolved)), "experiment": runs[0].run.experiment} for p, runs in made.items()
-              if SPLIT in runs[0].observations}
+              if SPLIT in runs[0].observations and "y_pred" in runs[0].observations[SPLIT]}  # an audit of data predicts nothing
     numbers = sorted({path for known in leaves.values() for path, v in known.items() if type(v) in (int, float)})
     varying = [path for path in numbers if len({known.get(path) for known in leaves.values()}) > 1]
     for pair in combinations(varying, 2):
@@ -48,7 +56,7 @@ def _grids(made: Mapping[str, Sequence[Evidence]]) -> Iterator[tuple[Cells, str]
         for group in groups.values():
             cells = {(leaves[p][pair[0]], leaves[p][pair[1]]): made[p] for p in group}
             if len(cells) >= FEWEST and min(len({c[i] for c in cells}) for i in (0, 1)) > 1:
-                yield Cells(pair, cells), group[0]
+                yield Cells(pair, cells, tuple(group)), group[0]
 
 
 def _figure(found: Cells, title: str) -> Figure:
@@ -65,7 +73,7 @@ def _figure(found: Cells, title: str) -> Figure:
         for c, column in enumerate(columns):
             corner = (LEFT + c * wide, TOP + r * CELL_HEIGHT)
             cell = (column, row)
-            shade = 0.0 if high == low or cell not in means else (means[cell] - low) / (high - low)
+            shade = 0.0 if cell not in means else (means[cell] - low) / max(high - low, FULL_SHADE)
             drawing.box(corner, wide - 1, CELL_HEIGHT - 1, _shade(shade) if cell in means else "#ffffff", GRID)
             dark = shade > 0.55
             middle = corner[0] + wide / 2
@@ -86,8 +94,8 @@ def _said(drawing: Drawing, found: Cells, means: Mapping[tuple[float, float], fl
               f"lowest {100 * means[worst]:.1f} % ({_cell(worst, names)}).")
     sizes = sorted({len(e.observations[SPLIT]) for runs in found.cells.values() for e in runs})
     runs = sorted({len(r) for r in found.cells.values()})
-    count, seeds = " or ".join(f"{n:,}" for n in sizes), " or ".join(map(str, runs))
-    details = (f"Like “{title}” in all else. Large: the mean over seeds; small: lowest and highest seed; {seeds} seeds a cell; n = {count} "
+    count, seeds = " or ".join(f"{n:,}" for n in sizes), " or ".join(plural(n, "seed") for n in runs)
+    details = (f"Like “{title}” in all else. Large: the mean over seeds; small: lowest and highest seed; {seeds} a cell; n = {count} "
                f"samples of the split “{SPLIT}”. Intervals of differences stand with the claims.")
     return Figure(drawing.svg(), f"{answer} {details}", answer, details, wide=False)
 
