@@ -12,7 +12,7 @@ from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincinv, ndtr
+from scipy.special import bdtr, betaincinv, ndtr
 
 Array = NDArray[np.float64]
 REPLICATES = 2000
@@ -139,6 +139,24 @@ def newcombe(p1: float, n1: int, p2: float, n2: int, confidence: float = 0.95) -
     low = difference - math.hypot(p1 - first.low, second.high - p2)
     high = difference + math.hypot(first.high - p1, p2 - second.low)
     return Interval(min(low, difference), difference, max(high, difference), n1 + n2, "Newcombe", confidence)
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """McNemar's exact two-sided p: whether two models err on different samples equally often.
+
+    ``only_first`` and ``only_second`` count the samples that just one of them gets right; 1 where there are none.
+    """
+    differing = only_first + only_second
+    if min(only_first, only_second) < 0:
+        raise ValueError(f"expected counts from 0, got {only_first} and {only_second}")
+    if differing == 0:
+        return 1.0
+    return min(1.0, 2.0 * float(bdtr(min(only_first, only_second), differing, 0.5)))
+
+
+def detectable(standard_error: float, confidence: float = 0.95, power: float = 0.8) -> float:
+    """The smallest difference that a two-sided test at this confidence shows with this power."""
+    return (normal_quantile(confidence) + NormalDist().inv_cdf(power)) * standard_error
 
 
 def expected_maximum(k: int) -> float:

@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from medpipe import statistics
-from medpipe.statistics import Interval, clopper_pearson, cluster_weights, exact, percentile, seed_noise, wilson
+from medpipe.statistics import (
+    Interval,
+    clopper_pearson,
+    cluster_weights,
+    detectable,
+    exact,
+    mcnemar,
+    percentile,
+    seed_noise,
+    wilson,
+)
 
 COUNTS = st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
@@ -127,3 +137,22 @@ def test_expected_maximum_agrees_with_scipy_and_with_drawing() -> None:
     assert statistics.expected_maximum(5) == pytest.approx(drawn.mean(), abs=4 * drawn.std() / math.sqrt(len(drawn)))
     with pytest.raises(ValueError, match="expected k >= 1"):
         statistics.expected_maximum(0)
+
+
+@given(st.integers(0, 400), st.integers(0, 400))
+def test_mcnemar_is_statsmodels(one: int, other: int) -> None:
+    reference = pytest.importorskip("statsmodels.stats.contingency_tables")
+    expected = reference.mcnemar([[0, one], [other, 0]], exact=True).pvalue if one + other else 1.0
+    assert mcnemar(one, other) == pytest.approx(expected, rel=1e-9)
+    assert mcnemar(one, other) == mcnemar(other, one)
+
+
+def test_mcnemar_refuses_what_is_no_count() -> None:
+    with pytest.raises(ValueError, match="counts from 0"):
+        mcnemar(-1, 3)
+
+
+def test_the_detectable_difference_is_found_at_its_power() -> None:
+    error = 0.01
+    found = np.random.default_rng(0).normal(detectable(error), error, 200_000)
+    assert np.mean(np.abs(found) > 1.959964 * error) == pytest.approx(0.8, abs=0.005)

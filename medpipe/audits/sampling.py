@@ -28,7 +28,7 @@ from scipy.special import stdtrit
 from medpipe.audits.intervals import counts
 from medpipe.audits.seen import Seen, ids, number
 from medpipe.claims.figures import Comparison, Figures, Quantity
-from medpipe.statistics import Interval, newcombe, normal_quantile, proportion_standard_error
+from medpipe.statistics import Interval, detectable, mcnemar, newcombe, proportion_standard_error
 
 LEVEL = 0.05
 POWER = 0.80
@@ -118,13 +118,13 @@ def best_case(first: Quantity, second: Quantity, better: str) -> tuple[int, floa
     if not ahead or not behind:
         return None
     discordant = max(0, ahead[-1] - behind[0])
-    return discordant, min(1.0, 2.0 * 0.5**discordant)
+    return discordant, mcnemar(discordant, 0)
 
 
 def _power(comparison: Comparison, first: Quantity, second: Quantity, interval: Interval) -> Seen:
     assert first.n is not None and second.n is not None  # `difference_interval` has looked
     error = math.hypot(proportion_standard_error(value(first), first.n), proportion_standard_error(value(second), second.n))
-    smallest = (normal_quantile(1 - LEVEL) + normal_quantile(1 - 2 * (1 - POWER))) * error
+    smallest = detectable(error, 1 - LEVEL, POWER)
     shown = f"unpaired, 80 % power at 5 %: {number(smallest, 'points', 2)}"
     least = smallest
     if comparison.paired and first.n == second.n:

@@ -19,8 +19,8 @@ from medpipe.evidence import Bundle, Evidence, Run
 from medpipe.evidence.finding import Finding, stored_findings
 from medpipe.judging.estimate import Estimate, estimate
 from medpipe.judging.verdict import Outcome, Validity, Verdict, verdict_from
-from medpipe.judging.wording import show_interval, show_region
-from medpipe.statistics import Interval, normal_quantile
+from medpipe.judging.wording import show, show_interval, show_region
+from medpipe.statistics import Interval, detectable, normal_quantile
 
 
 def judge_bundle(bundle: Bundle) -> tuple[Specs, tuple[Verdict, ...]]:
@@ -138,6 +138,10 @@ def _outcome(claim: Claim, found: Estimate, side: str, worst: str, decisive: Seq
     if side in ("below", "above"):
         return Outcome.REFUTED, f"the interval lies {side} the accepted region: {shown}", None, None
     needed = needed_samples(found, region, claim.criterion.confidence)
+    if claim.criterion.kind != "within" and unit == "points":
+        error = (found.decided_by.high - found.decided_by.low) / (2 * normal_quantile(claim.criterion.confidence))
+        least = show(detectable(error, claim.criterion.confidence), unit)
+        shown += f", a difference from about {least} on could have been shown (80 % power)"
     would = f"about {needed:,} samples would be needed" if needed else "more samples alone would not decide it"
     return Outcome.INCONCLUSIVE, f"the interval straddles the edge of the accepted region: {shown}; {would}", None, needed
 

@@ -23,6 +23,7 @@ from medpipe.report.figures import (
     reliability,
 )
 from medpipe.report.pageone import page_one
+from medpipe.report.paired import paired
 from medpipe.report.published import published_figures
 from medpipe.report.words import GLOSSARY, MARKS, SIGNATURE_MEANS, as_sentence, day, grouped, listed, minute, plural
 
@@ -108,7 +109,8 @@ def _part(case: Case, part: str) -> dict[str, Any]:
         "words": [line(case, i) for i in items if not i.claim.measure.run],
         "about": "" if any(i.verdict.interval for i in items) else "No claim of this part was tested, so there is nothing to draw.",
         "grids": _pairs(grid_figures({p: (protocol_title(case, p), runs) for p, runs in made.items()})),
-        "baselines": baselines(case, part), "intervals": interval_figures(items), "findings": record.findings(case, items),
+        "baselines": baselines(case, part), "paired": paired(case, part), "intervals": interval_figures(items),
+        "findings": record.findings(case, items),
         "protocols": [shown for p in case.protocols_of(part) if p not in in_grid and (shown := _protocol(case, p))["blocks"]]}
 
 
