@@ -24,6 +24,7 @@ from medpipe.report.figures import (
 )
 from medpipe.report.pageone import page_one
 from medpipe.report.paired import paired
+from medpipe.report.per_class import per_class
 from medpipe.report.published import published_figures
 from medpipe.report.words import GLOSSARY, MARKS, SIGNATURE_MEANS, as_sentence, day, grouped, listed, minute, plural
 
@@ -120,7 +121,7 @@ def _pairs(figures: list[Figure]) -> list[list[Figure]]:
 
 
 def _protocol(case: Case, name: str) -> dict[str, Any]:
-    """The figures of one protocol: curves over all seeds, then matrix and reliability side by side for each main split."""
+    """The figures of one protocol: curves over all seeds, matrix and reliability for each main split; scores by class of the first."""
     made, protocol = case.made(name), case.specs.protocols[name]
     splits = [s for s in splits_of(case, name) if s in made[0].observations][:MOST_SPLITS]
     curves = learning_curves(protocol.title, made, claim_on(case, name, "accuracy", "validation"))
@@ -129,4 +130,5 @@ def _protocol(case: Case, name: str) -> dict[str, Any]:
     for split in splits:
         pair = [f for f in (confusion_matrix(protocol.title, made[0], split), reliability(protocol.title, made[0], split)) if f]
         blocks += [pair] if pair else []
-    return {"name": name, "title": protocol.title, "runs": plural(len(made), "run"), "blocks": blocks}
+    classes = [{"split": split, "seed": made[0].run.seed, "rows": rows} for split in splits[:1] if (rows := per_class(made, split))]
+    return {"name": name, "title": protocol.title, "runs": plural(len(made), "run"), "blocks": blocks, "classes": classes}
