@@ -22,6 +22,7 @@ from medpipe.statistics import (
     cluster_weights,
     exact,
     normal_noise,
+    normal_quantile,
     percentile,
     seed_noise,
     wilson,
@@ -82,11 +83,27 @@ def _scalar(measure: Measure, evidence: Mapping[str, Sequence[Evidence]]) -> tup
         values = here if values is None else values.mean() + here.mean(keepdims=True)
     assert values is not None
     zero = np.zeros(REPLICATES)
+    reported = _reported(measure, evidence)
+    if reported is not None:
+        return reported, normal_noise((reported.high - reported.low) / (2 * normal_quantile(reported.confidence))), zero
     if np.ptp(values) == 0:
         return exact(float(values[0]), runs=len(values)), zero, zero
     noise = seed_noise(values)
     found = percentile(values.mean() + noise, float(values.mean()), n=len(values), method="Student's t over runs", runs=len(values))
     return found, zero, noise
+
+
+def _reported(measure: Measure, evidence: Mapping[str, Sequence[Evidence]]) -> Interval | None:
+    """The interval that a single run reports with a share: scalars ``<name>_low`` and ``_high``, and ``_n`` for ``_share``."""
+    runs, name = evidence[measure.run], str(measure.scalar)
+    if measure.minus is not None or len(runs) != 1 or not name.endswith("_share"):
+        return None
+    scalars = runs[0].scalars
+    ends = [scalars.get(f"{name}_{end}") for end in ("low", "high")]
+    n = scalars.get(f"{name.removesuffix('_share')}_n")
+    if n is None or ends[0] is None or ends[1] is None:
+        return None
+    return Interval(ends[0], scalars[name], ends[1], int(n), "as the run reports it, over clusters")
 
 
 def _clusters(parts: list[list[Observations]]) -> tuple[list[list[NDArray[np.int64]]], _Size]:

@@ -179,3 +179,14 @@ def test_an_interval_stays_among_the_possible_values(specs: SpecsMaker) -> None:
         made = estimate(specs(measure=measure).claims[0], {"toy": runs})
         assert floor <= made.found.low <= made.found.high <= 1
         assert floor <= made.decided_by.low <= made.decided_by.high <= 1
+
+
+def test_a_share_with_the_interval_that_its_run_reports_keeps_it(specs: SpecsMaker) -> None:
+    scalars = {"odd_share": 0.08, "odd_share_low": 0.07, "odd_share_high": 0.095, "odd_n": 5000}
+    claim = specs(measure={"scalar": "odd_share", "run": "toy"}, criterion={
+        "kind": "at_most", "value": 0.05, "rationale": "x", "unit": "proportion"}).claims[0]
+    found = estimate(claim, {"toy": [evidence_of({}, scalars=scalars)]})
+    assert (found.decided_by.low, found.decided_by.estimate, found.decided_by.high, found.decided_by.n) == (0.07, 0.08, 0.095, 5000)
+    assert found.sample_variance > 0
+    bare = estimate(claim, {"toy": [evidence_of({}, scalars={"odd_share": 0.08})]}).found
+    assert (bare.low, bare.high, bare.method) == (0.08, 0.08, "counted exactly")
