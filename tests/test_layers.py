@@ -15,7 +15,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "medpipe"
 LAYERS = [
-    {"errors"},
+    {"errors", "phrases"},
     {"registry", "statistics", "documents"},
     {"evidence", "claims"},
     {"running", "judging", "audits"},

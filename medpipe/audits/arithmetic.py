@@ -24,9 +24,10 @@ from functools import partial
 from itertools import islice, product
 
 from medpipe.audits.intervals import Range, combine, printed_range, rough_range, true_range
-from medpipe.audits.seen import Seen, at, capital, listed, number, places, span
+from medpipe.audits.seen import Seen, at, number, places, span
 from medpipe.claims.figures import Figures, Printing, Quantity, Relation
 from medpipe.claims.printed import Printed, in_one_unit
+from medpipe.phrases import capital, listed
 
 WORDS = {"difference": "the difference of", "ratio": "the ratio of", "mean": "the mean of", "sum": "the sum of",
          "product": "the product of", "relative_change": "the relative change from", "largest_magnitude": "the largest of",

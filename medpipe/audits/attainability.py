@@ -19,9 +19,10 @@ from collections.abc import Iterator
 from functools import partial
 
 from medpipe.audits.intervals import counts, rough_range
-from medpipe.audits.seen import Seen, at, capital, places
+from medpipe.audits.seen import Seen, at, places
 from medpipe.claims.figures import Figures, Printing, Quantity
 from medpipe.claims.printed import Printed
+from medpipe.phrases import capital
 
 
 def attainable(figures: Figures) -> Iterator[Seen]:

@@ -19,8 +19,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import partial
 
-from medpipe.audits.seen import Seen, capital, ids, listed
+from medpipe.audits.seen import Seen, ids
 from medpipe.claims.figures import Comparison, Figures, Scalar
+from medpipe.phrases import capital, listed
 
 
 def unequal_conditions(figures: Figures) -> Iterator[Seen]:

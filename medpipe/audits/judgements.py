@@ -22,8 +22,9 @@ from itertools import combinations
 
 from medpipe.audits.intervals import Range, combine, printed_range
 from medpipe.audits.sampling import difference_interval, value
-from medpipe.audits.seen import Seen, ids, listed, number
+from medpipe.audits.seen import Seen, ids, number
 from medpipe.claims.figures import Figures, Judgement, Quantity, Ranking, Test
+from medpipe.phrases import listed
 from medpipe.statistics import Interval
 
 WORDS = {"above": "above", "below": "below", "at_least": "at least", "at_most": "at most"}

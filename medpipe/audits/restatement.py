@@ -19,9 +19,10 @@ from functools import partial
 from itertools import combinations
 
 from medpipe.audits.intervals import printed_range, rough_range
-from medpipe.audits.seen import Seen, at, capital, ids, plural
+from medpipe.audits.seen import Seen, at, ids
 from medpipe.claims.figures import Figures, Printing, Quantity
 from medpipe.claims.printed import Printed, in_one_unit
+from medpipe.phrases import capital, plural
 
 AS = {"said": ("says", "say"), "result": ("holds", "hold"), "output": ("shows", "show"), "code": ("has", "have")}
 

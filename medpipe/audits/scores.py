@@ -24,10 +24,11 @@ from functools import partial
 
 from medpipe.audits.averages import Answer, averaged
 from medpipe.audits.intervals import Range, printed_range, rough_range
-from medpipe.audits.seen import Seen, capital, ids, listed
+from medpipe.audits.seen import Seen, ids
 from medpipe.audits.two_classes import MOST_POSITIVES, matrices, second_opinion
 from medpipe.claims.figures import Figures, Scores
 from medpipe.claims.printed import Printed
+from medpipe.phrases import capital, listed
 
 READINGS = {"harmonic": "It could be had only if F1 was made of the averaged precision and recall, not averaged over the classes.",
             "cut": "It could be had only if digits were cut off instead of rounded."}

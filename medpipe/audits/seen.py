@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -66,19 +65,3 @@ def span(low: Fraction | float, high: Fraction | float, kind: str, decimals: int
         return first
     unit = " %" if kind == "proportion" else " points" if kind == "points" else ""
     return f"{first.removesuffix(unit)} to {last}"
-
-
-def capital(text: str) -> str:
-    """A text with a large first letter, the rest as it is."""
-    return text[:1].upper() + text[1:]
-
-
-def listed(words: Iterable[str]) -> str:
-    """``a, b and c``."""
-    every = list(words)
-    return " and ".join([", ".join(every[:-1]), every[-1]]) if len(every) > 1 else "".join(every)
-
-
-def plural(count: int, word: str) -> str:
-    """``1 place``, ``3 places``."""
-    return f"{count:,} {word}{'' if count == 1 else 's'}"

@@ -22,8 +22,9 @@ from functools import partial
 
 from medpipe.audits.intervals import printed_range
 from medpipe.audits.sampling import value
-from medpipe.audits.seen import Seen, capital, ids, number
+from medpipe.audits.seen import Seen, ids, number
 from medpipe.claims.figures import Figures, Quantity, Selection
+from medpipe.phrases import capital
 from medpipe.statistics import expected_maximum, proportion_standard_error
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 from medpipe.claims.protocol import flatten
 from medpipe.judging.wording import show_interval
+from medpipe.phrases import plural
 from medpipe.report.case import Case, Item
 from medpipe.report.context import frame, line
 from medpipe.report.sentences import headline_order, may_be_relied_on, may_not_be_relied_on, named
-from medpipe.report.words import as_sentence, plural, spans, value
+from medpipe.report.words import as_sentence, spans, value
 
 AUTHOR = "Author must answer."
 MOST_RESULTS = 6

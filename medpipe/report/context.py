@@ -9,6 +9,7 @@ from typing import Any
 
 from medpipe.judging import Outcome
 from medpipe.judging.wording import show, show_interval, show_region
+from medpipe.phrases import listed, plural
 from medpipe.report import record
 from medpipe.report.baselines import baselines
 from medpipe.report.case import Case, Item, claim_on, protocol_title, splits_of
@@ -26,7 +27,7 @@ from medpipe.report.pageone import page_one
 from medpipe.report.paired import paired
 from medpipe.report.per_class import per_class
 from medpipe.report.published import published_figures
-from medpipe.report.words import GLOSSARY, MARKS, SIGNATURE_MEANS, as_sentence, day, grouped, listed, minute, plural
+from medpipe.report.words import GLOSSARY, MARKS, SIGNATURE_MEANS, as_sentence, day, grouped, minute
 
 MOST_SPLITS = 2
 DEMONSTRATION = "demonstration data: not evidence"

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from textwrap import shorten
 
 from medpipe.judging.wording import show_interval
+from medpipe.phrases import listed, plural
 from medpipe.report.case import Case, Item
 from medpipe.report.figures.svg import text_width
 from medpipe.report.sentences import Row, box, headline_order
-from medpipe.report.words import as_sentence, day, first_clause, listed, plural, value
+from medpipe.report.words import as_sentence, day, first_clause, value
 
 PAGE = 738.0  # points between the margins
 TEXT, BOX, CLAIM, PRINTED, FOUND = 481.0, 401.0, 123.0, 55.0, 89.0  # widths in points

@@ -7,8 +7,9 @@ from typing import Any
 
 from medpipe.audits.questions import QUESTIONS, question
 from medpipe.evidence.finding import Finding
+from medpipe.phrases import plural
 from medpipe.report.case import Case
-from medpipe.report.words import plural, spans
+from medpipe.report.words import spans
 
 MOST_PLACES = 4
 MARKS: Mapping[str, tuple[str, str]] = {

@@ -10,8 +10,9 @@ from medpipe.evidence import Evidence
 from medpipe.evidence.finding import Finding
 from medpipe.evidence.ledger import unfinished
 from medpipe.judging import Outcome
+from medpipe.phrases import listed, plural
 from medpipe.report.case import Case, Item
-from medpipe.report.words import as_sentence, duration, listed, minute, plural, spans, value
+from medpipe.report.words import as_sentence, duration, minute, spans, value
 
 
 def deviations(case: Case) -> list[dict[str, Any]]:

@@ -8,8 +8,9 @@ from textwrap import shorten
 
 from medpipe.judging import Outcome, Validity
 from medpipe.judging.wording import show_interval, show_region
+from medpipe.phrases import listed, plural
 from medpipe.report.case import Case, Item
-from medpipe.report.words import first_clause, listed
+from medpipe.report.words import first_clause
 
 LONGEST = 260
 
@@ -131,7 +132,7 @@ def population(item: Item) -> str:
     interval, m = item.verdict.interval, item.claim.measure
     if interval is None:
         return ""
-    runs = f"{interval.runs} run{'' if interval.runs == 1 else 's'}"
+    runs = plural(interval.runs, "run")
     if m.split is None:
         return runs
     clusters = f" in {interval.clusters:,} clusters" if interval.clusters else ""
@@ -157,7 +158,7 @@ def _demonstration(left: Sequence[Item], most: int) -> str:
     here = [i for i in left if i.verdict.outcome is Outcome.INCONCLUSIVE and i.verdict.grade == "demonstration" and i.decisive]
     if not here:
         return ""
-    return (f"{_claims(len(here))} {_were(here)} run on demonstration data only, which says nothing about them; "
+    return (f"{_claims_were(here)} run on demonstration data only, which says nothing about them; "
             "it shows that the machinery works.")
 
 
@@ -168,7 +169,7 @@ def _deviating(left: Sequence[Item], most: int) -> str:
     sides = [(where, [i for i in here if i.verdict.indication == side]) for side, where in
              (("below", "below the accepted region"), ("within", "inside it"), ("above", "above it"), (None, "to neither side"))]
     points = listed([f"{where} for {len(items)}" + (f" ({named(items, most)})" if most else "") for where, items in sides if items])
-    return f"{_claims(len(here))} {_were(here)} not run as published, so that no evidence here can decide them. It points {points}."
+    return f"{_claims_were(here)} not run as published, so that no evidence here can decide them. It points {points}."
 
 
 def _undecided(left: Sequence[Item], most: int) -> str:
@@ -180,14 +181,14 @@ def _undecided(left: Sequence[Item], most: int) -> str:
         needed = f", about {item.verdict.needed_n:,} samples needed" if item.verdict.needed_n else ""
         return f"{item.claim.title}, {_found(item)}{needed}"
 
-    return f"{_claims(len(here))} {_were(here)} tested without an answer: {_listed(here, most, tell)}."
+    return f"{_claims_were(here)} tested without an answer: {_listed(here, most, tell)}."
 
 
 def _unexamined(left: Sequence[Item], most: int) -> str:
     here = [i for i in left if i.verdict.outcome is Outcome.SUPPORTED]
     if not here:
         return ""
-    return (f"{_claims(len(here))} {_were(here)} reproduced as a number, but what the number means was not examined: "
+    return (f"{_claims_were(here)} reproduced as a number, but what the number means was not examined: "
             + _listed(here, most, lambda i: f"{i.claim.title}, {_found(i)}") + ".")
 
 
@@ -201,7 +202,7 @@ def _untested(left: Sequence[Item], most: int) -> str:
     often = sorted(reasons.items(), key=lambda pair: -len(pair[1]))
     shown = "; ".join(f"{len(items)} because {_lower(clause(first_clause(reason)))}" for reason, items in often[:2])
     more = f"; {sum(len(items) for _, items in often[2:])} for other reasons" if len(often) > 2 else ""
-    return f"{_claims(len(here))} {_were(here)} not tested: {shown}{more}."
+    return f"{_claims_were(here)} not tested: {shown}{more}."
 
 
 def named(items: Sequence[Item], most: int) -> str:
@@ -212,7 +213,7 @@ def named(items: Sequence[Item], most: int) -> str:
 def _listed(items: Sequence[Item], most: int, tell: Callable[[Item], str]) -> str:
     first = [tell(i) for i in headline_order(items)[:most]]
     left = len(items) - len(first)
-    return " · ".join([*first, *([f"and {left} more" if first else _claims(left)] if left else [])])
+    return " · ".join([*first, *([f"and {left} more" if first else plural(left, "claim")] if left else [])])
 
 
 def _lower(text: str) -> str:
@@ -221,10 +222,5 @@ def _lower(text: str) -> str:
     return text[:1].lower() + text[1:] if first == "A" or first[1:].islower() else text
 
 
-def _claims(count: int) -> str:
-    return f"{count} claim{'' if count == 1 else 's'}"
-
-
-def _were(items: Sequence[Item]) -> str:
-    return "was" if len(items) == 1 else "were"
-
+def _claims_were(items: Sequence[Item]) -> str:
+    return f"{plural(len(items), 'claim')} {'was' if len(items) == 1 else 'were'}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -71,14 +71,6 @@ def spans(numbers: Iterable[int]) -> str:
     return ", ".join(f"{g[0]}–{g[-1]}" if len(g) > 2 else ", ".join(map(str, g)) for g in found)
 
 
-def listed(words: Sequence[str]) -> str:
-    """``a, b and c``."""
-    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
-
-
-def plural(count: int, word: str) -> str:
-    """``1 run``, ``3 runs``."""
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 def value(given: Any) -> str:

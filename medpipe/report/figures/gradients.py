@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medpipe.evidence import Evidence
+from medpipe.phrases import plural
 from medpipe.report.figures.curves import evidence_keys
 from medpipe.report.figures.svg import ACCENT, GRID, INK, MUTED, SECOND, WIDE, Drawing, Figure, Scale
-from medpipe.report.words import plural
 
 SPLIT = "gradients"
 SERIES = (("initial", "before training", SECOND, "4 2"), ("trained", "after training", ACCENT, None))

@@ -10,8 +10,9 @@ import numpy as np
 
 from medpipe.claims.protocol import flatten
 from medpipe.evidence import Evidence
+from medpipe.phrases import plural
 from medpipe.report.figures.svg import ACCENT, GRID, HALF, INK, MUTED, Drawing, Figure
-from medpipe.report.words import plural, value
+from medpipe.report.words import value
 
 SPLIT = "validation"
 LEFT, TOP, CELL_HEIGHT, FOOT = 46.0, 18.0, 30.0, 26.0

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from medpipe.judging import Outcome
 from medpipe.judging.wording import show, show_interval
+from medpipe.phrases import listed, plural
 from medpipe.report.case import Item
 from medpipe.report.figures.svg import (
     ACCENT,
@@ -139,7 +140,7 @@ def _answer(items: Sequence[Item]) -> str:
         (Outcome.SUPPORTED, "supported"), (Outcome.REFUTED, "refuted"), (Outcome.INCONCLUSIVE, "inconclusive"),
         (Outcome.NOT_TESTED, "not tested")) if count[o]]
     kind = "counted quantities" if items[0].verdict.unit == "count" else "measured claims"
-    return f"Of {len(items)} {kind} here, {_listed(said)}."
+    return f"Of {len(items)} {kind} here, {listed(said)}."
 
 
 def _details(items: Sequence[Item], relative: bool) -> str:
@@ -151,11 +152,11 @@ def _details(items: Sequence[Item], relative: bool) -> str:
     if tested and relative:
         said.append("the mark is what was counted, without sampling error")
     elif tested:
-        said.append(f"the thick line is the {_listed([f'{100 * c:g} %' for c in confidence])} interval of what was found; the thin line "
+        said.append(f"the thick line is the {listed([f'{100 * c:g} %' for c in confidence])} interval of what was found; the thin line "
                     "adds the sampling error of the published figure and decides; an arrow means that it lies further out")
         said.append(f"n from {sizes[0]:,} to {sizes[-1]:,}" if len(sizes) > 1 else f"n = {sizes[0]:,}")
     if tested:
-        said.append(f"{runs[0]} to {runs[-1]} runs" if len(runs) > 1 else f"{runs[0]} run{'s' if runs[0] > 1 else ''}")
+        said.append(f"{runs[0]} to {runs[-1]} runs" if len(runs) > 1 else plural(runs[0], "run"))
     said.append("marks: ● supported, ○ refuted, ◐ inconclusive")
     return "; ".join(said) + "."
 
@@ -167,7 +168,3 @@ def _alt(items: Sequence[Item]) -> str:
         found = "not tested" if v.interval is None else f"found {show_interval(v.interval, v.unit)}, {v.outcome.value}"
         lines.append(f"{i.claim.title}: published {show(v.published, v.unit)}, {found}")
     return f"{_answer(items)} " + "; ".join(lines) + "."
-
-
-def _listed(words: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]])) if words else "none"

@@ -1,0 +1,21 @@
+"""Small pieces of sentences that every room which speaks to people needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def listed(words: Iterable[str]) -> str:
+    """``a, b and c``; empty for none."""
+    every = list(words)
+    return " and ".join([", ".join(every[:-1]), every[-1]]) if len(every) > 1 else "".join(every)
+
+
+def plural(count: int, word: str) -> str:
+    """``1 run``, ``3 runs``."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def capital(text: str) -> str:
+    """A text with a large first letter, the rest as it is."""
+    return text[:1].upper() + text[1:]
