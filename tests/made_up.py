@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,3 +52,12 @@ def evidence_of(splits: Mapping[str, Observations], seed: int = 0, protocol: str
 def pairs(*evidence: Evidence) -> list[tuple[Run, Evidence | None]]:
     """As `judge` wants it."""
     return [(e.run, e) for e in evidence]
+
+
+def write_files_of(page: Path, folder: Path) -> int:
+    """Write every block of a page that begins with ``# file: <path>`` into a folder; returns how many there are."""
+    blocks = re.findall(r"```[a-z]+\n# file: (\S+)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    for name, text in blocks:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return len(blocks)

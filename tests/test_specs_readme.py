@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from made_up import PLUGIN
+from made_up import PLUGIN, write_files_of
 
 pytest.importorskip("sklearn")
 
@@ -19,12 +18,7 @@ pytest.importorskip("sklearn")
 def folder(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Path:
     """The files of the page, in a folder of their own."""
     made = tmp_path_factory.mktemp("stranger")
-    page = (repository / "specs/README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```(?:python|yaml)\n# file: (\S+)\n(.*?)```", page, re.DOTALL)
-    assert len(blocks) == 5
-    for name, text in blocks:
-        (made / name).parent.mkdir(parents=True, exist_ok=True)
-        (made / name).write_text(text, encoding="utf-8")
+    assert write_files_of(repository / "specs/README.md", made) == 5
     return made
 
 

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import product
 
-from medpipe.audits.seen import Seen
+from medpipe.audits.seen import Seen, at
 from medpipe.claims.figures import Figures, Grid, Scalar
 
 
@@ -30,7 +30,7 @@ def grid_coverage(figures: Figures) -> Iterator[Seen]:
                  f"{len(cells) - len(missing)}")
         if missing:
             again = f", {_cell(grid, twice[0])} more than once" if twice else ""
-            said = (f"{grid.document} ({grid.place}) says “{grid.said}”: {len(cells)} configurations, of which {len(cells) - len(missing)} "
+            said = (f"{at(grid)} says “{grid.said}”: {len(cells)} configurations, of which {len(cells) - len(missing)} "
                     f"are on record{again}. Missing: {'; '.join(_cell(grid, c) for c in missing)}.")
             yield Seen("grid_coverage", grid.id, "refutes", said, shown, (), (grid.id,))
         else:

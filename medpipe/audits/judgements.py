@@ -22,7 +22,7 @@ from itertools import combinations
 
 from medpipe.audits.intervals import Range, combine, printed_range
 from medpipe.audits.sampling import difference_interval, value
-from medpipe.audits.seen import Seen, ids, number
+from medpipe.audits.seen import Seen, at, ids, number
 from medpipe.claims.figures import Figures, Judgement, Quantity, Ranking, Test
 from medpipe.phrases import listed
 from medpipe.statistics import Interval
@@ -43,7 +43,7 @@ def _needed(figures: Figures, word: Judgement, test: Test, index: int) -> Seen:
     printing, printed = quantity.numbers()[0]
     asked = f"{quantity.what} {WORDS[test.is_]} {number(test.value, quantity.kind)}"
     key = f"{word.id}.{index}" if len(word.needs) > 1 else word.id
-    said = f"{word.document} ({word.place}) says “{word.said}”, which means: {word.definition.rstrip('.')}."
+    said = f"{at(word)} says “{word.said}”, which means: {word.definition.rstrip('.')}."
     seen = partial(Seen, "judgement", key, rests_on=ids(quantity), bears_on=(word.id,))
     if not _possible(printed_range(printed), test):
         return seen("undermines", f"{said} The printed {printing.text} says otherwise.", f"needs {asked}; printed {printing.text}")
@@ -86,7 +86,7 @@ def _by_rule(figures: Figures, word: Judgement, rule: Test) -> Seen:
     if holds == same:
         return seen("clean", f"“{word.said}” is what the rule in the code gives.", shown)
     gives = f"gives “{rule.says}”" if holds else f"does not give “{rule.says}”"
-    return seen("undermines", f"{word.document} ({word.place}) says “{word.said}”; the rule in the published code {gives} for "
+    return seen("undermines", f"{at(word)} says “{word.said}”; the rule in the published code {gives} for "
                 f"{printing.text}.", shown)
 
 
@@ -96,7 +96,7 @@ def ranking(figures: Figures) -> Iterator[Seen]:
         yield _ranked(figures, r)
     for a, b in combinations([r for r in figures.rankings if r.topic is not None], 2):
         if a.topic == b.topic and set(a.best).isdisjoint(b.best):
-            said = f"{a.document} ({a.place}) says “{a.said}”, {b.document} ({b.place}) “{b.said}”: not both can be best."
+            said = f"{at(a)} says “{a.said}”, {at(b)} “{b.said}”: not both can be best."
             yield Seen("ranking", f"{a.id}.{b.id}", "undermines", said, "", (), (a.id, b.id))
 
 
@@ -110,7 +110,7 @@ def _ranked(figures: Figures, r: Ranking) -> Seen:
     best = min((figures.quantity(name) for name in r.best), key=_key(r.order))
     if first.id in r.best or _magnitude(best, r.order).meets(_magnitude(first, r.order)):
         return seen("clean", f"“{r.said}”: by the printed figures nothing comes before {named}.", shown)
-    return seen("refutes", f"{r.document} ({r.place}) says “{r.said}”; by the printed figures {first.what} ({first.printed[0].text}) comes "
+    return seen("refutes", f"{at(r)} says “{r.said}”; by the printed figures {first.what} ({first.printed[0].text}) comes "
                 f"before {best.what} ({best.printed[0].text}).", shown)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from medpipe.claims.figures import Printing, Quantity
+from medpipe.claims.figures import Disclosure, Printing, Quantity, Statement
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Seen:
     certain: bool = True
 
 
-def at(printing: Printing) -> str:
-    """Where a figure stands, for a sentence: ``README.md (Part 1, table of models)``."""
-    return f"{printing.document} ({printing.place})"
+def at(record: Printing | Statement | Disclosure) -> str:
+    """Where a figure or a statement stands, for a sentence: ``README.md (Part 1, table of models)``."""
+    return f"{record.document} ({record.place})"
 
 
 def ids(*quantities: Quantity) -> tuple[str, ...]:

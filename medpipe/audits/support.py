@@ -42,7 +42,7 @@ def unmeasured_absence(figures: Figures) -> Iterator[Seen]:
             said = f"“{absence.said}” rests on {', '.join(q.what for q in measures)}."
             yield Seen("unmeasured_absence", absence.id, "clean", said, "", ids(*measures), (absence.id,))
         else:
-            said = (f"{absence.document} ({absence.place}) says “{absence.said}”; nothing in what was published measures {absence.of}, so "
+            said = (f"{at(absence)} says “{absence.said}”; nothing in what was published measures {absence.of}, so "
                     "it could not have been seen.")
             yield Seen("unmeasured_absence", absence.id, "undermines", said, "", (), (absence.id,))
 
@@ -50,5 +50,5 @@ def unmeasured_absence(figures: Figures) -> Iterator[Seen]:
 def credential(figures: Figures) -> Iterator[Seen]:
     """One result for each disclosure on record."""
     for d in figures.disclosures:
-        said = f"{d.document} ({d.place}) holds {d.what}. Whoever owns it should withdraw it."
+        said = f"{at(d)} holds {d.what}. Whoever owns it should withdraw it."
         yield Seen("credential", d.id, "narrows", said, "", (), (d.id,))

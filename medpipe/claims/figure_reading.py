@@ -34,8 +34,9 @@ def figures_from(documents: Mapping[str, Any], digests: Mapping[str, str]) -> Fi
     found: dict[str, list[Any]] = {section: [] for section in SECTIONS}
     for where, data in documents.items():
         for section, kind in SECTIONS.items():
-            found[section] += [_record(kind, entry, digests) for entry in data.get(section, ())]
-            _check_documents(found[section], digests, where)
+            records: list[Any] = [_record(kind, entry, digests) for entry in data.get(section, ())]
+            _check_documents(records, digests, where)
+            found[section] += records
     figures = Figures(**{section: tuple(records) for section, records in found.items()})
     _check_ids(figures, next(iter(documents), "figures"))
     return figures

@@ -111,17 +111,23 @@ class Repeats:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Statement:
+    """Something that ``document`` says at ``place``; the kinds below add what it says it of."""
+
+    id: str
+    said: str
+    document: str
+    place: str
+
+
+@dataclass(frozen=True)
+class Comparison(Statement):
     """``first`` is said to be better than ``second``.
 
     ``systems``: what was compared; ``credits``: the attributes to which the text gives the credit; ``paired``: both were measured on the
     same samples; ``repeats``: runs of one configuration that show how far results spread by chance.
     """
 
-    id: str
-    said: str
-    document: str
-    place: str
     first: str
     second: str
     better: str
@@ -161,29 +167,21 @@ class Test:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Judgement(Statement):
     """A word put on figures.
 
     ``needs``: what the word means, as tests; ``definition``: in words, with its source; ``rule_in_code``: as coded.
     """
 
-    id: str
-    said: str
-    document: str
-    place: str
     definition: str
     needs: tuple[Test, ...] = ()
     rule_in_code: Test | None = None
 
 
 @dataclass(frozen=True)
-class Ranking:
+class Ranking(Statement):
     """One of several is said to be best. Two rankings of one ``topic`` should name the same."""
 
-    id: str
-    said: str
-    document: str
-    place: str
     best: tuple[str, ...]
     among: tuple[str, ...]
     order: str
@@ -191,13 +189,9 @@ class Ranking:
 
 
 @dataclass(frozen=True)
-class Absence:
+class Absence(Statement):
     """Something is said not to be there; ``measured_by``: quantities that would show it."""
 
-    id: str
-    said: str
-    document: str
-    place: str
     of: str
     measured_by: tuple[str, ...] = ()
 
@@ -262,13 +256,9 @@ class Architecture:
 
 
 @dataclass(frozen=True)
-class Grid:
+class Grid(Statement):
     """A grid of configurations that is said to have been run: axis → values; ``systems``: what was really run."""
 
-    id: str
-    said: str
-    document: str
-    place: str
     axes: Mapping[str, tuple[Scalar, ...]]
     systems: tuple[str, ...]
 

@@ -45,7 +45,7 @@ def audit_figures(specs: SpecsArgument = Path("specs"), table: FromOption = None
         if claims:
             print_claims_touched([c.id for c in claims], findings)
         print_built(built)
-    if strict and any(f.severity == "refutes" and f.certain for f in findings):
+    if strict and any(f.proves for f in findings):
         raise typer.Exit(REFUTED)
 
 
@@ -76,5 +76,3 @@ def say_first(specs: Specs) -> None:
 
     if specs.figures:
         print_findings_in_short(audit(specs.figures, specs.claims))
-
-

@@ -56,7 +56,7 @@ def counted(findings: Sequence[Finding]) -> str:
 def print_findings_in_short(findings: Sequence[Finding]) -> None:
     """A few of the worst findings, and how to see all."""
     say(f"The published figures, before anything is run: {counted(findings)}")
-    proof = [f for f in findings if f.severity == "refutes" and f.certain]
+    proof = [f for f in findings if f.proves]
     for f in proof[:SHORT]:
         say(f"  ○ {f.statement}")
     if len(findings) > len(proof[:SHORT]):

@@ -36,6 +36,11 @@ class Finding:
     certain: bool = True
     of: str = "data"
 
+    @property
+    def proves(self) -> bool:
+        """Whether it rules out for certain what it bears on."""
+        return self.severity == "refutes" and self.certain
+
     def __post_init__(self) -> None:
         if self.severity not in SEVERITIES:
             raise ValueError(f"expected a severity of {', '.join(SEVERITIES)}, got {self.severity!r}")

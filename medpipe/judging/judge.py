@@ -71,7 +71,7 @@ def _weighed(verdict: Verdict, claim: Claim, findings: Sequence[Finding]) -> Ver
     validity, validity_reason = assess_validity(claim, findings)
     touching = [f for f in findings if claim.id in f.claims and f.severity != "clean"]
     weighed = replace(verdict, validity=validity, validity_reason=validity_reason, findings=tuple(f.id for f in touching if f.id))
-    proof = [f for f in touching if f.severity == "refutes" and f.certain]
+    proof = [f for f in touching if f.proves]
     if not proof:
         return weighed
     reason = " ".join(dict.fromkeys(f.statement for f in proof))

@@ -23,10 +23,11 @@ def published_figures(case: Case) -> dict[str, Any]:
     order = [*QUESTIONS, *(f.audit for f in found if f.audit not in QUESTIONS)]
     groups = [_group(case, audit, [f for f in found if f.audit == audit], places) for audit in dict.fromkeys(order)]
     worse = [f for f in found if f.severity != "clean"]
+    refuting = sum(f.proves for f in worse)
     return {
         "groups": sorted((g for g in groups if g["examined"]), key=lambda g: not g["rows"]),  # questions with nothing found come last
         "figures": len(places), "documents": len(case.specs.subject.documents), "examined": len(found),
-        "refuting": sum(f.severity == "refutes" and f.certain for f in worse), "other": sum(f.severity != "refutes" for f in worse),
+        "refuting": refuting, "other": len(worse) - refuting,
         "suspicious": sum(not f.certain for f in worse), "claims": _claims(case)}
 
 

@@ -124,9 +124,8 @@ def _repository(evidence: Evidence) -> str:
 def findings(case: Case, items: Iterable[Item]) -> list[dict[str, Any]]:
     """What the audits of data and runs saw that bears on some claims; those of published figures have a chapter of their own."""
     numbers = {i.claim.id: i.number for i in items}
-    words = {"clean": "looked for, not found", "narrows": "narrows", "undermines": "undermines", "refutes": "refutes"}
     return [
-        {"audit": _named(case, f), "severity": words[f.severity], "statement": f.statement,
+        {"audit": _named(case, f), "severity": "looked for, not found" if f.severity == "clean" else f.severity, "statement": f.statement,
          "figures": listed([f"{name.replace('_', ' ')} {v if isinstance(v, str) else format(v, ',g')}" for name, v in f.figures.items()]),
          "claims": spans(numbers[c] for c in f.claims if c in numbers)}
         for f in case.findings if f.of == "data" and any(c in numbers for c in f.claims)]

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from medpipe.evidence import Evidence
+from medpipe.judging.metrics.classification import accuracy
 from medpipe.report.baselines import baselines
 from medpipe.report.case import Case, protocol_title
 from medpipe.report.figures import gradient_flow, grid_figures
@@ -35,8 +36,8 @@ def comparison_csv(case: Case, part: str) -> bytes:
 
 
 def _row(case: Case, protocol: str, made: Sequence[Evidence]) -> dict[str, object]:
-    validation = [_accuracy(e, "validation") for e in made]
-    training = [_accuracy(e, "training_running") for e in made if "training_running" in e.observations]
+    validation = [accuracy(e.observations["validation"]) for e in made]
+    training = [accuracy(e.observations["training_running"]) for e in made if "training_running" in e.observations]
     parameters = made[0].scalars.get("parameters")
     grades = {i.verdict.grade for i in case.items if protocol in {m.run for m in i.claim.measure.parts()} and i.verdict.grade}
     return {
@@ -46,10 +47,6 @@ def _row(case: Case, protocol: str, made: Sequence[Evidence]) -> dict[str, objec
         "gap": f"{np.mean(training) - np.mean(validation):.4f}" if training else "", "validation_lowest_seed": f"{min(validation):.4f}",
         "validation_highest_seed": f"{max(validation):.4f}", "validation_n": len(made[0].observations["validation"])}
 
-
-def _accuracy(evidence: Evidence, split: str) -> float:
-    o = evidence.observations[split]
-    return float(np.mean(o["y_true"] == o["y_pred"]))
 
 
 def analysis_text(case: Case, part: str) -> bytes:

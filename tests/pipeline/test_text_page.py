@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from made_up import write_files_of
 
 
 @pytest.fixture
 def folder(tmp_path: Path, tiny_bert: Path, repository: Path) -> Path:
     """The files of the page, and a small model, in a folder of their own."""
-    page = (repository / "docs/text.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```(?:csv|yaml)\n# file: (\S+)\n(.*?)```", page, re.DOTALL)
-    assert len(blocks) == 7
-    for name, text in blocks:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text, encoding="utf-8")
+    assert write_files_of(repository / "docs/text.md", tmp_path) == 7
     shutil.copytree(tiny_bert, tmp_path / "my-model")
     return tmp_path
 

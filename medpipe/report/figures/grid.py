@@ -10,6 +10,7 @@ import numpy as np
 
 from medpipe.claims.protocol import flatten
 from medpipe.evidence import Evidence
+from medpipe.judging.metrics.classification import accuracy
 from medpipe.phrases import plural
 from medpipe.report.figures.svg import ACCENT, GRID, HALF, INK, MUTED, Drawing, Figure
 from medpipe.report.words import value
@@ -64,7 +65,7 @@ def _figure(found: Cells, title: str) -> Figure:
     columns, rows = (sorted({cell[i] for cell in found.cells}) for i in (0, 1))
     wide = (HALF - LEFT - 2) / len(columns)
     drawing = Drawing(HALF, TOP + CELL_HEIGHT * len(rows) + FOOT)
-    shares = {cell: [_accuracy(e) for e in runs] for cell, runs in found.cells.items()}
+    shares = {cell: [accuracy(e.observations[SPLIT]) for e in runs] for cell, runs in found.cells.items()}
     means = {cell: float(np.mean(s)) for cell, s in shares.items()}
     low, high = min(means.values()), max(means.values())
     names = [path.rpartition(".")[2].replace("_", " ") for path in found.axes]
@@ -105,10 +106,6 @@ def _cell(cell: tuple[float, float], names: Sequence[str]) -> str:
     return ", ".join(f"{name} {value(v)}" for name, v in zip(names, cell, strict=True))
 
 
-def _accuracy(evidence: Evidence) -> float:
-    o = evidence.observations[SPLIT]
-    return float(np.mean(o["y_true"] == o["y_pred"]))
-
 
 def _spread(shares: Sequence[float]) -> str:
     return f"{100 * min(shares):.1f} to {100 * max(shares):.1f}" if len(shares) > 1 else "one seed"
@@ -120,4 +117,3 @@ def _shade(share: float) -> str:
         return round(255 + (int(a[at:at + 2], 16) - 255) * (0.08 + 0.82 * share))
 
     return "#" + "".join(f"{mixed(ACCENT, at):02x}" for at in (1, 3, 5))
-
