@@ -6,6 +6,7 @@ import math
 import re
 from base64 import b64decode
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 from xml.etree import ElementTree
@@ -89,6 +90,17 @@ def test_offsets_are_zero_at_the_published_value(case: Case) -> None:
     accuracy, parameters = case.items[0], case.items[1]
     assert offset(0.85, accuracy) == pytest.approx(5)
     assert offset(1234, parameters) == pytest.approx(23.4)
+
+
+@pytest.mark.parametrize("title", ["Short", "A title so long that it takes two lines beside the axis of the figure"])
+def test_many_claims_are_drawn_on_pages_that_each_hold_their_figure(case: Case, title: str) -> None:
+    tested = next(i for i in case.items if i.verdict.unit == "proportion" and i.verdict.interval is not None)
+    items = [replace(tested, number=n, claim=replace(tested.claim, title=title)) for n in range(1, 71)]
+    figures = interval_figures(items)
+    heights = [float(ElementTree.fromstring(f.svg).attrib["viewBox"].split()[3]) for f in figures]
+    assert max(heights) <= 520  # points; the body of a page has 714, and a heading and the caption stand there too
+    assert {str(n) for n in range(1, 71)} <= {w for f in figures for w in words_in(f.svg)}
+    assert sum(int(f.answer.split()[1]) for f in figures) == 70
 
 
 def test_nothing_is_drawn_where_nothing_was_tested(case: Case) -> None:

@@ -26,7 +26,8 @@ from medpipe.report.figures.svg import (
 
 NUMBER, LABEL, LEFT, RIGHT, PUBLISHED, FOUND = 17.0, 152.0, 160.0, 326.0, 378.0, 386.0
 LINE, ROW, HEAD, FOOT = 9.5, 17.0, 16.0, 24.0
-MOST_ROWS = 30
+MOST_HEIGHT = 520.0
+"""Points that a figure may be high: with a heading above it and its words below it still stands on one page."""
 
 
 def interval_figures(items: Sequence[Item]) -> list[Figure]:
@@ -34,14 +35,32 @@ def interval_figures(items: Sequence[Item]) -> list[Figure]:
     items = [i for i in items if i.verdict.published is not None]  # words have no place on an axis
     shares = [i for i in items if i.verdict.unit != "count"]
     counts = [i for i in items if i.verdict.unit == "count"]
-    pieces = [kind[k:k + MOST_ROWS] for kind in (shares, counts) for k in range(0, len(kind), MOST_ROWS)]
+    pieces = [piece for kind in (shares, counts) for piece in _pages(kind)]
     return [_figure(piece) for piece in pieces if any(i.verdict.interval is not None for i in piece)]
+
+
+def _pages(items: Sequence[Item]) -> list[list[Item]]:
+    """The items in figures that fit on a page each."""
+    pages: list[list[Item]] = []
+    room = 0.0
+    for item in items:
+        height = _height(_labels(item))
+        if height > room:
+            pages.append([])
+            room = MOST_HEIGHT - HEAD - FOOT
+        pages[-1].append(item)
+        room -= height
+    return pages
+
+
+def _height(labels: Sequence[str]) -> float:
+    return max(ROW, LINE * len(labels) + 6)
 
 
 def _figure(items: Sequence[Item]) -> Figure:
     relative = items[0].verdict.unit == "count"
     rows = [(i, _labels(i)) for i in items]
-    heights = [max(ROW, LINE * len(labels) + 6) for _, labels in rows]
+    heights = [_height(labels) for _, labels in rows]
     drawing = Drawing(WIDE, HEAD + sum(heights) + FOOT)
     scale = _scale(items)
     top, bottom = HEAD, HEAD + sum(heights)
