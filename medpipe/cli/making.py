@@ -25,6 +25,7 @@ ReportsOption = Annotated[Path, typer.Option("--reports", help="Folder that hold
 JobsOption = Annotated[int | None, typer.Option("--jobs", min=1, help="Runs at a time; one a core, at most four, if not given.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 CheckpointOption = Annotated[str | None, typer.Option("--checkpoint", help="Folder or hub id of other transformer weights.")]
+FromOption = Annotated[Path | None, typer.Option("--from", help="Another bundle, whose evidence is used again where it still matches.")]
 FolderOption = Annotated[Path | None, typer.Option("--folder", help="Where to put them, if not into MEDPIPE_DATA or the cache.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Exit with 1 if a claim is refuted.")]
@@ -43,6 +44,7 @@ class Job:
     work: Path
     jobs: int
     device: str
+    source: Bundle | None
 
 
 def register(app: typer.Typer) -> None:
@@ -72,7 +74,7 @@ def has_cuda() -> bool:
 
 
 def prepare(specs_folder: Path, profile: str, name: str | None, reports: Path, jobs: int | None, device: str,
-            checkpoint: str | None) -> Job:
+            checkpoint: str | None, source: Path | None) -> Job:
     """Load the specifications and make the plan and the bundle's folder."""
     from medpipe.claims import load_specs
     from medpipe.claims.checkpoint import with_checkpoint
@@ -85,19 +87,22 @@ def prepare(specs_folder: Path, profile: str, name: str | None, reports: Path, j
         specs = with_checkpoint(specs, profile, checkpoint)
     name = name or f"{specs.subject.id}-{profile}"
     bundle = Bundle.create(reports / name, name, profile)
+    other = None if source is None else Bundle.open(source)
     here = min(os.cpu_count() or 1, 4) if device == "cpu" or not has_cuda() else 1
-    return Job(specs, make_plan(specs, specs.profile(profile)), bundle, Path(".medpipe") / name, jobs or here, device)
+    return Job(specs, make_plan(specs, specs.profile(profile)), bundle, Path(".medpipe") / name, jobs or here, device, other)
 
 
 def make_evidence(job: Job) -> None:
     """Run what is not there yet, with progress, and seal the bundle."""
     from medpipe.cli.show import Watcher, print_plan
-    from medpipe.running.runner import execute, only_one, to_run
+    from medpipe.running.runner import execute, only_one, reuse, to_run
 
     with only_one(job.work):
         waiting = to_run(job.plan, job.bundle)
         job.bundle.drop_runs(job.plan.keys)
         job.bundle.write_specs(job.specs.files)
+        if job.source is not None:
+            waiting = reuse(waiting, job.bundle, job.source)
         print_plan(job.specs, job.plan, waiting, job.jobs)
         if waiting:
             with Watcher(waiting) as watcher:
@@ -107,7 +112,7 @@ def make_evidence(job: Job) -> None:
 
 def verify(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, name: NameOption = None,
            reports: ReportsOption = Path("reports"), jobs: JobsOption = None, device: DeviceOption = "auto",
-           checkpoint: CheckpointOption = None, strict: StrictOption = False,
+           checkpoint: CheckpointOption = None, source: FromOption = None, strict: StrictOption = False,
            pkcs12: Pkcs12Option = None, as_json: JsonOption = False) -> None:
     """Do all of it: plan, run, judge, write and sign the report, and check it as a reviewer would."""
     from medpipe.cli.auditing import say_first
@@ -121,7 +126,7 @@ def verify(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, na
     if profile is None:
         profile, why = choose_profile()
     say(f"Profile {profile}: {why}.")
-    job = prepare(specs, profile, name, reports, jobs, device, checkpoint)
+    job = prepare(specs, profile, name, reports, jobs, device, checkpoint, source)
     say_first(job.specs)
     make_evidence(job)
     verdicts = judge_and_store(job.bundle)
@@ -155,11 +160,11 @@ def plan(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, as_j
 
 def run(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, name: NameOption = None,
         reports: ReportsOption = Path("reports"), jobs: JobsOption = None, device: DeviceOption = "auto",
-        checkpoint: CheckpointOption = None) -> None:
+        checkpoint: CheckpointOption = None, source: FromOption = None) -> None:
     """Make the evidence that is not there yet. A run that was killed goes on from its checkpoint."""
     from medpipe.cli.show import say
 
-    job = prepare(specs, profile or choose_profile()[0], name, reports, jobs, device, checkpoint)
+    job = prepare(specs, profile or choose_profile()[0], name, reports, jobs, device, checkpoint, source)
     make_evidence(job)
     say(f"Evidence: {job.bundle.folder}  root digest {job.bundle.root_digest}")
 

@@ -17,7 +17,10 @@ from medpipe.documents import canonical_json, parse_json
 from medpipe.errors import BundleError, SpecError
 from medpipe.evidence.files import sha256
 
-EVENTS = ("started", "finished", "failed", "unavailable")
+ENDS = ("finished", "failed", "unavailable")
+EVENTS = ("started", *ENDS, "reused")
+"""``reused``: the evidence was taken from another bundle, in whose ledger its starts stand."""
+
 GENESIS = "0" * 64
 
 
@@ -79,6 +82,6 @@ def unfinished(entries: Sequence[Entry]) -> tuple[Entry, ...]:
     for entry in entries:
         if entry.event == "started":
             open_entries.setdefault(entry.run, []).append(entry)
-        elif open_entries.get(entry.run):
+        elif entry.event in ENDS and open_entries.get(entry.run):
             open_entries[entry.run].pop()
     return tuple(e for left in open_entries.values() for e in left)

@@ -8,7 +8,7 @@ from typing import Any
 
 from medpipe.evidence import Evidence
 from medpipe.evidence.finding import Finding
-from medpipe.evidence.ledger import unfinished
+from medpipe.evidence.ledger import EVENTS, unfinished
 from medpipe.judging import Outcome
 from medpipe.phrases import listed, plural
 from medpipe.report.case import Case, Item
@@ -81,10 +81,9 @@ def _run(evidence: Evidence | None, key: str, seed: int) -> dict[str, Any]:
 
 def ledger(case: Case) -> dict[str, Any]:
     """Attempts counted, starts that nothing followed, and the head of the chain."""
-    count = {event: sum(e.event == event for e in case.ledger) for event in ("started", "finished", "failed", "unavailable")}
+    count = {event: sum(e.event == event for e in case.ledger) for event in EVENTS}
     return {
-        "started": count["started"], "finished": count["finished"], "failed": count["failed"], "unavailable": count["unavailable"],
-        "unfinished": [{"run": e.run, "time": e.time} for e in unfinished(case.ledger)],
+        **count, "unfinished": [{"run": e.run, "time": e.time} for e in unfinished(case.ledger)],
         "head": case.ledger[-1].digest if case.ledger else "none: the ledger is empty",
         "first": case.ledger[0].time if case.ledger else "", "last": case.ledger[-1].time if case.ledger else ""}
 

@@ -34,6 +34,20 @@ def to_run(plan: Plan, bundle: Bundle) -> tuple[PlannedRun, ...]:
     return tuple(p for p, made in zip(plan.runs, now, strict=True) if not _matches(stored[p.run.key], made))
 
 
+def reuse(waiting: Sequence[PlannedRun], bundle: Bundle, source: Bundle) -> tuple[PlannedRun, ...]:
+    """Take from ``source`` the evidence that `to_run` would have accepted; what is left to run. Each one taken stands in the ledger."""
+    stored = {p.run.key: source.get(p.run.key) for p in waiting}
+    there = [p for p in waiting if stored[p.run.key] is not None]
+    taken = set()
+    for p, made in zip(there, _probe([p.run for p in there]) if there else (), strict=True):
+        evidence = stored[p.run.key]
+        if evidence is not None and _matches(evidence, made):
+            bundle.put(evidence)
+            ledger.append(bundle.ledger_path, "reused", p.run.key)
+            taken.add(p.run.key)
+    return tuple(p for p in waiting if p.run.key not in taken)
+
+
 def _matches(evidence: Evidence | None, now: Mapping[str, Any] | None) -> bool:
     if evidence is None or evidence.failure is not None or now is None:
         return False

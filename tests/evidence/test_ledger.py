@@ -20,6 +20,11 @@ def path(tmp_path: Path) -> Path:
     return file
 
 
+def test_taking_evidence_from_elsewhere_closes_no_start(path: Path) -> None:
+    append(path, "reused", "a")
+    assert [e.run for e in unfinished(read_ledger(path))] == ["a"]
+
+
 def test_reads_back(path: Path) -> None:
     entries = read_ledger(path)
     assert [e.event for e in entries] == ["started", "started", "finished", "started", "failed"]

@@ -19,7 +19,7 @@ from medpipe.errors import BundleError
 from medpipe.evidence import Bundle, Evidence, Run
 from medpipe.evidence.ledger import unfinished
 from medpipe.running.plan import PlannedRun, make_plan
-from medpipe.running.runner import execute, only_one, to_run
+from medpipe.running.runner import execute, only_one, reuse, to_run
 
 CODE = '''
 import os, pathlib, time
@@ -124,6 +124,21 @@ def test_what_matches_is_not_made_again(bundle: Bundle, tmp_path: Path) -> None:
     code = tmp_path / "stranger_runs.py"
     code.write_text(CODE.replace('"begin"', '"commence"'), encoding="utf-8")
     assert to_run(plan, bundle) == (good, bad)  # other code
+
+
+def test_evidence_of_another_bundle_is_used_again_where_it_matches(bundle: Bundle, tmp_path: Path) -> None:
+    good, bad, absent = planned("well"), planned("fail"), planned("noisy")
+    made(bundle, good, bad)
+    other = Bundle.create(tmp_path / "other", "made-up", "small")
+    (tmp_path / "data").write_text("two", encoding="utf-8")
+    assert reuse((good, bad, absent), other, bundle) == (good, bad, absent)  # made of other data
+    assert other.ledger() == ()
+    (tmp_path / "data").write_text("one", encoding="utf-8")
+    assert reuse((good, bad, absent), other, bundle) == (bad, absent)  # a failure is tried again
+    name = f"runs/{good.run.key}.json"
+    assert other.json(name) == bundle.json(name)
+    assert [(e.event, e.run) for e in other.ledger()] == [("reused", good.run.key)]
+    assert to_run(plan_of(tmp_path, good), other) == ()
 
 
 def test_data_that_is_gone_does_not_cost_the_evidence_that_was_made_of_it(bundle: Bundle, tmp_path: Path) -> None:
