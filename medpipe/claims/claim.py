@@ -46,7 +46,8 @@ class Measure:
     """What is computed: a metric over a split of the evidence of a protocol, or one of its scalars.
 
     ``minus`` takes the same metric elsewhere away (paired over samples and seeds where both hold the same ones);
-    ``by`` gives the largest difference between the groups of a column instead. Without ``run`` nothing measures the claim.
+    ``by`` gives the largest difference between the groups of a column instead. ``among`` counts only samples of these true classes, and
+    ``positive`` asks of the classes only on which side they are. Without ``run`` nothing measures the claim.
     """
 
     run: str = ""
@@ -55,6 +56,13 @@ class Measure:
     scalar: str | None = None
     minus: Measure | None = None
     by: str | None = None
+    among: tuple[str, ...] = ()
+    positive: tuple[str, ...] = ()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is the metric itself over a whole split: no difference, no gap, no choice of classes."""
+        return self.minus is None and self.by is None and not self.among and not self.positive
 
     def parts(self) -> Iterator[Measure]:
         """This measure and the one it subtracts; nothing where nothing is measured."""
@@ -141,8 +149,10 @@ def _criterion(data: Mapping[str, Any], published: Published) -> Criterion:
 
 def _measure(data: Mapping[str, Any]) -> Measure:
     minus = data.get("minus")
+    among, positive = tuple(data.get("among", ())), tuple(data.get("positive", ()))
     return Measure(
         run=data["run"], metric=data.get("metric"), split=data.get("split"), scalar=data.get("scalar"), by=data.get("by"),
+        among=among, positive=positive,
         minus=None if minus is None else Measure(
             run=minus.get("run", data["run"]), metric=data.get("metric"),
-            split=minus.get("split", data.get("split")), scalar=minus.get("scalar")))
+            split=minus.get("split", data.get("split")), scalar=minus.get("scalar"), among=among, positive=positive))

@@ -15,6 +15,7 @@ from medpipe.claims.claim import Claim, Measure
 from medpipe.errors import DataError
 from medpipe.evidence import Evidence, Observations
 from medpipe.judging.metrics.classification import ConfusionMetric, confusion
+from medpipe.judging.selection import selected
 from medpipe.statistics import (
     BOOTSTRAP_SEED,
     REPLICATES,
@@ -49,14 +50,33 @@ def estimate(claim: Claim, evidence: Mapping[str, Sequence[Evidence]]) -> Estima
     if measure.scalar is not None:
         return _with_published_error(claim, *_scalar(measure, evidence))
     metric = registry.resolve("metric", str(measure.metric))
-    parts = [[_split(e, p) for e in evidence[p.run]] for p in measure.parts()]
+    parts = [[selected(_split(e, p), p) for e in evidence[p.run]] for p in measure.parts()]
     if isinstance(metric, ConfusionMetric):
         totals, replicates, size = _by_confusion(metric, parts, measure.by)
-        plain = len(parts) == 1 and len(parts[0]) == 1 and measure.by is None and metric.is_proportion and parts[0][0].cluster is None
+        counted = _counted(metric, parts, measure)
     else:
         totals, replicates, size = _by_calling(metric, parts)
-        plain = False
-    return _with_published_error(claim, *_interval(claim, totals, replicates, size, parts[0][0] if plain else None))
+        counted = None
+    return _with_published_error(claim, *_interval(claim, totals, replicates, size, counted))
+
+
+def _counted(metric: ConfusionMetric, parts: list[list[Observations]], measure: Measure) -> tuple[int, int] | None:
+    """What was counted and of how many, for Wilson's interval, which needs one run of independent samples.
+
+    A proportion of 0 or 1 is bounded by it, too, whatever the clusters and runs: a bootstrap cannot draw what was never seen. Its n is
+    then that of the independent clusters of one run.
+    """
+    if metric.counted is None or len(parts) != 1 or measure.by is not None:
+        return None
+    runs = parts[0]
+    seen, n = metric.counted(confusion(runs[0])[0])
+    if len(runs) == 1 and runs[0].cluster is None:
+        return seen, n
+    counts = [metric.counted(confusion(o)[0]) for o in runs]
+    if len({s / max(m, 1) for s, m in counts}) > 1 or 0 < seen < n:
+        return None
+    clusters = n if runs[0].cluster is None else min(n, len(np.unique(runs[0][runs[0].cluster])))
+    return (clusters if seen else 0), clusters
 
 
 def _split(evidence: Evidence, part: Measure) -> Observations:
@@ -208,14 +228,13 @@ def _resampled(o: Observations, rows: NDArray[np.int64]) -> Observations:
 
 
 def _interval(claim: Claim, totals: list[Array], replicates: Array, size: _Size,
-              plain: Observations | None) -> tuple[Interval, Array, Array]:
+              counted: tuple[int, int] | None) -> tuple[Interval, Array, Array]:
     """The interval of what was found, with its error split into samples and training runs."""
     centre, confidence, runs = float(totals[0].mean() - sum(t.mean() for t in totals[1:])), claim.criterion.confidence, len(totals[0])
     deviations = replicates - centre
     noise = _run_noise(totals, len(replicates))
-    if plain is not None:
-        right = int((plain["y_true"] == plain["y_pred"]).sum())
-        return wilson(right, len(plain), confidence), deviations, noise
+    if counted is not None:
+        return replace(wilson(*counted, confidence), runs=runs, clusters=counted[1] if size.column else None), deviations, noise
     of = f"clusters of {size.column}" if size.column else "samples"
     over = f", with the spread over {runs} runs (t)" if runs > 1 else ""
     found = percentile(centre + deviations + noise, centre, n=size.n, confidence=confidence, runs=runs,

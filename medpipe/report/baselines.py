@@ -24,7 +24,7 @@ def baselines(case: Case, part: str) -> list[dict[str, Any]]:
 
 def _is_claimed_accuracy(item: Item) -> bool:
     m = item.claim.measure
-    return (m.metric == "accuracy" and m.minus is None and m.by is None and m.split == "validation" and item.claim.counterpart_of is None
+    return (m.metric == "accuracy" and m.is_plain and m.split == "validation" and item.claim.counterpart_of is None
             and item.verdict.published is not None)
 
 

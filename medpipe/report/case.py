@@ -178,7 +178,7 @@ def claim_on(case: Case, protocol: str, metric: str, split: str) -> Item | None:
     """The claim about this metric itself (no difference, no gap) on a split of a protocol."""
     for item in case.items:
         m = item.claim.measure
-        if (m.run, m.metric, m.split, m.minus, m.by) == (protocol, metric, split, None, None):
+        if (m.run, m.metric, m.split) == (protocol, metric, split) and m.is_plain:
             return item
     return None
 

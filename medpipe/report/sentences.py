@@ -122,7 +122,7 @@ def _found(item: Item) -> str:
         return f"{shown}, {v.interval.method}"
     interval = shown.replace("(", f"({100 * v.interval.confidence:g} % interval ", 1)
     m = item.claim.measure
-    if v.unit == "proportion" and m.metric == "accuracy" and m.minus is None:
+    if v.unit == "proportion" and m.metric == "accuracy" and m.minus is None and m.by is None:
         interval = f"right in about {round(100 * v.interval.estimate)} of 100, {interval}"
     return f"{interval}, {population(item)}"
 
@@ -136,7 +136,9 @@ def population(item: Item) -> str:
     if m.split is None:
         return runs
     clusters = f" in {interval.clusters:,} clusters" if interval.clusters else ""
-    return f"on {interval.n:,} samples{clusters} of the split “{m.split}”, {runs}"
+    among = f" that are truly {listed(m.among)}," if m.among else ""
+    sides = f" with {listed(m.positive)} as one class and the rest as the other," if m.positive else ""
+    return f"on {interval.n:,} samples{clusters} of the split “{m.split}”,{among}{sides} {runs}"
 
 
 def clause(text: str) -> str:

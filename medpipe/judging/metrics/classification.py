@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medpipe.errors import DataError
 from medpipe.evidence.observations import Observations
 
 Array = NDArray[np.float64]
@@ -32,12 +33,15 @@ def confusion(observations: Observations, groups: NDArray[np.int64] | None = Non
 
 @dataclass(frozen=True)
 class ConfusionMetric:
-    """A metric with range [0, 1], higher is better. ``from_confusion`` maps ``(…, C, C)`` counts to ``(…,)``, NaN where undefined."""
+    """A metric with range [0, 1], higher is better. ``from_confusion`` maps ``(…, C, C)`` counts to ``(…,)``, NaN where undefined.
+
+    ``counted``, of a plain proportion: what is counted and of how many, from counts ``(C, C)``.
+    """
 
     name: str
     formula: str
     from_confusion: Callable[[Array], Array]
-    is_proportion: bool = False
+    counted: Callable[[Array], tuple[int, int]] | None = None
 
     def __call__(self, observations: Observations) -> float:
         return float(self.from_confusion(confusion(observations)[0]))
@@ -89,7 +93,20 @@ def _weighted(by_class: Callable[[Array], Array]) -> Callable[[Array], Array]:
     return value
 
 
-accuracy = ConfusionMetric("accuracy", "right / all", _accuracy, is_proportion=True)
+def _of_side(side: int) -> Callable[[Array], Array]:
+    """Recall of one of two classes."""
+
+    def value(m: Array) -> Array:
+        if m.shape[-1] != 2:
+            raise DataError(f"sensitivity, specificity: expected two classes, got {m.shape[-1]}; name the 'positive' ones in the measure")
+        return _divide(m[..., side, side], m[..., side, :].sum(axis=-1), undefined=np.nan)
+
+    return value
+
+
+accuracy = ConfusionMetric("accuracy", "right / all", _accuracy, lambda m: (int(np.trace(m)), int(m.sum())))
+sensitivity = ConfusionMetric("sensitivity", "TP / (TP + FN)", _of_side(1), lambda m: (int(m[1, 1]), int(m[1].sum())))
+specificity = ConfusionMetric("specificity", "TN / (TN + FP)", _of_side(0), lambda m: (int(m[0, 0]), int(m[0].sum())))
 macro_precision = ConfusionMetric("macro precision", "mean over classes of TP / (TP + FP)", _macro(_precision))
 macro_recall = ConfusionMetric("macro recall", "mean over classes of TP / (TP + FN)", _macro(_recall))
 macro_f1 = ConfusionMetric("macro F1", "mean over classes of 2 TP / (2 TP + FP + FN)", _macro(_f1))
