@@ -45,6 +45,9 @@ BUILT_IN: dict[str, dict[str, str]] = {
         name: f"medpipe.judging.metrics.classification:{name}"
         for name in ("accuracy", "macro_f1", "macro_precision", "macro_recall", "sensitivity", "specificity",
                      "weighted_f1", "weighted_precision", "weighted_recall")
+    } | {
+        name: f"medpipe.judging.metrics.calibration:{name}"
+        for name in ("accuracy_at_90_percent_coverage", "area_under_risk_coverage", "brier_score", "expected_calibration_error")
     },
 }
 

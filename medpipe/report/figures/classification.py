@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from medpipe.evidence import Evidence, Observations
+from medpipe.evidence import Evidence
+from medpipe.judging.metrics.calibration import BINS, binned, expected_calibration_error
 from medpipe.judging.metrics.classification import confusion
 from medpipe.report.figures.curves import evidence_keys
 from medpipe.report.figures.svg import (
@@ -26,7 +27,6 @@ from medpipe.report.figures.svg import (
 from medpipe.statistics import wilson
 
 MOST_CLASSES = 16
-BINS = 10
 HEIGHT = 156.0  # both drawings, so that their captions stand level
 
 
@@ -100,30 +100,18 @@ def reliability(title: str, run: Evidence, split: str) -> Figure | None:
     o = run.observations[split]
     if "y_prob" not in o or "y_true" not in o:
         return None
-    n, stated, right = _binned(o)
+    n, stated, right = binned(o)
     svg = _diagram(n, stated, right)
     there = n > 0
     gap = float((n[there] * (stated[there] / n[there] - right[there] / n[there])).sum() / n.sum())
-    error = float(np.abs(stated - right).sum() / n.sum())
     towards = "higher than" if gap > 0 else "lower than"
     answer = (f"Split “{split}”: on average stated confidence is {100 * abs(gap):.1f} points {towards} the share of right answers; "
-              f"by bin they differ by {100 * error:.1f} points (expected calibration error).")
+              f"by bin they differ by {100 * expected_calibration_error(o):.1f} points (expected calibration error).")
     details = (f"Bars are 95 % Wilson intervals, the dashed line is perfect agreement, numbers count samples by bin; n = {len(o):,}, "
                f"seed {run.run.seed} alone.")
     bins = "; ".join(f"{k * 10} to {k * 10 + 10} %: {int(n[k])} samples, {100 * right[k] / n[k]:.0f} % right"
                      for k in np.flatnonzero(there))
     return Figure(svg, f"{title}. {answer} {bins}. {details}", answer, details, evidence_keys([run]), wide=False)
-
-
-def _binned(o: Observations) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """By bin of confidence: samples, sum of stated confidence, right answers."""
-    p = o["y_prob"].astype(np.float64)
-    confidence = p.max(axis=1)
-    chosen = o["y_pred"] if "y_pred" in o else p.argmax(axis=1)
-    correct = (chosen == o["y_true"]).astype(np.float64)
-    index = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    n, stated, right = (np.bincount(index, weights=w, minlength=BINS).astype(np.float64) for w in (np.ones(len(o)), confidence, correct))
-    return n, stated, right
 
 
 def _diagram(n: NDArray[np.float64], stated: NDArray[np.float64], right: NDArray[np.float64]) -> str:
