@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from medpipe import registry
+from medpipe.audits import relatives
 from medpipe.audits.figures import audit_figures
 from medpipe.audits.observed import EXPERIMENTS, FLAGS, observed
 from medpipe.claims.loading import Specs
@@ -20,14 +21,21 @@ Essence = tuple[str, str, str, bool, tuple[str, ...], tuple[str, ...]]
 
 def known_audits() -> frozenset[str]:
     """The names of all audits that look into a bundle here."""
-    return frozenset(registry.names("audit")) | {threat for threat, _ in FLAGS.values()}
+    return frozenset(registry.names("audit")) | {threat for threat, _ in FLAGS.values()} | relatives.AUDITS
 
 
 def findings_in(bundle: Bundle, specs: Specs) -> tuple[Finding, ...]:
     """What all audits see in a bundle."""
-    looked = [key for key in bundle.keys() if key.startswith(EXPERIMENTS)]  # noqa: SIM118 - a bundle is no mapping
-    evidence = [e for key in looked if (e := bundle.get(key)) is not None]
-    return (*audit_figures(specs.figures, specs.claims), *observed(evidence, specs.claims))
+    evidence = [e for key in bundle.keys() if _speaks_of_data(bundle, key) and (e := bundle.get(key)) is not None]  # noqa: SIM118 - no mapping
+    return (*audit_figures(specs.figures, specs.claims), *observed(evidence, specs.claims), *relatives.relatives(evidence, specs.claims))
+
+
+def _speaks_of_data(bundle: Bundle, key: str) -> bool:
+    """Whether audits of data read this run: told before its arrays are."""
+    if key.startswith(EXPERIMENTS):
+        return True
+    run = bundle.json(f"runs/{key}.json").get("run", {})
+    return relatives.is_of_a_pair(run.get("parameters", {}))
 
 
 def keep_findings(bundle: Bundle, specs: Specs) -> None:

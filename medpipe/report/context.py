@@ -22,11 +22,14 @@ from medpipe.report.figures import (
     interval_figures,
     learning_curves,
     reliability,
+    size_figures,
+    size_members,
 )
 from medpipe.report.pageone import page_one
 from medpipe.report.paired import paired
 from medpipe.report.per_class import per_class
 from medpipe.report.published import published_figures
+from medpipe.report.repaired import pair_members, repaired
 from medpipe.report.words import GLOSSARY, MARKS, SIGNATURE_MEANS, as_sentence, day, grouped, minute
 
 MOST_SPLITS = 2
@@ -104,16 +107,17 @@ def _validity(case: Case, item: Item) -> str:
 def _part(case: Case, part: str) -> dict[str, Any]:
     items = case.of_part(part)
     made = {p: case.made(p) for p in case.protocols_of(part)}
-    in_grid = grid_members(made)
+    titled = {p: (protocol_title(case, p), runs) for p, runs in made.items()}
+    elsewhere = grid_members(made) | size_members(made) | pair_members(made)
     return {
         "name": part, "title": case.specs.subject.parts[part], "count": _count(case, part),
         "rows": [line(case, i) for i in items if i.claim.measure.run],
         "words": [line(case, i) for i in items if not i.claim.measure.run],
         "about": "" if any(i.verdict.interval for i in items) else "No claim of this part was tested, so there is nothing to draw.",
-        "grids": _pairs(grid_figures({p: (protocol_title(case, p), runs) for p, runs in made.items()})),
+        "grids": _pairs(grid_figures(titled)), "sizes": size_figures(titled), "repaired": repaired(case, part),
         "baselines": baselines(case, part), "paired": paired(case, part), "intervals": interval_figures(items),
         "findings": record.findings(case, items),
-        "protocols": [shown for p in case.protocols_of(part) if p not in in_grid and (shown := _protocol(case, p))["blocks"]]}
+        "protocols": [shown for p in case.protocols_of(part) if p not in elsewhere and (shown := _protocol(case, p))["blocks"]]}
 
 
 def _pairs(figures: list[Figure]) -> list[list[Figure]]:

@@ -5,9 +5,10 @@ from medpipe.report.figures.curves import evidence_keys, learning_curves
 from medpipe.report.figures.gradients import gradient_flow
 from medpipe.report.figures.grid import grid_figures, grid_members
 from medpipe.report.figures.intervals import interval_figures
+from medpipe.report.figures.sizes import size_figures, size_members
 from medpipe.report.figures.svg import Figure
 
 __all__ = [
     "Figure", "confusion_matrix", "evidence_keys", "gradient_flow", "grid_figures", "grid_members", "interval_figures", "learning_curves",
-    "reliability",
+    "reliability", "size_figures", "size_members",
 ]
