@@ -1,0 +1,47 @@
+"""Clusters of copies across the parts of a data set: looked for once, kept, and made again where the kept file is damaged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from medpipe.pipeline.data import image_clusters
+from medpipe.pipeline.data.image_clusters import clusters, pairs
+from medpipe.pipeline.data.images import ImageData, ImagePart
+from medpipe.pipeline.data.phantoms import make
+
+pytest.importorskip("cv2")
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ImageData:
+    """Four heads to train on and three to test on, of which one is the first, mirrored."""
+    monkeypatch.setenv("MEDPIPE_CACHE", str(tmp_path))
+    made = make("Training")
+    heads = np.kron(made.pixels[::5][:6], np.ones((1, 2, 2), np.uint8))[:, 32:160, 32:160]
+    shown = np.concatenate([heads[:4], heads[4:], heads[:1, :, ::-1]])
+
+    def part(name: str, places: slice) -> ImagePart:
+        rgb = np.repeat(shown[places][..., None], 3, axis=3)
+        ids = np.array([f"{name}/{i}.png" for i in range(len(rgb))])
+        return ImagePart(np.zeros(len(rgb), np.int64), ids, {}, lambda size: rgb)
+
+    return ImageData("heads", ("a",), {"Training": part("Training", slice(4)), "Testing": part("Testing", slice(4, 7))}, "sha256:heads")
+
+
+def test_a_copy_on_the_other_side_is_in_the_cluster_of_its_original(data: ImageData) -> None:
+    found = clusters(data)
+    assert found["Training"].tolist() == [f"Training/{i}.png" for i in range(4)]
+    assert found["Testing"].tolist() == ["Testing/0.png", "Testing/1.png", "Training/0.png"]
+
+
+def test_is_looked_for_once(data: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = pairs(data)
+    kept = next((tmp_path / "copies").iterdir())
+    content = kept.read_bytes()
+    kept.write_bytes(content[:-3])
+    assert pairs(data) == first and kept.read_bytes() == content  # damaged, so made again
+    monkeypatch.setattr(image_clusters, "alike", lambda images: pytest.fail("looked for again"))
+    assert pairs(data) == first
