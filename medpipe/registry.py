@@ -16,6 +16,8 @@ from medpipe.errors import MissingDependency, SpecError, UnknownNameError
 BUILT_IN: dict[str, dict[str, str]] = {
     "experiment": {
         "architecture": "medpipe.pipeline.experiments.architecture:run",
+        "image_baselines": "medpipe.pipeline.experiments.image_baselines:run",
+        "image_data_audit": "medpipe.pipeline.experiments.image_data_audit:run",
         "gradient_flow": "medpipe.pipeline.experiments.gradient_flow:run",
         "mri_classification": "medpipe.pipeline.experiments.mri_classification:run",
         "text_baselines": "medpipe.pipeline.experiments.text_baselines:run",

@@ -14,6 +14,7 @@ mirrored and turned, 96.7 % were aligned to it. Of 430 pairs between `NEIGHBOUR`
 
 **Limits.** Only the nearest image is aligned, so of many cropped copies not every pair is named. A copy under a strong change of tone, or
 cropped by more, may pass as a neighbour or not be seen. What is alike by nature (slices without content) may be called a copy.
+`NEIGHBOUR` is calibrated on brain MRI and holds for nothing else without another look.
 """
 
 from __future__ import annotations

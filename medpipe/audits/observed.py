@@ -30,9 +30,15 @@ FLAGS: Mapping[str, tuple[str, str]] = {
     "abstract_hidden": ("abstract_overlap", "come from an abstract that is trained on under another id"),
     "heading_in_text": ("label_leakage", "name their own section in the text"),
     "label_suspect": ("label_noise", "carry a label that a model trained on the others holds to be wrong"),
+    "image_copy": ("duplicates", "are copies of images that are trained on, as they are, mirrored, turned, cropped or stored again"),
+    "image_neighbour": ("patient_overlap", "are so like an image that is trained on that they are likely of the same patient"),
+    "label_contradicted": ("label_noise", "have a copy that carries another label"),
 }
-"""Flag → (the threat it examines, what it says of a sentence)."""
-EXPERIMENTS = ("text_data_audit",)
+"""Flag → (the threat it examines, what it says of a sample)."""
+ACROSS = ("sentence_overlap", "abstract_overlap", "patient_overlap", "duplicates")
+"""Threats that lie between training and evaluation."""
+EXPERIMENTS: Mapping[str, tuple[str, str]] = {"text_data_audit": ("text", "sentences"), "image_data_audit": ("imaging", "images")}
+"""Experiment → (the part whose claims its flags bear on, what its samples are)."""
 
 
 def observed(evidence: Sequence[Evidence], claims: Sequence[Claim]) -> tuple[Finding, ...]:
@@ -47,27 +53,28 @@ def _speaks(evidence: Evidence) -> bool:
 
 
 def _of_one(evidence: Evidence, claims: Sequence[Claim]) -> Iterator[Finding]:
-    part = evidence.run.experiment.partition("_")[0]
+    part, noun = EXPERIMENTS[evidence.run.experiment]
     trained = len(evidence.observations["training"]) if "training" in evidence.observations else 0
     for split, seen in evidence.observations.items():
         for flag, (threat, words) in FLAGS.items():
             if flag in seen.arrays:
                 bearing = tuple(c.id for c in claims if c.part == part and threat in c.threats and _measures(c, split))
-                yield _finding(flag, threat, words, split, seen, trained, bearing)
+                yield _finding(flag, f"{split} {noun} {words}", noun, split, seen, trained, bearing)
 
 
 def _measures(claim: Claim, split: str) -> bool:
     return any(m.split == split for m in claim.measure.parts())
 
 
-def _finding(flag: str, threat: str, words: str, split: str, seen: Observations, trained: int, claims: tuple[str, ...]) -> Finding:
+def _finding(flag: str, words: str, noun: str, split: str, seen: Observations, trained: int, claims: tuple[str, ...]) -> Finding:
+    threat = FLAGS[flag][0]
     flags = seen[flag].astype(bool)
     found = share(flag, flags, seen["sample_id"].tolist(), seen[seen.cluster].tolist() if seen.cluster else None)
     interval = found.interval
     severity = "undermines" if interval.low >= LARGE else "clean" if interval.high < SMALL else "narrows"
-    against = f" ({trained:,} training sentences looked at)" if trained and threat.endswith("overlap") else ""
+    against = f" ({trained:,} training {noun} looked at)" if trained and threat in ACROSS else ""
     return Finding(
-        threat, severity, f"{found.count:,} of {interval.n:,} {split} sentences {words}{against}: {_percent(interval)}.", claims,
+        threat, severity, f"{found.count:,} of {interval.n:,} {words}{against}: {_percent(interval)}.", claims,
         {"share": interval.estimate, "low": interval.low, "high": interval.high, "n": interval.n}, found.samples,
         id=f"{threat}:{split}.{flag}", arithmetic=f"95 % interval: {interval.method}; {interval.clusters or interval.n:,} clusters")
 

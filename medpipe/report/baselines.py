@@ -10,7 +10,7 @@ from medpipe.judging.wording import show, show_interval
 from medpipe.report.case import Case, Item, protocol_title
 from medpipe.statistics import Interval, wilson
 
-EXPERIMENTS = ("text_baselines",)
+EXPERIMENTS = ("text_baselines", "image_baselines")
 SPLITS = ("validation", "testing")
 
 

@@ -11,6 +11,7 @@ from safetensors.numpy import load_file
 from medpipe.errors import DataError, UnavailableError
 from medpipe.pipeline.data.images import ImageData
 from medpipe.pipeline.experiments import mri_classification, text_classification
+from medpipe.pipeline.imaging import grouping
 from medpipe.pipeline.text import building
 from medpipe.running.experiment import ExperimentResult, RunContext
 
@@ -134,6 +135,68 @@ def test_images(tmp_path: Path, tiny_images: None, image_config: dict[str, Any],
     assert np.mean(validation["y_true"] == validation["y_pred"]) == pytest.approx(one.history[-1]["validation_accuracy"])
     patients = {name: set(one.observations[name]["patient_id"].tolist()) for name in ("training_running", "validation")}
     assert bool(patients["training_running"] & patients["validation"]) is (split == "random-by-image")
+
+
+@pytest.mark.parametrize("groups", ["patient_id", "clusters", "table:folds.csv:fold"])
+def test_the_control_reports_on_the_same_images_and_trains_on_their_relatives(
+        tmp_path: Path, tiny_images: None, image_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch, groups: str) -> None:
+    data = mri_classification.load_images("tiny").parts["Training"]
+    relatives = data.groups["patient_id"]
+    monkeypatch.setattr(grouping, "clusters", lambda data: {name: part.groups["patient_id"] for name, part in data.parts.items()})
+    monkeypatch.setenv("MEDPIPE_DATA", str(tmp_path))
+    rows = [f"{image},{patient}" for image, patient in zip(data.sample_id, relatives, strict=True)]
+    (tmp_path / "folds.csv").write_text("\n".join(["image,fold", *rows]), encoding="utf-8")
+    sound, control = (mri_classification.run({**image_config, "data": {**image_config["data"], "split": split, "groups": groups}}, 1,
+                                             context(tmp_path / split)) for split in ("disjoint", "related"))
+    ids = {name: o["sample_id"].tolist() for name, o in sound.observations.items()}
+    assert ids["validation"] == control.observations["validation"]["sample_id"].tolist()
+    trained, mixed = (r.observations["training_running"] for r in (sound, control))
+    assert np.bincount(trained["y_true"]).tolist() == np.bincount(mixed["y_true"]).tolist()
+    held = set(sound.observations["validation"]["patient_id"].tolist())
+    assert not held & set(trained["patient_id"].tolist()) and held & set(mixed["patient_id"].tolist())
+    assert sound.resolved["data"]["groups"] == groups
+    assert ("folds.csv" in sound.data_digests) is groups.startswith("table:")
+
+
+def test_a_table_of_groups_that_is_not_there_or_about_others(
+        tmp_path: Path, tiny_images: None, image_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDPIPE_DATA", str(tmp_path))
+    image_config["data"] |= {"split": "disjoint", "groups": "table:folds.csv:fold"}
+    with pytest.raises(UnavailableError, match=r"expected the table .*folds\.csv, got none"):
+        mri_classification.run(image_config, 1, context(tmp_path / "a"))
+    (tmp_path / "folds.csv").write_text("image,fold\nother.png,1\n", encoding="utf-8")
+    with pytest.raises(DataError, match="expected paths of images such as 'Training/000"):
+        mri_classification.run(image_config, 1, context(tmp_path / "b"))
+
+
+def test_what_is_looked_at_beside_the_evaluation_splits(tmp_path: Path, tiny_images: None, image_config: dict[str, Any]) -> None:
+    plain = mri_classification.run(image_config, 1, context(tmp_path / "a"))
+    levels = {"noise": 0.2, "jpeg": 5}
+    image_config["observe"] = {"training": True, "calibration": True, "corruptions": levels}
+    seen = mri_classification.run(image_config, 1, context(tmp_path / "b"))
+    assert seen.resolved == image_config
+    assert set(seen.observations) - set(plain.observations) == {
+        "training_evaluated", "testing_noise", "testing_jpeg", "testing_reported", "testing_calibrated"}
+    for name, o in plain.observations.items():  # looking changes nothing
+        assert np.array_equal(o["y_pred"], seen.observations[name]["y_pred"])
+    testing = seen.observations["testing"]
+    for kind in levels:
+        spoilt = seen.observations[f"testing_{kind}"]
+        assert np.array_equal(spoilt["sample_id"], testing["sample_id"]) and not np.array_equal(spoilt["y_prob"], testing["y_prob"])
+    evaluated = seen.observations["training_evaluated"]
+    assert np.array_equal(evaluated["sample_id"], seen.observations["training_running"]["sample_id"]) and "y_prob" in evaluated
+    before, after = (seen.observations[f"testing_{name}"] for name in ("reported", "calibrated"))
+    assert np.array_equal(before["y_pred"], after["y_pred"]) and 0 < len(before) < len(testing)
+    assert 0.05 <= seen.scalars["temperature"] <= 20
+
+
+def test_a_learning_curve_keeps_what_is_reported_on(tmp_path: Path, tiny_images: None, image_config: dict[str, Any]) -> None:
+    every = mri_classification.run(image_config, 1, context(tmp_path / "a")).observations
+    image_config["data"]["train_fraction"] = 0.5
+    half = mri_classification.run(image_config, 1, context(tmp_path / "b")).observations
+    assert np.array_equal(half["validation"]["sample_id"], every["validation"]["sample_id"])
+    assert set(half["training_running"]["sample_id"].tolist()) < set(every["training_running"]["sample_id"].tolist())
+    assert len(half["training_running"]) == 4 * 5  # of 4 * 9
 
 
 def test_a_real_residual_network(tmp_path: Path, image_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,1 @@
+"""What is particular to images: their settings, splits, corruptions and calibration."""
