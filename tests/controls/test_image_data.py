@@ -15,6 +15,7 @@ from PIL import Image
 
 from medpipe.pipeline.data.image_files import FileMarks, marks_of
 from medpipe.pipeline.data.images import ImageData, ImagePart, load_images
+from medpipe.pipeline.data.planes import Planes
 from medpipe.pipeline.experiments import image_baselines, image_data_audit
 from medpipe.running.experiment import ExperimentResult, RunContext
 
@@ -39,12 +40,12 @@ def changed(part: ImagePart, index: Any, change: Callable[[Pixels, NDArray[np.in
     """Some images of a part, their pixels changed by ``change(pixels, label)``."""
     here = part.label[index]
 
-    def pixels(size: int) -> Pixels:
+    def planes(size: int) -> Planes:
         chosen = part.pixels(size)[index].copy()
-        return chosen if change is None else change(chosen, here)
+        return Planes.of(chosen if change is None else change(chosen, here))
 
     return ImagePart(here if label is None else label, part.sample_id[index] if ids is None else ids,
-                     {name: column[index] for name, column in part.groups.items()}, pixels)
+                     {name: column[index] for name, column in part.groups.items()}, planes)
 
 
 @pytest.fixture

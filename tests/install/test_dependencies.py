@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
-DISTRIBUTION = {"PIL": "pillow", "fontTools": "fonttools", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+DISTRIBUTION = {"PIL": "pillow", "cv2": "opencv-python-headless", "fontTools": "fonttools", "sklearn": "scikit-learn", "yaml": "pyyaml"}
 NOT_DECLARED = {"medpipe", "pytest"}  # pytest loads pytest_plugin.py itself, nothing else imports it
 PASSED_ON: set[str] = set()  # declared for another package's sake, each with its reason
 

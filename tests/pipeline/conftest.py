@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from medpipe.pipeline.data.images import ImageData, ImagePart
+from medpipe.pipeline.data.planes import Planes
 from medpipe.pipeline.data.text import TextData, TextPart
 
 TEXT = {
@@ -60,7 +61,8 @@ def image_data(patients: bool = True) -> ImageData:
         pixels = np.clip(draw.integers(0, 120, (count, 33, 33, 1)) + 30 * label[:, None, None, None], 0, 255)
         grey = np.repeat(pixels, 3, axis=3).astype(np.uint8)
         ids = np.array([f"{name}/{i:03d}.png" for i in range(count)])
-        return ImagePart(label, ids, {"patient_id": np.array([f"p{i // 3}" for i in range(count)])} if patients else {}, lambda size: grey)
+        groups = {"patient_id": np.array([f"p{i // 3}" for i in range(count)])} if patients else {}
+        return ImagePart(label, ids, groups, lambda size: Planes.of(grey))
 
     return ImageData("tiny", ("a", "b", "c", "d"), {"Training": part("Training", 48), "Testing": part("Testing", 12)}, "sha256:tiny-images")
 

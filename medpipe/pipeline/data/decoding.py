@@ -55,9 +55,8 @@ def decode(content: bytes, where: str, size: int) -> NDArray[np.uint8]:
 
 
 def resize_grey(planes: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Grey planes ``(N, H, W)`` as RGB of another size, as in `decode`: uint8 ``(N, size, size, 3)``."""
-    resized = [np.asarray(Image.fromarray(plane).resize((size, size), Image.Resampling.BILINEAR)) for plane in planes]
-    return np.repeat(np.stack(resized)[..., None], 3, axis=3)
+    """Grey planes ``(N, H, W)`` in another size, as in `decode`: uint8 ``(N, size, size)``."""
+    return np.stack([np.asarray(Image.fromarray(plane).resize((size, size), Image.Resampling.BILINEAR)) for plane in planes])
 
 
 def _to_rgb(image: Image.Image, where: str) -> Image.Image:

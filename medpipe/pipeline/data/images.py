@@ -16,8 +16,9 @@ from medpipe.pipeline.data import phantoms
 from medpipe.pipeline.data.decoding import resize_grey
 from medpipe.pipeline.data.files import FileSet, Stamp, open_files
 from medpipe.pipeline.data.phantoms import MRI_CLASSES
-from medpipe.pipeline.data.pixel_cache import cached_pixels
+from medpipe.pipeline.data.pixel_cache import cached_planes
 from medpipe.pipeline.data.places import DEMONSTRATION, IMAGE_FOLDERS, find, unavailable
+from medpipe.pipeline.data.planes import Planes
 
 __all__ = ["MRI_CLASSES", "ImageData", "ImagePart", "load_images"]
 
@@ -37,19 +38,23 @@ class ImagePart:
     label: NDArray[np.int64]
     sample_id: NDArray[np.str_]
     groups: Mapping[str, NDArray[np.str_]]
-    _pixels: Callable[[int], NDArray[np.uint8]] = field(repr=False)
+    _planes: Callable[[int], Planes] = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.label)
 
-    def pixels(self, size: int) -> NDArray[np.uint8]:
-        """All images as RGB, resized to ``size`` by ``size`` (bilinear with antialiasing): uint8 ``(N, size, size, 3)``.
+    def planes(self, size: int) -> Planes:
+        """All images, resized to ``size`` by ``size`` (bilinear with antialiasing).
 
-        Real images are decoded once and kept under `cache_home`. Raises `DataError` naming the file that cannot be read.
+        Real images are decoded once, kept under `cache_home` and mapped. Raises `DataError` naming the file that cannot be read.
         """
         if not 1 <= size <= 1024:
             raise DataError(f"images: expected a size of 1 to 1024 pixels, got {size}")
-        return self._pixels(size)
+        return self._planes(size)
+
+    def pixels(self, size: int) -> NDArray[np.uint8]:
+        """The same as RGB, in memory: uint8 ``(N, size, size, 3)``. Raises `DataError` as `planes` does."""
+        return self.planes(size).rgb(range(len(self)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +128,7 @@ def _read(name: str, place: Path, stamp: Stamp) -> ImageData:
 
 def _real_part(files: FileSet, digests: Mapping[str, str]) -> ImagePart:
     label = np.array([MRI_CLASSES.index(path.split("/")[1]) for path in digests], dtype=np.int64)
-    return ImagePart(label, np.array(list(digests)), {}, lambda size: cached_pixels(files, digests, size))
+    return ImagePart(label, np.array(list(digests)), {}, lambda size: cached_planes(files, digests, size))
 
 
 @lru_cache(maxsize=1)
@@ -142,5 +147,5 @@ def _demonstration() -> ImageData:
     return ImageData(DEMONSTRATION, MRI_CLASSES, parts, f"sha256:{sha.hexdigest()}")
 
 
-def _grey_at(planes: NDArray[np.uint8]) -> Callable[[int], NDArray[np.uint8]]:
-    return lambda size: resize_grey(planes, size)
+def _grey_at(planes: NDArray[np.uint8]) -> Callable[[int], Planes]:
+    return lambda size: Planes(np.ones(len(planes), dtype=np.uint8), resize_grey(planes, size))

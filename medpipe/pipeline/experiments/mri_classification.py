@@ -35,11 +35,13 @@ def run(config: Mapping[str, Any], seed: int, context: RunContext) -> Experiment
     recipe = written.training
     machine = open_machine(context.device, recipe.precision)
     data = with_clusters(load_images(written.data.source))
-    splits = dict(_splits(data, written, seed))
+    splits = dict(_splits(data, written, seed, machine.device))
 
     seed_all(seed)
     model = build_resnet(written.model.kind, classes=len(data.classes), weights=written.model.weights,
                          head_dropout=written.model.head_dropout).to(memory_format=torch.channels_last)
+    if recipe.compile:
+        model.compile()
 
     resolved = written.model_dump(exclude_unset=True)
     resolved["data"]["source"], resolved["training"]["precision"] = data.source, machine.precision
@@ -59,16 +61,16 @@ def _digests(data: ImageData, written: MriClassification) -> dict[str, str]:
     return {data.source: data.digest, **table_digest(written.data.groups)}
 
 
-def _splits(data: ImageData, written: MriClassification, seed: int) -> Iterator[tuple[str, Split]]:
+def _splits(data: ImageData, written: MriClassification, seed: int, device: torch.device) -> Iterator[tuple[str, Split]]:
     recipe = written.training
     augmentation = Augmentation(recipe.flip, recipe.rotation, recipe.brightness, recipe.contrast)
-    pixels = {name: part.pixels(recipe.resolution) for name, part in data.parts.items()}
+    planes = {name: part.planes(recipe.resolution) for name, part in data.parts.items()}
     for name, subset in splits_of(data, written.data).items():
         outside = name not in ("training", "validation")
-        here = pixels[next(n for n in pixels if n.lower() == name) if outside else written.data.part]
-        yield name, Split(subset, Slices(here, subset, augmentation, seed))
+        here = planes[next(n for n in planes if n.lower() == name) if outside else written.data.part]
+        yield name, Split(subset, Slices(here, subset, augmentation, seed, device))
         if name == "training" and written.observe.training:
-            yield "training_evaluated", Split(subset, Slices(here, subset, augmentation, seed))
+            yield "training_evaluated", Split(subset, Slices(here, subset, augmentation, seed, device))
         if outside:
             for kind, level in written.observe.corruptions.model_dump(exclude_none=True).items():
                 yield f"{name}_{kind}", Split(subset, Spoilt(here, subset, kind, level))

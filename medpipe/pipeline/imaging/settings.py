@@ -38,7 +38,10 @@ class Network(Section):
 
 
 class ImageTraining(Training):
-    """``resolution`` in pixels (a ResNet needs more than 32); ``flip`` a probability, ``rotation`` in degrees, the others factors."""
+    """``resolution`` in pixels (a ResNet needs more than 32); ``flip`` a probability, ``rotation`` in degrees, the others factors.
+
+    ``compile``: train the network as torch.compile builds it, which rounds otherwise in the last digits.
+    """
 
     resolution: Annotated[int, Field(ge=33, le=1024)]
     flip: Annotated[float, Field(ge=0, le=1)]
@@ -47,6 +50,7 @@ class ImageTraining(Training):
     contrast: Annotated[float, Field(ge=0)]
     normalisation: Literal["imagenet"]
     schedule: Literal["constant", "reduce-on-plateau"]
+    compile: bool = False
 
 
 class Corruptions(Section):

@@ -70,17 +70,32 @@ def test_pixels_are_those_of_pillow(mri: ImageData, mri_files: Files) -> None:
 
 def test_pixels_are_cached_outside_the_data_folder(tmp_path: Path, mri: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
     before = sorted((tmp_path / "home").rglob("*"))
-    first = mri.parts["Training"].pixels(8).copy()
+    first = mri.parts["Training"].pixels(8)
     assert sorted((tmp_path / "home").rglob("*")) == before
     monkeypatch.setattr(pixel_cache, "decode", lambda *_: pytest.fail("decoded again"))
-    second = mri.parts["Training"].pixels(8)
-    assert np.array_equal(first, second)
-    second[:] = 0  # a caller may write into what it got; the cache stays as it was
+    second = mri.parts["Training"].planes(8)
+    assert np.array_equal(first, second.rgb(range(8)))
+    second.planes[:] = 0  # a caller may write into what it got; the cache stays as it was
     assert np.array_equal(first, mri.parts["Training"].pixels(8))
 
 
+def test_grey_images_are_kept_as_one_plane_beside_coloured_ones(
+        tmp_path: Path, mri_files: Files, zipped: Writer, picture: Callable[..., bytes]) -> None:
+    coloured = {"Training/notumor/Tr_0.jpg": picture(1, "RGB"), "Training/pituitary/Tr_1.jpg": picture(2, "CMYK")}
+    zipped(tmp_path / "home" / f"{NAME}.zip", {**mri_files, **coloured})
+    part = load_images(NAME).parts["Training"]
+    made, mapped = part.planes(8), part.planes(8)
+    assert made.channels.tolist() == mapped.channels.tolist() == [1, 1, 1, 1, 3, 1, 1, 3]
+    (path,) = (tmp_path / "cache" / "pixels").iterdir()
+    assert path.stat().st_size == 8 + 12 * 64
+    for planes in (made, mapped):
+        assert any(isinstance(base, np.memmap) for base in (planes.planes.base, planes.planes.base.base))
+        for name, row in zip(part.sample_id, planes.rgb(range(8)), strict=True):
+            assert np.array_equal(row, decoded({**mri_files, **coloured}[name], 8))
+
+
 @pytest.mark.parametrize("damage", [lambda raw: b"", lambda raw: raw[:-5], lambda raw: raw[:-1] + bytes([raw[-1] ^ 1]),
-                                    lambda raw: b"\0" + raw[1:]])
+                                    lambda raw: b"\0" + raw[1:], lambda raw: raw + raw])
 def test_a_damaged_cache_is_made_again(tmp_path: Path, mri: ImageData, damage: Callable[[bytes], bytes]) -> None:
     first = mri.parts["Training"].pixels(8).copy()
     (path,) = (tmp_path / "cache" / "pixels").iterdir()
@@ -143,7 +158,7 @@ def test_a_broken_image_in_the_set_is_named(tmp_path: Path, mri_files: Files, zi
     zipped(tmp_path / "home" / f"{NAME}.zip", {**mri_files, "Testing/glioma/Te_0.jpg": b"no image"})
     with pytest.raises(DataError, match=r"zip/Testing/glioma/Te_0\.jpg"):
         load_images(NAME).parts["Testing"].pixels(8)
-    assert not list((tmp_path / "cache").rglob("*.npy"))
+    assert not list((tmp_path / "cache").rglob("*.planes"))
 
 
 def test_every_mode_becomes_rgb() -> None:
@@ -179,7 +194,7 @@ def test_sources_that_are_not_there(tmp_path: Path) -> None:
 def test_demonstration_is_the_same_everywhere() -> None:
     data = load_images("demonstration")
     assert data.digest == DEMONSTRATION_DIGEST
-    assert decoding.resize_grey(np.zeros((1, 96, 96), np.uint8), 64).shape == (1, 64, 64, 3)
+    assert decoding.resize_grey(np.zeros((1, 96, 96), np.uint8), 64).shape == (1, 64, 64)
     patients = [set(part.groups["patient_id"].tolist()) for part in data.parts.values()]
     assert len(patients[0]) == 120 and len(patients[1]) == 40 and not patients[0] & patients[1]
     for part in data.parts.values():

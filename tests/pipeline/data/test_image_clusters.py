@@ -11,6 +11,7 @@ from medpipe.pipeline.data import image_clusters
 from medpipe.pipeline.data.image_clusters import clusters, pairs
 from medpipe.pipeline.data.images import ImageData, ImagePart
 from medpipe.pipeline.data.phantoms import make
+from medpipe.pipeline.data.planes import Planes
 
 pytest.importorskip("cv2")
 
@@ -26,7 +27,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ImageData:
     def part(name: str, places: slice) -> ImagePart:
         rgb = np.repeat(shown[places][..., None], 3, axis=3)
         ids = np.array([f"{name}/{i}.png" for i in range(len(rgb))])
-        return ImagePart(np.zeros(len(rgb), np.int64), ids, {}, lambda size: rgb)
+        return ImagePart(np.zeros(len(rgb), np.int64), ids, {}, lambda size: Planes.of(rgb))
 
     return ImageData("heads", ("a",), {"Training": part("Training", slice(4)), "Testing": part("Testing", slice(4, 7))}, "sha256:heads")
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from torch import nn
 
-from medpipe.errors import DataError, UnavailableError
+from medpipe.errors import DataError, SpecError, UnavailableError
 from medpipe.pipeline.data.images import ImageData
 from medpipe.pipeline.experiments import mri_classification, text_classification
 from medpipe.pipeline.imaging import grouping
@@ -197,6 +198,26 @@ def test_a_learning_curve_keeps_what_is_reported_on(tmp_path: Path, tiny_images:
     assert np.array_equal(half["validation"]["sample_id"], every["validation"]["sample_id"])
     assert set(half["training_running"]["sample_id"].tolist()) < set(every["training_running"]["sample_id"].tolist())
     assert len(half["training_running"]) == 4 * 5  # of 4 * 9
+
+
+def test_compiling_is_asked_for(tmp_path: Path, tiny_images: None, image_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[nn.Module] = []
+    inductor = nn.Module.compile
+
+    def eagerly(model: nn.Module) -> None:  # the same operations, without building code for them, which takes a minute
+        compiled.append(model)
+        inductor(model, backend="eager")
+
+    monkeypatch.setattr(nn.Module, "compile", eagerly)
+    plain = mri_classification.run(image_config, 1, context(tmp_path / "plain"))
+    assert not compiled
+    image_config["training"]["compile"] = True
+    built = mri_classification.run(image_config, 1, context(tmp_path / "compiled"))
+    assert len(compiled) == 1 and built.resolved == image_config and equal(plain, built)
+    assert load_file(built.files["weights"]).keys() == load_file(plain.files["weights"]).keys()
+    image_config["training"]["compiled"] = True
+    with pytest.raises(SpecError, match=r"training\.compiled"):
+        mri_classification.run(image_config, 1, context(tmp_path))
 
 
 def test_a_real_residual_network(tmp_path: Path, image_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

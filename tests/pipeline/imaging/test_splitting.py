@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from medpipe.errors import DataError
 from medpipe.pipeline.config import parse
 from medpipe.pipeline.data.images import ImagePart
+from medpipe.pipeline.data.planes import Planes
 from medpipe.pipeline.imaging.settings import Data
 from medpipe.pipeline.imaging.splitting import divide, fraction_of
 from medpipe.pipeline.splits import whole
@@ -26,7 +27,7 @@ def part_of(images: int, each: int) -> tuple[ImagePart, np.ndarray[Any, Any]]:
     """Images of four classes in groups of ``each``; the last tenth of the images belongs to no known group."""
     ids = np.array([f"{i:05d}.png" for i in range(images)])
     groups = np.array([f"g{i // each}" if i < 0.9 * images else "" for i in range(images)])
-    return ImagePart(np.arange(images) // each % 4, ids, {}, lambda size: np.zeros((images, size, size, 3), np.uint8)), groups
+    return ImagePart(np.arange(images) // each % 4, ids, {}, lambda size: Planes.of(np.zeros((images, size, size, 3), np.uint8))), groups
 
 
 @given(st.integers(20, 60), st.integers(2, 6), st.integers(0, 50))
