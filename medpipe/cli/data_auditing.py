@@ -1,0 +1,112 @@
+"""The command that audits anybody's folders of images: no network, no claim needed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from medpipe.cli.codes import INCOMPLETE
+
+if TYPE_CHECKING:
+    from medpipe.pipeline.imaging.auditing import ImageAudit
+
+FolderArgument = Annotated[Path, typer.Argument(help="Folder or zip file: [part/]class/image.")]
+TableOption = Annotated[Path | None, typer.Option("--table", help="CSV with the columns image and --column: who is in which image.")]
+ColumnOption = Annotated[str, typer.Option("--column", help="The column of the table that names patients or other groups.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+SHOWN = 5
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this module."""
+    app.command("audit-data")(audit_data)
+
+
+def audit_data(folder: FolderArgument, table: TableOption = None, column: ColumnOption = "patient", as_json: JsonOption = False) -> None:
+    """Show what copies, patients, file marks and borders say about any accuracy on a set of images. Exits with 3 if files were unusable."""
+    from medpipe.cli.show import talk_on_stderr, transfer
+    from medpipe.pipeline.data.image_sets import read_image_set
+    from medpipe.pipeline.imaging.auditing import audit_images
+    from medpipe.pipeline.imaging.grouping import read_table
+
+    if as_json:
+        talk_on_stderr()
+    groups = None if table is None else read_table(_text(table), column, str(table))
+    with transfer(f"reading {folder}") as progress:
+        images = read_image_set(folder, lambda done, total: progress(done, total, ""))
+    found = audit_images(images, groups)
+    if as_json:
+        typer.echo(json.dumps(found.as_json(), indent=1, ensure_ascii=False))
+    else:
+        _print(found)
+    if found.problems:
+        raise typer.Exit(INCOMPLETE)
+
+
+def _text(table: Path) -> str:
+    from medpipe.errors import DataError
+
+    try:
+        return table.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise DataError(f"{table}: expected a table that can be read, got: {error.strerror or error}") from error
+
+
+def _print(found: ImageAudit) -> None:
+    from medpipe.cli.show import say
+
+    say(f"{found.source}: {found.verdict}")
+    for reason in found.reasons:
+        say(f"  ○ {reason}")
+    classes = list(next(iter(found.counts.values())))
+    _print_table(["part", *classes], [[part, *(f"{n:,}" for n in count.values())] for part, count in found.counts.items()])
+    say("Relatives (share with 95 % interval over clusters of copies)")
+    _print_table(["part", "images that are", "share"], [[r.part, r.kind, _share(r.found)] for r in found.relations])
+    for r in found.relations:
+        if "trained on" in r.kind and r.examples:
+            say(f"{r.part}, {r.kind}, such as")
+            for one, other, how, score in r.examples[:SHOWN]:
+                say(f"  {one}  =  {other}  {how}, correlation {score:.4f}")
+    if found.contradicted:
+        say("Copies that carry two labels")
+        for one, other, how, score in found.contradicted[:SHOWN]:
+            say(f"  {one}  =  {other}  {how}, correlation {score:.4f}")
+    say("What tells the class without a network, in points above the commonest class")
+    told = [[b.part, b.model, f"{100 * b.right:.1f} %", _points(b.above)] for b in found.baselines]
+    _print_table(["part", "from", "right", "above"], told)
+    say("Kinds of file, and the classes in them")
+    rows = [[s["mode"], s["tables"], s["size"], f"{s['images']:,}", _counts(s["classes"])] for s in found.sources]
+    _print_table(["mode", "JPEG tables", "size", "images", "classes"], rows)
+    if found.problems:
+        say(f"{len(found.problems):,} files could not be used")
+        for path, what in found.problems:
+            say(f"  {path}: {what}")
+
+
+def _share(found: Any) -> str:
+    i = found.interval
+    return f"{found.count:,} of {i.n:,}, {100 * i.estimate:.1f} % ({100 * i.low:.1f} to {100 * i.high:.1f})"
+
+
+def _points(i: Any) -> str:
+    return f"{100 * i.estimate:+.1f} ({100 * i.low:+.1f} to {100 * i.high:+.1f})"
+
+
+def _counts(count: Any) -> str:
+    return ", ".join(f"{name} {n:,}" for name, n in count.items())
+
+
+def _print_table(head: list[str], rows: list[list[str]]) -> None:
+    from medpipe.cli.show import console, plain
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in head:
+        table.add_column(escape(name))
+    for row in rows:
+        table.add_row(*(escape(plain(cell)) for cell in row))
+    console.print(table)

@@ -1,0 +1,141 @@
+"""Anybody's images in a folder per class, or a zip file of it, for audits: what can be read is read, what cannot is listed.
+
+``<part>/<class>/<image>`` or ``<class>/<image>``; parts and classes may have any names. In one layout, told from the first level: a folder
+that holds images makes it a folder of a class.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medpipe.audits.image_copies import SIDE
+from medpipe.errors import DataError
+from medpipe.pipeline.data.decoding import decode, resize_grey, strict_images
+from medpipe.pipeline.data.files import FileSet, open_files
+from medpipe.pipeline.data.image_files import FileMarks, marks_of
+from medpipe.pipeline.data.images import ImageData, ImagePart
+from medpipe.pipeline.data.planes import Planes
+
+WHOLE = "all"
+"""The name of the one part of a set without parts."""
+
+ENDINGS = (".jpg", ".jpeg", ".png")
+_BATCH = 128
+Told = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file that could not be used: its path in the set, and what is wrong with it in one sentence."""
+
+    path: str
+    what: str
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """``data``: the images that could be read, grey at 128 pixels whatever size is asked for; ``marks`` of their files by part."""
+
+    data: ImageData
+    marks: Mapping[str, tuple[FileMarks, ...]]
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    path: str
+    digest: str
+    marks: FileMarks
+    grey: NDArray[np.uint8]
+
+
+def read_image_set(place: Path, told: Told = lambda done, total: None) -> ImageSet:
+    """Read every image once. ``told(done, total)`` is called as files are read.
+
+    Raises `DataError` where there is no such folder, or fewer than two classes with a readable image.
+    """
+    if not place.exists():
+        raise DataError(f"{place}: expected a folder or zip file of images, found none")
+    files = open_files(place)
+    wanted, problems = _sorted_out(files)
+    read: list[_Read] = []
+    for done, (path, found) in enumerate(_each(files, wanted), 1):
+        if isinstance(found, _Read):
+            read.append(found)
+        else:
+            problems.append(Problem(path, found))
+        told(done, len(wanted))
+    data, marks = _arranged(place, read)
+    problems += _empty_classes(data)
+    return ImageSet(data, marks, tuple(sorted(problems, key=lambda p: p.path)))
+
+
+def _sorted_out(files: FileSet) -> tuple[list[str], list[Problem]]:
+    """The files that look like images in the set's layout, and all others."""
+    images = [name for name in files.names if name.lower().endswith(ENDINGS)]
+    if not images:
+        raise DataError(f"{files.place}: expected images ({', '.join(ENDINGS)}) in a folder per class, found none")
+    depths = [name.count("/") for name in images]
+    depth = 2 if depths.count(2) >= depths.count(1) else 1
+    layout = "<part>/<class>/<image>" if depth == 2 else "<class>/<image>"
+    wanted = [name for name in images if name.count("/") == depth]
+    taken = set(wanted)
+    said = f"expected images as {layout}, got a file elsewhere or of another kind"
+    problems = [Problem(name, said) for name in files.names if name not in taken]
+    return wanted, problems
+
+
+def _each(files: FileSet, wanted: Iterable[str]) -> Iterator[tuple[str, _Read | str]]:
+    """Each path with what was read, or the sentence that says why it was not; batches bound the memory."""
+    contents = files.read_each(wanted)
+    with strict_images(), ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        while batch := list(islice(contents, _BATCH)):
+            yield from pool.map(lambda item: (item[0], _read(*item)), batch)
+
+
+def _read(path: str, content: bytes) -> _Read | str:
+    try:
+        rgb = decode(content, "file", SIDE)
+        grey = np.rint(rgb.mean(axis=2, dtype=np.float32)).astype(np.uint8)
+        return _Read(path, hashlib.sha256(content).hexdigest(), marks_of(content, "file"), grey)
+    except DataError as error:
+        return str(error).removeprefix("file: ")
+
+
+def _arranged(place: Path, read: list[_Read]) -> tuple[ImageData, dict[str, tuple[FileMarks, ...]]]:
+    read.sort(key=lambda r: r.path)
+    classes = tuple(sorted({r.path.split("/")[-2] for r in read}))
+    if len(classes) < 2:
+        raise DataError(f"{place}: expected readable images in the folders of at least two classes, got {', '.join(classes) or 'none'}")
+    by_part: dict[str, list[_Read]] = {}
+    for r in read:
+        by_part.setdefault(r.path.split("/")[0] if r.path.count("/") == 2 else WHOLE, []).append(r)
+    lines = "".join(f"{r.path}\t{r.digest}\n" for r in read)
+    parts = {name: _part(found, classes) for name, found in by_part.items()}
+    data = ImageData(str(place), classes, parts, f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}")
+    return data, {name: tuple(r.marks for r in found) for name, found in by_part.items()}
+
+
+def _part(read: list[_Read], classes: tuple[str, ...]) -> ImagePart:
+    label = np.array([classes.index(r.path.split("/")[-2]) for r in read], dtype=np.int64)
+    grey = np.stack([r.grey for r in read])
+
+    def planes(size: int) -> Planes:
+        return Planes(np.ones(len(grey), dtype=np.uint8), grey if size == SIDE else resize_grey(grey, size))
+
+    return ImagePart(label, np.array([r.path for r in read]), {"bytes": np.array([r.digest for r in read])}, planes)
+
+
+def _empty_classes(data: ImageData) -> list[Problem]:
+    """Classes that one part has and another has not."""
+    return [Problem(f"{name}/{kind}", "expected readable images of this class, as another part has, got none")
+            for name, part in data.parts.items() for k, kind in enumerate(data.classes) if not (part.label == k).any()]

@@ -1,0 +1,91 @@
+"""Baselines that see less of an image than a network does: what each may see, and the model that it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from medpipe.pipeline.config import Section
+from medpipe.pipeline.data.image_files import FileMarks
+from medpipe.pipeline.data.images import ImageData
+
+Features = NDArray[np.float64]
+Marks = Mapping[str, tuple[FileMarks, ...]]
+FRAME = 32
+"""Pixels a side of the images whose border is looked at."""
+
+
+class Majority(Section):
+    """The class that most training images have, whatever is seen."""
+
+    kind: Literal["majority"]
+
+
+class File(Section):
+    """Gradient boosting on `FileMarks`: size in pixels and bytes, mode, JPEG tables, what else the file carries. No pixel is read."""
+
+    kind: Literal["file"]
+
+
+class Border(Section):
+    """Gradient boosting on the outermost ``width`` of 32 pixels on each side: of the head, what is cut by the frame at most."""
+
+    kind: Literal["border"]
+    width: Annotated[int, Field(ge=1, le=8)]
+
+
+class Blurred(Section):
+    """Gradient boosting on the image as ``side`` by ``side`` grey pixels."""
+
+    kind: Literal["blurred"]
+    side: Annotated[int, Field(ge=1, le=32)]
+
+
+class Nearest(Section):
+    """The class of the nearest training image by Euclidean distance of ``side`` by ``side`` grey pixels."""
+
+    kind: Literal["nearest"]
+    side: Annotated[int, Field(ge=1, le=128)]
+
+
+Model = Majority | File | Border | Blurred | Nearest
+
+
+def features(data: ImageData, model: Model, marks: Callable[[], Marks]) -> dict[str, Features]:
+    """What the baseline may see of each image, float64 ``(N, F)`` by part; ``marks`` is called where files are looked at."""
+    if isinstance(model, File):
+        return _encoded(marks())
+    if isinstance(model, Majority):
+        return {name: np.zeros((len(part), 1)) for name, part in data.parts.items()}
+    side = FRAME if isinstance(model, Border) else model.side
+    grey = {name: part.pixels(side).mean(axis=3) for name, part in data.parts.items()}
+    if isinstance(model, Border):
+        outside = np.ones((side, side), bool)
+        outside[model.width:-model.width, model.width:-model.width] = False
+        return {name: planes[:, outside] for name, planes in grey.items()}
+    return {name: planes.reshape(len(planes), -1) for name, planes in grey.items()}
+
+
+def _encoded(marks: Marks) -> dict[str, Features]:
+    """Numbers as they are, words as numbers that mean nothing: trees split them apart all the same."""
+    words = [sorted({getattr(m, column) for of_part in marks.values() for m in of_part}) for column in ("mode", "tables", "extras")]
+    number = [{word: i for i, word in enumerate(known)} for known in words]
+    return {name: np.array([[m.width, m.height, m.size, number[0][m.mode], number[1][m.tables], number[2][m.extras]] for m in of_part],
+                           np.float64) for name, of_part in marks.items()}
+
+
+def classifier(written: Model, seed: int) -> Any:
+    """A new classifier of scikit-learn for a baseline."""
+    from sklearn.dummy import DummyClassifier
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.neighbors import KNeighborsClassifier
+
+    if isinstance(written, Majority):
+        return DummyClassifier(strategy="prior")
+    if isinstance(written, Nearest):
+        return KNeighborsClassifier(1)
+    return HistGradientBoostingClassifier(random_state=seed, early_stopping=False)
