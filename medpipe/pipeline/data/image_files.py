@@ -11,6 +11,7 @@ from PIL import Image
 
 from medpipe.errors import DataError
 from medpipe.pipeline.data.files import open_files
+from medpipe.pipeline.data.folders import find_known, path_of
 from medpipe.pipeline.data.images import ImageData
 from medpipe.pipeline.data.places import IMAGE_FOLDERS, find
 
@@ -31,7 +32,9 @@ class FileMarks:
 
 def file_marks(data: ImageData) -> Mapping[str, tuple[FileMarks, ...]]:
     """The marks of every image by part, in order. Raises `DataError` for data that was not read from files, or a broken header."""
-    place = find(data.source, IMAGE_FOLDERS, None) if data.source in IMAGE_FOLDERS else None
+    path = path_of(data.source)
+    known = IMAGE_FOLDERS if path is None else find_known(data.source, path)
+    place = find(data.source, known, None) if data.source in known else None
     if place is None:
         raise DataError(f"{data.source}: expected images that lie in files, got pixels made by the package")
     files = open_files(place)

@@ -15,6 +15,7 @@ from medpipe.errors import DataError, UnknownNameError
 from medpipe.pipeline.data import phantoms
 from medpipe.pipeline.data.decoding import resize_grey
 from medpipe.pipeline.data.files import FileSet, Stamp, open_files
+from medpipe.pipeline.data.folders import find_known, path_of
 from medpipe.pipeline.data.phantoms import MRI_CLASSES
 from medpipe.pipeline.data.pixel_cache import cached_planes
 from medpipe.pipeline.data.places import DEMONSTRATION, IMAGE_FOLDERS, find, unavailable
@@ -59,7 +60,7 @@ class ImagePart:
 
 @dataclass(frozen=True, eq=False)
 class ImageData:
-    """An image data set with the parts ``Training`` and ``Testing``.
+    """An image data set in parts: ``Training`` and ``Testing``, or those of a folder of one's own.
 
     ``digest`` is ``"sha256:<hex>"`` over the sorted relative paths and the SHA-256 of each file, so it does not depend on
     whether the files were zipped. Shared between callers: copy before writing into an array.
@@ -74,60 +75,75 @@ class ImageData:
 def load_images(source: str | Sequence[str], folder: Path | None = None) -> ImageData:
     """Load an image data set; files are read and hashed, not yet decoded.
 
-    ``source``: ``"brain-tumor-mri-dataset"`` or ``"demonstration"``, or both: the first that exists is taken.
-    ``folder``: where to look; by default `data_home`.
+    ``source``: ``"brain-tumor-mri-dataset"``, ``"demonstration"``, or ``"folder:<path>"`` for ``<part>/<class>/<image>`` of one's own,
+    absolute or below the data home; of several the first that exists is taken. ``folder``: where to look; by default `data_home`.
 
     Raises `UnavailableError` where none exists, `DataError` where the one taken is broken, `UnknownNameError`.
     """
     names = [source] if isinstance(source, str) else list(source)
+    known: dict[str, tuple[str, ...]] = dict(IMAGE_FOLDERS)
     for name in names:
-        if name not in IMAGE_FOLDERS and name != DEMONSTRATION:
-            raise UnknownNameError("image data set", name, [*IMAGE_FOLDERS, DEMONSTRATION])
+        path = path_of(name)
+        if path is not None:
+            known |= find_known(name, path)
+        elif name not in known and name != DEMONSTRATION:
+            raise UnknownNameError("image data set", name, [*IMAGE_FOLDERS, DEMONSTRATION, "folder:<path>"])
     for name in names:
         if name == DEMONSTRATION:
             return _demonstration()
-        place = find(name, IMAGE_FOLDERS, folder)
+        place = find(name, known, folder)
         if place is not None:
             files = open_files(place)
             return _read(name, files.place, files.stamp)
-    raise unavailable(names, IMAGE_FOLDERS, folder)
+    raise unavailable(names, known, folder)
 
 
-def sort_by_part(files: FileSet) -> dict[str, list[str]]:
+def sort_by_part(files: FileSet, parts: Sequence[str] = PARTS, classes: Sequence[str] = MRI_CLASSES) -> dict[str, list[str]]:
     """The image files of each part, in sorted order, nothing read yet.
 
     Raises `DataError` for a file outside ``<part>/<class>/``, one that is no image by its name, or a class without images.
     """
-    found: dict[str, list[str]] = {part: [] for part in PARTS}
+    found: dict[str, list[str]] = {part: [] for part in parts}
     seen = set()
     for name in files.names:
         steps = name.split("/")
-        if len(steps) != 3 or steps[0] not in PARTS or steps[1] not in MRI_CLASSES or not name.lower().endswith(_ENDINGS):
-            raise DataError(f"{files.place}: expected images (.jpg or .png) in {' and '.join(PARTS)}, in the folders "
-                            f"{', '.join(MRI_CLASSES)}, got {name!r}; restore the layout of the data set")
+        if len(steps) != 3 or steps[0] not in parts or steps[1] not in classes or not name.lower().endswith(_ENDINGS):
+            raise DataError(f"{files.place}: expected images (.jpg or .png) in {' and '.join(parts)}, in the folders "
+                            f"{', '.join(classes)}, got {name!r}; restore the layout of the data set")
         found[steps[0]].append(name)
         seen.add((steps[0], steps[1]))
-    absent = [f"{part}/{kind}" for part in PARTS for kind in MRI_CLASSES if (part, kind) not in seen]
+    absent = [f"{part}/{kind}" for part in parts for kind in classes if (part, kind) not in seen]
     if absent:
         raise DataError(f"{files.place}: expected images in each class of each part, got none in {', '.join(absent)}; "
                         "get the data set again")
     return found
 
 
+def _own_layout(files: FileSet) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Parts and classes of a folder of one's own, from its first two levels. Raises `DataError` where there are no two classes."""
+    steps = [name.split("/") for name in files.names]
+    parts, classes = (tuple(sorted({s[level] for s in steps if len(s) == 3})) for level in (0, 1))
+    if len(classes) < 2:
+        raise DataError(f"{files.place}: expected images as <part>/<class>/<image> in at least two classes, "
+                        f"got {', '.join(classes) or 'none'}")
+    return parts, classes
+
+
 @lru_cache(maxsize=2)
 def _read(name: str, place: Path, stamp: Stamp) -> ImageData:
     """Hash the files in ``place``; ``stamp`` makes a changed file be read again."""
     files = open_files(place)
-    by_part = sort_by_part(files)
+    names, classes = (PARTS, MRI_CLASSES) if name in IMAGE_FOLDERS else _own_layout(files)
+    by_part = sort_by_part(files, names, classes)
     digests = {path: hashlib.sha256(content).hexdigest() for path, content in files.read_each(files.names)}
     lines = "".join(f"{path}\t{digests[path]}\n" for path in sorted(digests))
     digest = f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
-    parts = {part: _real_part(files, {path: digests[path] for path in paths}) for part, paths in by_part.items()}
-    return ImageData(name, MRI_CLASSES, parts, digest)
+    parts = {part: _real_part(files, {path: digests[path] for path in paths}, classes) for part, paths in by_part.items()}
+    return ImageData(name, classes, parts, digest)
 
 
-def _real_part(files: FileSet, digests: Mapping[str, str]) -> ImagePart:
-    label = np.array([MRI_CLASSES.index(path.split("/")[1]) for path in digests], dtype=np.int64)
+def _real_part(files: FileSet, digests: Mapping[str, str], classes: Sequence[str]) -> ImagePart:
+    label = np.array([classes.index(path.split("/")[1]) for path in digests], dtype=np.int64)
     return ImagePart(label, np.array(list(digests)), {}, lambda size: cached_planes(files, digests, size))
 
 

@@ -48,7 +48,8 @@ def run(config: Mapping[str, Any], seed: int, context: RunContext) -> Experiment
     task = Task(NAME, data.classes, cluster_of(data), splits, resolved, _digests(data, written), pretrained=written.model.weights != "none",
                 plateau=recipe.schedule == "reduce-on-plateau", notes=stand_in(written.data.source, data.source))
     result = classify(task, model, recipe, seed=seed, machine=machine, context=context)
-    return _with_calibration(result, written) if written.observe.calibration else result
+    others = [name.lower() for name in data.parts if name != written.data.part]
+    return _with_calibration(result, written, others) if written.observe.calibration else result
 
 
 def data_digests(config: Mapping[str, Any]) -> dict[str, str]:
@@ -76,10 +77,10 @@ def _splits(data: ImageData, written: MriClassification, seed: int, device: torc
                 yield f"{name}_{kind}", Split(subset, Spoilt(here, subset, kind, level))
 
 
-def _with_calibration(result: ExperimentResult, written: MriClassification) -> ExperimentResult:
-    """With the splits ``testing_reported`` and ``testing_calibrated`` and the temperature, where there is a folder Testing."""
-    if "testing" not in result.observations:
-        return result
-    temperature, before, after = calibration_splits(result.observations["testing"], written.data.split_seed)
-    return replace(result, observations={**result.observations, "testing_reported": before, "testing_calibrated": after},
-                   scalars={**result.scalars, "temperature": temperature})
+def _with_calibration(result: ExperimentResult, written: MriClassification, others: list[str]) -> ExperimentResult:
+    """With the splits ``<other>_reported`` and ``<other>_calibrated`` and the temperature, of each folder that was not split."""
+    seen, scalars = dict(result.observations), dict(result.scalars)
+    for name in others:
+        temperature, seen[f"{name}_reported"], seen[f"{name}_calibrated"] = calibration_splits(seen[name], written.data.split_seed)
+        scalars[f"{name}_temperature"] = temperature
+    return replace(result, observations=seen, scalars=scalars)

@@ -12,7 +12,8 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Data(Section):
-    """``source``: a data set, or several of which the first that exists is taken; ``part``: the folder to split.
+    """``source``: a data set, ``folder:<path>`` of one's own, or several of which the first that exists is taken; ``part``: the folder to
+    split, the others are observed whole.
 
     ``split``: ``random-by-image`` as published; ``by-patient`` with whole patients on either side; ``disjoint`` holds out whole
     ``groups`` and reports on half of their images; ``related`` reports on the same half after training on the other half, with as many
@@ -21,7 +22,7 @@ class Data(Section):
     """
 
     source: Source
-    part: Literal["Training"]
+    part: Annotated[str, Field(min_length=1)]
     split: Literal["random-by-image", "by-patient", "disjoint", "related"]
     validation_fraction: Share
     split_seed: Seed

@@ -219,3 +219,23 @@ def test_real_images() -> None:
     data = load_images(NAME, REAL)
     assert {name: len(part) for name, part in data.parts.items()} == {"Training": 5_712, "Testing": 1_311}
     assert np.bincount(data.parts["Training"].label).tolist() == [1_321, 1_339, 1_595, 1_457]
+
+
+def test_a_folder_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDPIPE_DATA", str(tmp_path))
+    monkeypatch.setenv("MEDPIPE_CACHE", str(tmp_path / "cache"))
+    for part in ("learn", "report"):
+        for k, kind in enumerate(("sick", "well")):
+            for i in range(3):
+                path = tmp_path / "mine" / part / kind / f"{i}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.new("L", (40, 40), 100 * k + 10 * i).save(path)
+    data = load_images("folder:mine")
+    assert (data.source, data.classes, list(data.parts)) == ("folder:mine", ("sick", "well"), ["learn", "report"])
+    assert data.parts["learn"].label.tolist() == [0, 0, 0, 1, 1, 1] and data.parts["report"].pixels(33).shape == (6, 33, 33, 3)
+    assert load_images(f"folder:{tmp_path / 'mine'}").digest == data.digest
+    (tmp_path / "mine" / "learn" / "notes.txt").write_text("x", encoding="utf-8")
+    with pytest.raises(DataError, match=r"in learn and report, in the folders sick, well, got 'learn/notes\.txt'"):
+        load_images("folder:mine")
+    with pytest.raises(UnavailableError, match="folder:none"):
+        load_images("folder:none")

@@ -188,7 +188,7 @@ def test_what_is_looked_at_beside_the_evaluation_splits(tmp_path: Path, tiny_ima
     assert np.array_equal(evaluated["sample_id"], seen.observations["training_running"]["sample_id"]) and "y_prob" in evaluated
     before, after = (seen.observations[f"testing_{name}"] for name in ("reported", "calibrated"))
     assert np.array_equal(before["y_pred"], after["y_pred"]) and 0 < len(before) < len(testing)
-    assert 0.05 <= seen.scalars["temperature"] <= 20
+    assert 0.05 <= seen.scalars["testing_temperature"] <= 20
 
 
 def test_a_learning_curve_keeps_what_is_reported_on(tmp_path: Path, tiny_images: None, image_config: dict[str, Any]) -> None:
