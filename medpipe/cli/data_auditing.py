@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,11 +14,14 @@ from rich.table import Table
 from medpipe.cli.codes import INCOMPLETE
 
 if TYPE_CHECKING:
+    from medpipe.pipeline.data.image_sets import ImageSet
     from medpipe.pipeline.imaging.auditing import ImageAudit
 
 FolderArgument = Annotated[Path, typer.Argument(help="Folder or zip file: [part/]class/image.")]
 TableOption = Annotated[Path | None, typer.Option("--table", help="CSV with the columns image and --column: who is in which image.")]
 ColumnOption = Annotated[str, typer.Option("--column", help="The column of the table that names patients or other groups.")]
+OutOption = Annotated[Path | None, typer.Option("--out", help="Folder to write a short signed report to, with pictures.")]
+Pkcs12Option = Annotated[Path | None, typer.Option("--pkcs12", help="Identity to sign with; a local one is made if not given.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 SHOWN = 5
 
@@ -27,9 +31,10 @@ def register(app: typer.Typer) -> None:
     app.command("audit-data")(audit_data)
 
 
-def audit_data(folder: FolderArgument, table: TableOption = None, column: ColumnOption = "patient", as_json: JsonOption = False) -> None:
+def audit_data(folder: FolderArgument, table: TableOption = None, column: ColumnOption = "patient", out: OutOption = None,
+               pkcs12: Pkcs12Option = None, as_json: JsonOption = False) -> None:
     """Show what copies, patients, file marks and borders say about any accuracy on a set of images. Exits with 3 if files were unusable."""
-    from medpipe.cli.show import talk_on_stderr, transfer
+    from medpipe.cli.show import say, talk_on_stderr, transfer
     from medpipe.pipeline.data.image_sets import read_image_set
     from medpipe.pipeline.imaging.auditing import audit_images
     from medpipe.pipeline.imaging.grouping import read_table
@@ -44,8 +49,23 @@ def audit_data(folder: FolderArgument, table: TableOption = None, column: Column
         typer.echo(json.dumps(found.as_json(), indent=1, ensure_ascii=False))
     else:
         _print(found)
+    if out is not None:
+        say(f"Report: {_write(out, images, found, pkcs12)}")
     if found.problems:
         raise typer.Exit(INCOMPLETE)
+
+
+def _write(out: Path, images: ImageSet, found: ImageAudit, pkcs12: Path | None) -> Path:
+    from medpipe.cli.judging import signing_identity
+    from medpipe.evidence.files import write_atomically
+    from medpipe.pipeline.imaging.auditing import pictures_of
+    from medpipe.report.data_report import FILE, data_report
+    from medpipe.report.signature import sign_pdf
+
+    pdf = data_report(found.as_json(), pictures_of(images, found), datetime.now(UTC).replace(microsecond=0))
+    signed = sign_pdf(pdf, signing_identity(pkcs12), reason="I audited these images with medpipe; the attached file holds what was found")
+    write_atomically(out / FILE, signed)
+    return out / FILE
 
 
 def _text(table: Path) -> str:

@@ -102,17 +102,17 @@ def sign_reports(bundle: Bundle, pkcs12: Path | None) -> list[Path]:
     from medpipe.report.signing import signed_reports
     from medpipe.running.makings import code_of
 
-    identity = _identity(pkcs12)
+    own = signing_identity(pkcs12)
     code, packages = code_of("medpipe.report.signing")
-    made_of = {"version": 1, "root_digest": bundle.root_digest, "code_digest": code, "packages": packages, "signer": identity.fingerprint}
+    made_of = {"version": 1, "root_digest": bundle.root_digest, "code_digest": code, "packages": packages, "signer": own.fingerprint}
     stamp = bundle.folder / "report.json"
     names = ("audit-report.pdf", "model-card.pdf")
     if stamp.is_file() and all((bundle.folder / n).is_file() for n in names):
         files = {n: sha256((bundle.folder / n).read_bytes()) for n in names}
         if stamp.read_bytes() == pretty_json({**made_of, "files": files}):
             return [bundle.folder / n for n in names]
-    signed = signed_reports(bundle, identity)
-    check_own(signed, identity)
+    signed = signed_reports(bundle, own)
+    check_own(signed, own)
     for name, content in signed.items():
         write_atomically(bundle.folder / name, content)
     write_atomically(stamp, pretty_json({**made_of, "files": {n: sha256(c) for n, c in signed.items()}}))
@@ -132,7 +132,8 @@ def check_own(signed: Mapping[str, bytes], identity: Identity) -> None:
             raise SignatureError(f"{name}: {failed.name}: {failed.detail}")
 
 
-def _identity(pkcs12: Path | None) -> Identity:
+def signing_identity(pkcs12: Path | None) -> Identity:
+    """The identity to sign with: that of a file, or this machine's own."""
     from medpipe.report.identity import local_identity, pkcs12_identity
 
     if pkcs12 is None:
@@ -148,7 +149,7 @@ def signer(pkcs12: Pkcs12Option = None) -> None:
     """Print the entry of signers.toml by which others can accept what this machine signs; send it another way than the report."""
     from medpipe.report.signers import dump_signer
 
-    typer.echo(dump_signer(_identity(pkcs12)), nl=False)
+    typer.echo(dump_signer(signing_identity(pkcs12)), nl=False)
 
 
 @contextmanager

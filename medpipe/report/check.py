@@ -19,7 +19,7 @@ from medpipe.evidence.ledger import unfinished
 from medpipe.judging import Verdict, judge_bundle, stored_verdicts
 from medpipe.report.policy import PolicyViolation, SignedPdf, Step, check_signed_pdf
 from medpipe.report.signers import TrustedSigner
-from medpipe.report.statement import EVIDENCE, PREDICATE_TYPE, STATEMENT, VERDICTS, statement_for
+from medpipe.report.statement import DATA_AUDIT, EVIDENCE, PREDICATE_TYPE, STATEMENT, VERDICTS, statement_for
 
 TOLERANCE = 1e-9
 """Judging again on another processor may differ in the last digits of a bootstrap, and nowhere else."""
@@ -70,6 +70,9 @@ class _Contradiction(SignatureError):
 def _evidence(signed: SignedPdf, trusted: Mapping[str, TrustedSigner], unknown: bool, allow_code: bool) -> Any:
     """Yield (name, detail) of each step that holds; raise at the first that does not."""
     files = signed.attachments
+    if DATA_AUDIT in files and STATEMENT not in files:
+        yield "findings", "a data audit, with all that was found attached; nothing can be judged again without the images: audit them again"
+        return
     for needed in (STATEMENT, VERDICTS):
         if needed not in files:
             raise _Contradiction("evidence attached", f"expected the attachment {needed}, got {', '.join(files) or 'none'}")

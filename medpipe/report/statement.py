@@ -11,7 +11,7 @@ from medpipe.judging import Outcome, Verdict
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://in-toto.io/attestation/test-result/v0.1"
-EVIDENCE, VERDICTS, STATEMENT = "evidence.zip", "verdicts.json", "statement.json"
+EVIDENCE, VERDICTS, STATEMENT, DATA_AUDIT = "evidence.zip", "verdicts.json", "statement.json", "data-audit.json"
 """Names of the files attached to a report."""
 
 

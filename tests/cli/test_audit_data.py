@@ -13,6 +13,9 @@ from typer.testing import CliRunner
 
 from medpipe.cli import app, auditing, data_auditing
 from medpipe.pipeline.data.phantoms import make
+from medpipe.report.check import check_report
+from medpipe.report.identity import local_identity
+from medpipe.report.signers import trusted_from
 
 pytest.importorskip("cv2")
 
@@ -86,3 +89,18 @@ def test_what_people_see(tmp_path: Path) -> None:
     assert result.exit_code == 0
     for words in ("inflated and confounded", "copies of images trained on", "mirrored", "Copies that carry two labels", "file marks alone"):
         assert words in result.output
+
+
+def test_the_report_is_signed_and_carries_what_was_found(tmp_path: Path) -> None:
+    pytest.importorskip("weasyprint")
+    found = audited(image_set(tmp_path / "set", planted=True), "--out", str(tmp_path / "out"))
+    pdf = (tmp_path / "out" / "data-report.pdf").read_bytes()
+    identity = local_identity()
+    checked = check_report(pdf, trusted={identity.fingerprint: trusted_from(identity)})
+    assert checked.ok, checked.steps
+    assert checked.steps[-1].name == "findings" and checked.signed is not None
+    attached = json.loads(checked.signed.attachments["data-audit.json"])
+    assert attached == {**found, "source": attached["source"]}
+    altered = bytearray(pdf)
+    altered[len(pdf) // 3] ^= 1
+    assert not check_report(bytes(altered), trusted={identity.fingerprint: trusted_from(identity)}).ok

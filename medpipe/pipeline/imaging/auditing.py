@@ -6,6 +6,7 @@ set: copies, labels that a copy contradicts, sources that files betray, and what
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,15 +14,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from sklearn.model_selection import StratifiedGroupKFold
 
-from medpipe.audits.image_copies import COPY, NEIGHBOUR, Pair, alike, groups
+from medpipe.audits.image_copies import COPY, NEIGHBOUR, SIDE, Pair, alike, groups
 from medpipe.audits.observed import LARGE as MANY
 from medpipe.audits.observed import SMALL as FEW
 from medpipe.audits.shares import Share, share
 from medpipe.audits.shortcuts import BLIND, LARGE, above_commonest
 from medpipe.errors import DataError
 from medpipe.evidence.observations import Observations
+from medpipe.phrases import plural
 from medpipe.pipeline.data.image_sets import ImageSet
 from medpipe.pipeline.data.images import ImageData
 from medpipe.pipeline.imaging.baselines import Blurred, Border, File, Majority, Model, Nearest, classifier, features
@@ -93,7 +96,7 @@ def audit_images(images: ImageSet, table: Mapping[str, str] | None = None) -> Im
     ids = np.concatenate([part.sample_id for part in data.parts.values()])
     label = np.concatenate([part.label for part in data.parts.values()])
     part_of = np.repeat(list(data.parts), [len(part) for part in data.parts.values()])
-    pairs = alike(np.concatenate([part.planes(128).planes for part in data.parts.values()]))
+    pairs = alike(np.concatenate([part.planes(SIDE).planes for part in data.parts.values()]))
     cluster = ids[np.unique(groups(len(ids), pairs), return_index=True)[1]][groups(len(ids), pairs)]
     trained_on = next((name for name in data.parts if name.lower() in TRAINING), "")
     relations = tuple(_relations(ids, part_of, cluster, pairs, trained_on, _known(table, ids)))
@@ -104,6 +107,18 @@ def audit_images(images: ImageSet, table: Mapping[str, str] | None = None) -> Im
     return ImageAudit(data.source, data.digest, counts, tuple((p.path, p.what) for p in images.problems), trained_on, relations,
                       sum(p.score >= COPY for p in pairs), len(np.unique(cluster)), contradicted[:MOST_EXAMPLES], baselines,
                       tuple(_sources(images)), verdict, reasons)
+
+
+def pictures_of(images: ImageSet, found: ImageAudit) -> dict[str, bytes]:
+    """The images that ``found`` names as examples, as PNG of 128 pixels by path."""
+    named = {path for r in found.relations for e in r.examples for path in e[:2]} | {path for e in found.contradicted for path in e[:2]}
+    pictures = {}
+    for part in images.data.parts.values():
+        for i in np.flatnonzero(np.isin(part.sample_id, sorted(named))).tolist():
+            stored = io.BytesIO()
+            Image.fromarray(part.planes(SIDE)[i][0]).save(stored, "PNG")
+            pictures[str(part.sample_id[i])] = stored.getvalue()
+    return pictures
 
 
 def _known(table: Mapping[str, str] | None, ids: NDArray[np.str_]) -> NDArray[np.str_] | None:
@@ -202,5 +217,5 @@ def _verdict(relations: Sequence[Relation], contradicted: Sequence[Any], baselin
                            "commonest class")
             words.append("confounded")
     if contradicted:
-        reasons.append(f"{len(contradicted):,} pairs of copies carry two labels")
+        reasons.append(f"copies that carry two labels: {plural(len(contradicted), 'pair')}")
     return " and ".join(dict.fromkeys(words)) or "clean", tuple(reasons)

@@ -1,0 +1,82 @@
+"""The short report of an audit of images: what `medpipe audit-data` found, with pictures side by side, as a PDF that can be signed."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from medpipe.report.context import package_version
+from medpipe.report.render import AttachedFile, render_pdf
+from medpipe.report.statement import DATA_AUDIT
+from medpipe.report.write import to_html
+
+FILE = "data-report.pdf"
+MEANINGS = {
+    "clean": "No copies or common patients between parts, and nothing blind to the subject tells the classes, as far as was looked.",
+    "inflated": "Images reported on are related to images trained on, so that an accuracy on them is too high by an unknown amount.",
+    "confounded": "The classes can be told without looking at the subject, so that an accuracy may be that of a short cut.",
+    "inflated and confounded": "Images reported on are related to images trained on, and the classes can be told without looking at the "
+                               "subject: an accuracy on them says little about the subject."}
+MOST_PAIRS, MOST_PROBLEMS = 8, 40
+
+
+def data_report(found: Mapping[str, Any], pictures: Mapping[str, bytes], created: datetime) -> bytes:
+    """The unsigned PDF. ``found``: `ImageAudit` as JSON; ``pictures``: PNG by path of the images named as examples."""
+    content = json.dumps(found, indent=1, ensure_ascii=False, sort_keys=True).encode()
+    html = to_html("data-report.html", _context(found, pictures))
+    attached = AttachedFile(DATA_AUDIT, content, "Everything that was found, for programs")
+    return render_pdf(html, identifier=sha256(content).digest()[:16], created=created, attachments=[attached])
+
+
+def _context(found: Mapping[str, Any], pictures: Mapping[str, bytes]) -> dict[str, Any]:
+    name, counts, problems = Path(found["source"]).name, found["counts"], found["problems"]
+    return {
+        "subject": {"name": name, "revision": found["digest"]}, "version": package_version(), "demonstration": "", "grade": "data only",
+        "number": found["digest"].removeprefix("sha256:")[:12], "name": name, "digest": found["digest"],
+        "verdict": found["verdict"], "meaning": MEANINGS[found["verdict"]], "reasons": found["reasons"],
+        "table": any("table" in r["kind"] for r in found["relations"]),
+        "images": f"{sum(n for count in counts.values() for n in count.values()):,}", "classes": list(next(iter(counts.values()))),
+        "counts": [{"part": part, "counts": [f"{n:,}" for n in count.values()]} for part, count in counts.items()],
+        "relations": [{"part": r["part"], "kind": r["kind"], "share": _share(r["found"])} for r in found["relations"]],
+        "galleries": list(_galleries(found, pictures)),
+        "learnt": found["trained_on"] or "four fifths of the clusters of copies",
+        "baselines": [{"part": b["part"], "model": b["model"], "right": f"{100 * b['right']:.1f} %", "above": _points(b["above"])}
+                      for b in found["baselines"]],
+        "sources": [{**s, "images": f"{s['images']:,}", "classes": ", ".join(f"{k} {n:,}" for k, n in s["classes"].items())}
+                    for s in found["sources"]],
+        "problems": [{"path": path, "what": what} for path, what in problems[:MOST_PROBLEMS]],
+        "problems_left": max(0, len(problems) - MOST_PROBLEMS)}
+
+
+def _galleries(found: Mapping[str, Any], pictures: Mapping[str, bytes]) -> Iterator[dict[str, Any]]:
+    for r in found["relations"]:
+        if r["kind"].startswith("copies") and r["examples"]:
+            about = "One pair of each of the first clusters, the most alike first; not chosen otherwise."
+            yield {"title": f"{r['part']}: {r['kind']}", "about": about, "pairs": list(_pairs(r["examples"], pictures))}
+    if found["contradicted"]:
+        yield {"title": "Copies that carry two labels", "about": "The folder is the label: at most one of each pair is right.",
+               "pairs": list(_pairs(found["contradicted"], pictures))}
+
+
+def _pairs(examples: Any, pictures: Mapping[str, bytes]) -> Iterator[dict[str, str]]:
+    for first, second, how, score in examples[:MOST_PAIRS]:
+        yield {"first": first, "second": second, "how": how, "score": f"{score:.4f}",
+               "first_uri": _uri(pictures[first]), "second_uri": _uri(pictures[second])}
+
+
+def _uri(png: bytes) -> str:
+    return "data:image/png;base64," + b64encode(png).decode("ascii")
+
+
+def _share(found: Mapping[str, Any]) -> str:
+    i = found["interval"]
+    return f"{found['count']:,} of {i['n']:,}, {100 * i['estimate']:.1f} % ({100 * i['low']:.1f} to {100 * i['high']:.1f})"
+
+
+def _points(i: Mapping[str, Any]) -> str:
+    return f"{100 * i['estimate']:+.1f} ({100 * i['low']:+.1f} to {100 * i['high']:+.1f})".replace("-", "\N{MINUS SIGN}")
