@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,11 +34,22 @@ def cluster_of(data: ImageData) -> str:
     return PATIENT if all(PATIENT in part.groups for part in data.parts.values()) else CLUSTER
 
 
-def groups_of(data: ImageData, part: str, asked: str | None) -> Groups | None:
-    """The group of each image of a part as ``data.groups`` asks for it; ``""`` where it is not known.
+def groups_of(data: ImageData, part: str, asked: str | None, clusters_for: Sequence[str] = ()) -> Groups | None:
+    """The group of each image of a part as ``data.groups`` asks for it, of classes named the cluster of copies; ``""`` if not known.
 
     Raises `UnavailableError` where a table is not there, `DataError` where it is broken or the data has no such group.
     """
+    unknown = [name for name in clusters_for if name not in data.classes]
+    if unknown:
+        raise DataError(f"data.clusters_for: expected classes among {', '.join(data.classes)}, got {', '.join(unknown)}")
+    found = _asked(data, part, asked)
+    if found is None or not clusters_for:
+        return found
+    chosen = np.isin(data.parts[part].label, [data.classes.index(name) for name in clusters_for])
+    return np.where(chosen, np.char.add("copies of ", clusters(data)[part]), found)
+
+
+def _asked(data: ImageData, part: str, asked: str | None) -> Groups | None:
     if asked is None:
         return None
     if asked.startswith("table:"):

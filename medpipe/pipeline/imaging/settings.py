@@ -18,7 +18,8 @@ class Data(Section):
     ``split``: ``random-by-image`` as published; ``by-patient`` with whole patients on either side; ``disjoint`` holds out whole
     ``groups`` and reports on half of their images; ``related`` reports on the same half after training on the other half, with as many
     images of every class: the control that differs in nothing but relatives. ``groups``: ``clusters`` of copies, ``patient_id``, or
-    ``table:<file>.csv:<column>`` beside the data. ``train_fraction``: the share of every class's training images that is used.
+    ``table:<file>.csv:<column>`` beside the data; ``clusters_for`` names classes without patients, whose groups are clusters of copies
+    whatever the table says. ``train_fraction``: the share of every class's training images that is used.
     """
 
     source: Source
@@ -27,6 +28,7 @@ class Data(Section):
     validation_fraction: Share
     split_seed: Seed
     groups: Annotated[str, Field(pattern=r"^(clusters|patient_id|table:[^:]+\.csv:[^:]+)$")] | None = None
+    clusters_for: list[str] | None = None
     train_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
 
 

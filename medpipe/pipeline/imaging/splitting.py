@@ -29,7 +29,8 @@ def splits_of(data: ImageData, written: Data) -> dict[str, Subset]:
     """``training`` and ``validation`` as written, and the other folder whole under its name in small letters."""
     if written.part not in data.parts:
         raise DataError(f"{data.source}: expected a folder {written.part}, got {', '.join(data.parts)}; restore the data set's layout")
-    training, validation = divide(data.parts[written.part], written, groups_of(data, written.part, written.groups))
+    groups = groups_of(data, written.part, written.groups, written.clusters_for or ())
+    training, validation = divide(data.parts[written.part], written, groups)
     others = {name.lower(): whole(part) for name, part in data.parts.items() if name != written.part}
     if others.keys() & {"training", "validation"} or len(others) < len(data.parts) - 1:
         raise DataError(f"{data.source}: expected other folders than {written.part} by names of their own, not training or validation, "

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from medpipe.errors import DataError
 from medpipe.pipeline.data.images import load_images
+from medpipe.pipeline.imaging import grouping
 from medpipe.pipeline.imaging.grouping import groups_of, read_table, with_clusters
 
 
@@ -31,3 +33,16 @@ def test_data_that_knows_its_patients_is_left_as_it_is() -> None:
     assert groups_of(data, "Training", None) is None
     with pytest.raises(DataError, match="expected the nobody of every image"):
         groups_of(data, "Training", "nobody")
+
+
+def test_classes_without_patients_are_grouped_by_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = load_images("demonstration")
+    monkeypatch.setattr(grouping, "clusters", lambda data: {name: part.sample_id for name, part in data.parts.items()})
+    found = groups_of(data, "Training", "patient_id", ["notumor"])
+    part = data.parts["Training"]
+    without = part.label == data.classes.index("notumor")
+    assert found is not None
+    assert (found[~without] == part.groups["patient_id"][~without]).all()
+    assert (found[without] == np.char.add("copies of ", part.sample_id[without])).all()
+    with pytest.raises(DataError, match=r"data\.clusters_for: expected classes among glioma, .*, got tumour"):
+        groups_of(data, "Training", "patient_id", ["tumour"])
