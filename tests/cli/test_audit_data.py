@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+pytest.importorskip("cv2", reason="the training extra is not installed")
+
 from PIL import Image, ImageOps
 from typer.testing import CliRunner
 
@@ -16,8 +19,6 @@ from medpipe.pipeline.data.phantoms import make
 from medpipe.report.check import check_report
 from medpipe.report.identity import local_identity
 from medpipe.report.signers import trusted_from
-
-pytest.importorskip("cv2")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
+pytest.importorskip("cv2", reason="the training extra is not installed")
+
 from PIL import Image, ImageOps
 
 from medpipe.audits.image_copies import COPY, SIDE, Pair, alike, groups
 from medpipe.errors import DataError
 from medpipe.pipeline.data.phantoms import make
 
-pytest.importorskip("cv2")
 Grey = NDArray[np.uint8]
 
 

@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
+pytest.importorskip("cv2", reason="the training extra is not installed")
+
 from PIL import Image
 
 from medpipe.pipeline.data.image_files import FileMarks, marks_of
@@ -19,7 +22,6 @@ from medpipe.pipeline.data.planes import Planes
 from medpipe.pipeline.experiments import image_baselines, image_data_audit
 from medpipe.running.experiment import ExperimentResult, RunContext
 
-pytest.importorskip("cv2")
 DATA = {"source": "planted", "part": "Training", "split": "by-patient", "validation_fraction": 0.25, "split_seed": 3}
 Pixels = NDArray[np.uint8]
 

@@ -13,7 +13,7 @@ from medpipe.pipeline.data.images import ImageData, ImagePart
 from medpipe.pipeline.data.phantoms import make
 from medpipe.pipeline.data.planes import Planes
 
-pytest.importorskip("cv2")
+pytest.importorskip("cv2", reason="the training extra is not installed")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from PIL import Image
 from medpipe.errors import DataError
 from medpipe.pipeline.data.image_sets import WHOLE, read_image_set
 
-pytest.importorskip("cv2")
+pytest.importorskip("cv2", reason="the training extra is not installed")
 
 
 def picture(seed: int, mode: str = "L", form: str = "PNG", **how: Any) -> bytes:
