@@ -29,8 +29,8 @@ def write_reports(bundle: Bundle, extra: Sequence[AttachedFile] = ()) -> dict[st
     verdicts = AttachedFile(VERDICTS, (bundle.folder / VERDICTS).read_bytes(), "Every verdict, for programs")
     evidence = AttachedFile(EVIDENCE, pack(bundle), f"The evidence, root digest {case.root_digest}", "Source")
     return {
-        REPORT: _pdf(case, REPORT, auditto_html(case), [evidence, verdicts, *extra]),
-        CARD: _pdf(case, CARD, cardto_html(case), [verdicts, *extra])}
+        REPORT: _pdf(case, REPORT, audit_html(case), [evidence, verdicts, *extra]),
+        CARD: _pdf(case, CARD, card_html(case), [verdicts, *extra])}
 
 
 def result_files(bundle: Bundle) -> dict[str, bytes]:
@@ -46,12 +46,12 @@ def _pdf(case: Case, name: str, html: str, attachments: Sequence[AttachedFile]) 
     return render_pdf(html, identifier=identifier, created=case.created, attachments=attachments)
 
 
-def auditto_html(case: Case) -> str:
+def audit_html(case: Case) -> str:
     """The audit report as HTML."""
     return to_html("audit-report.html", audit_context(case))
 
 
-def cardto_html(case: Case) -> str:
+def card_html(case: Case) -> str:
     """The model card as HTML."""
     return to_html("model-card.html", card_context(case))
 
