@@ -36,7 +36,7 @@ def gradient_flow(title: str, runs: Sequence[Evidence]) -> Figure | None:
     for name, words, colour, dash in SERIES:
         for run in curves[name]:
             drawing.path(_points(x, y, run), colour, 0.6, dash, 0.55)
-        mean = np.exp(np.nanmean(np.log(np.maximum(curves[name], FLOOR)), axis=0))
+        mean = _geometric_mean(curves[name])
         drawing.path(_points(x, y, mean), colour, 1.8, dash)
         last = int(np.flatnonzero(np.isfinite(mean))[-1])
         ends.append((y.clipped(float(np.log10(mean[last]))), words, colour))
@@ -74,6 +74,13 @@ def _frame(drawing: Drawing, x: Scale, y: Scale, distances: Sequence[int]) -> No
 
 def _points(x: Scale, y: Scale, ratios: Array) -> list[tuple[float, float]]:
     return [(x(k), y.clipped(float(np.log10(max(r, FLOOR))))) for k, r in enumerate(ratios) if np.isfinite(r)]
+
+
+def _geometric_mean(ratios: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Over runs, ``(D,)`` from ``(R, D)``; NaN at a distance that no run has."""
+    there = np.isfinite(ratios)
+    logs = np.where(there, np.log(np.maximum(ratios, FLOOR, where=there, out=np.ones_like(ratios))), 0.0).sum(axis=0)
+    return np.asarray(np.where(there.any(axis=0), np.exp(logs / np.maximum(there.sum(axis=0), 1)), np.nan))
 
 
 def _said(title: str, runs: Sequence[Evidence], curves: dict[str, Array], distances: Sequence[int], drawing: Drawing) -> Figure:
