@@ -24,7 +24,7 @@ LAYERS = [
     {""},  # medpipe/__init__.py, the front door: it may show everything, and nothing may lean on it
 ]
 LAYER = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}
-ONLY_IN_PIPELINE = {"torch", "torchvision", "transformers", "accelerate"}
+ONLY_IN_PIPELINE = {"torch", "torchvision", "transformers", "accelerate", "captum"}
 ONLY_INSIDE_FUNCTIONS = {"weasyprint", "pyhanko", "pyhanko_certvalidator", "jinja2", "matplotlib"}
 DECIDED_NOWHERE = "medpipe.pipeline.experiments"  # the registry names experiments by strings, `running` alone resolves them
 
