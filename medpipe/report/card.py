@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from textwrap import shorten
 from typing import Any
 
+from medpipe.audits.gallery import SPLIT
 from medpipe.claims.protocol import flatten
 from medpipe.judging.wording import show_interval
 from medpipe.phrases import plural
@@ -135,7 +136,7 @@ def _sources(case: Case) -> Filled:
 def _development(case: Case) -> Filled:
     said = []
     for p in _models(case):
-        splits = case.made(p)[0].observations.items()
+        splits = [(name, o) for name, o in case.made(p)[0].observations.items() if name != SPLIT]  # which shows samples of the others
         groups = sorted({g for _, o in splits for g in o.groups})
         if splits:
             known = f"columns {', '.join(groups)}" if groups else "nothing recorded about the people behind it"

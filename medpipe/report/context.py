@@ -16,6 +16,7 @@ from medpipe.report.case import Case, Item, claim_on, protocol_title, splits_of
 from medpipe.report.figures import (
     Figure,
     confusion_matrix,
+    gallery_figures,
     gradient_flow,
     grid_figures,
     grid_members,
@@ -126,7 +127,7 @@ def _pairs(figures: list[Figure]) -> list[list[Figure]]:
 
 
 def _protocol(case: Case, name: str) -> dict[str, Any]:
-    """The figures of one protocol: curves over all seeds, matrix and reliability for each main split; scores by class of the first."""
+    """The figures of one protocol: curves over all seeds, matrix and reliability for each main split, gallery; scores of the first."""
     made, protocol = case.made(name), case.specs.protocols[name]
     splits = [s for s in splits_of(case, name) if s in made[0].observations][:MOST_SPLITS]
     curves = learning_curves(protocol.title, made, claim_on(case, name, "accuracy", "validation"))
@@ -135,5 +136,6 @@ def _protocol(case: Case, name: str) -> dict[str, Any]:
     for split in splits:
         pair = [f for f in (confusion_matrix(protocol.title, made[0], split), reliability(protocol.title, made[0], split)) if f]
         blocks += [pair] if pair else []
+    blocks += [[f] for f in gallery_figures(protocol.title, made[0])]
     classes = [{"split": split, "seed": made[0].run.seed, "rows": rows} for split in splits[:1] if (rows := per_class(made, split))]
     return {"name": name, "title": protocol.title, "runs": plural(len(made), "run"), "blocks": blocks, "classes": classes}

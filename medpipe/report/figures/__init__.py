@@ -2,6 +2,7 @@
 
 from medpipe.report.figures.classification import confusion_matrix, reliability
 from medpipe.report.figures.curves import evidence_keys, learning_curves
+from medpipe.report.figures.gallery import gallery_figures
 from medpipe.report.figures.gradients import gradient_flow
 from medpipe.report.figures.grid import grid_figures, grid_members
 from medpipe.report.figures.intervals import interval_figures
@@ -9,6 +10,6 @@ from medpipe.report.figures.sizes import size_figures, size_members
 from medpipe.report.figures.svg import Figure
 
 __all__ = [
-    "Figure", "confusion_matrix", "evidence_keys", "gradient_flow", "grid_figures", "grid_members", "interval_figures", "learning_curves",
-    "reliability", "size_figures", "size_members",
+    "Figure", "confusion_matrix", "evidence_keys", "gallery_figures", "gradient_flow", "grid_figures", "grid_members", "interval_figures",
+    "learning_curves", "reliability", "size_figures", "size_members",
 ]

@@ -64,6 +64,12 @@ class Drawing:
         self._add("rect", x=corner[0], y=corner[1], width=max(width, 0), height=max(height, 0), fill=fill, stroke=stroke,
                   stroke_width=None if stroke is None else 0.6)
 
+    def picture(self, corner: Point, width: float, height: float, png: bytes) -> None:
+        """An image inside the drawing, without smoothing, which PDF/A forbids."""
+        uri = "data:image/png;base64," + b64encode(png).decode("ascii")
+        self._add("image", x=corner[0], y=corner[1], width=width, height=height, href=uri, preserveAspectRatio="none",
+                  image_rendering="crisp-edges")
+
     def disc(self, centre: Point, radius: float, fill: str, stroke: str | None = None) -> None:
         self._add("circle", cx=centre[0], cy=centre[1], r=radius, fill=fill, stroke=stroke, stroke_width=None if stroke is None else 1)
 
