@@ -19,6 +19,7 @@ from medpipe.pipeline.config import parse, stand_in
 from medpipe.pipeline.data.images import ImageData, load_images
 from medpipe.pipeline.imaging.calibrating import calibration_splits
 from medpipe.pipeline.imaging.grouping import cluster_of, table_digest, with_clusters
+from medpipe.pipeline.imaging.pictures import with_pictures
 from medpipe.pipeline.imaging.settings import MriClassification
 from medpipe.pipeline.imaging.slices import Slices, Spoilt
 from medpipe.pipeline.imaging.splitting import splits_of
@@ -49,7 +50,10 @@ def run(config: Mapping[str, Any], seed: int, context: RunContext) -> Experiment
                 plateau=recipe.schedule == "reduce-on-plateau", notes=stand_in(written.data.source, data.source))
     result = classify(task, model, recipe, seed=seed, machine=machine, context=context)
     others = [name.lower() for name in data.parts if name != written.data.part]
-    return _with_calibration(result, written, others) if written.observe.calibration else result
+    if written.observe.calibration:
+        result = _with_calibration(result, written, others)
+    pixels = {name.lower(): data.parts[name].planes(recipe.resolution) for name in data.parts}
+    return with_pictures(result, model, others, pixels, written.observe, seed=seed, device=machine.device)
 
 
 def data_digests(config: Mapping[str, Any]) -> dict[str, str]:

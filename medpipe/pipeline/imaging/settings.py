@@ -70,12 +70,15 @@ class Observe(Section):
     """What is looked at beside the evaluation splits, of weights that are as they are.
 
     ``training``: the training images as evaluation sees them. ``calibration``: temperature scaling fitted on half of the other folder,
-    reported on its other half. ``corruptions``: the other folder again, spoilt.
+    reported on its other half. ``corruptions``: the other folder again, spoilt. ``explained``: of how many images of the other folder,
+    drawn by lot, Grad-CAM is made and tested. ``gallery``: ten of its images drawn by lot and the surest errors, as pictures.
     """
 
     training: bool = False
     calibration: bool = False
     corruptions: Corruptions = Corruptions()
+    explained: Annotated[int, Field(ge=0)] = 0
+    gallery: bool = False
 
 
 class MriClassification(Section):

@@ -191,6 +191,23 @@ def test_what_is_looked_at_beside_the_evaluation_splits(tmp_path: Path, tiny_ima
     assert 0.05 <= seen.scalars["testing_temperature"] <= 20
 
 
+def test_pictures_and_explanations_are_of_the_weights_that_were_kept(
+        tmp_path: Path, image_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: ImageData = mri_classification.load_images("demonstration")
+    monkeypatch.setattr(mri_classification, "load_images", lambda source: loaded)
+    image_config["data"] |= {"source": "demonstration", "validation_fraction": 0.9}
+    image_config["training"] |= {"epochs": 1, "batch_size": 16}
+    image_config["observe"] = {"explained": 12, "gallery": True}
+    seen = mri_classification.run(image_config, 1, context(tmp_path))
+    explained, gallery, testing = (seen.observations[name] for name in ("testing_explained", "gallery", "testing"))
+    assert len(explained) == 12 and np.array_equal(explained["explained"], explained["y_pred"])  # the network explained is the one observed
+    assert {name for name in seen.scalars if name.startswith("testing_explanation_")}
+    assert len(gallery) >= 10 and gallery["pixels"].shape == gallery["saliency"].shape == (len(gallery), 33, 33)
+    places = {sample: i for i, sample in enumerate(testing["sample_id"].tolist())}
+    first = places[str(gallery["sample_id"][0])]
+    assert np.array_equal(gallery["pixels"][0], loaded.parts["Testing"].pixels(33)[first, ..., 0])
+
+
 def test_a_learning_curve_keeps_what_is_reported_on(tmp_path: Path, tiny_images: None, image_config: dict[str, Any]) -> None:
     every = mri_classification.run(image_config, 1, context(tmp_path / "a")).observations
     image_config["data"]["train_fraction"] = 0.5
