@@ -21,7 +21,7 @@ from medpipe.evidence import Bundle, Evidence, Observations
 from medpipe.report.case import read_case
 from medpipe.report.context import audit_context
 from medpipe.report.figures import gallery_figures
-from medpipe.report.figures.svg import WIDE
+from medpipe.report.figures.svg import WIDE, text_width
 
 SVG = "{http://www.w3.org/2000/svg}"
 EvidenceMaker = Callable[..., Evidence]
@@ -104,6 +104,16 @@ def test_without_errors_there_is_no_failure_gallery_and_without_images_none(evid
     assert gallery_figures("Model", evidence_maker()) == []
     bare = evidence_maker(observations={"gallery": Observations({"sample_id": np.array(["a"])}, ("x",))})
     assert gallery_figures("Model", bare) == []
+
+
+def test_long_names_are_cut_and_probabilities_are_not(evidence_maker: EvidenceMaker) -> None:
+    made = run(evidence_maker)
+    long = tuple(f"{name}, a class with a name that no cell can hold" for name in ("benign", "malignant", "other"))
+    named = {split: Observations(o.arrays, long) for split, o in made.observations.items()}
+    for figure in gallery_figures("Model", evidence_maker(seed=3, observations=named)):
+        words = words_in(figure.svg)
+        assert all("…" in w and text_width(w, 8) < WIDE / 5 for w in words[1::3])
+        assert all("…, " in w and w.endswith(" %") and text_width(w, 8) < WIDE / 5 for w in words[2::3])
 
 
 @pytest.mark.parametrize("saliency", [False, True])

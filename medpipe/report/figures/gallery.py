@@ -13,7 +13,7 @@ from medpipe.errors import MissingDependency
 from medpipe.evidence import Evidence, Observations
 from medpipe.phrases import plural
 from medpipe.report.figures.curves import evidence_keys
-from medpipe.report.figures.svg import INK, SECOND, WIDE, Drawing, Figure, fitted
+from medpipe.report.figures.svg import INK, SECOND, WIDE, Drawing, Figure, fitted, text_width
 
 NEEDED = ("y_true", "y_pred", "y_prob")
 GAP, LINE, SIZE = 8.0, 10.0, 8.0
@@ -96,8 +96,14 @@ def _sheet(o: Observations, index: NDArray[np.int64], columns: int) -> str:
         words = _words(o, int(i))
         for n, line in enumerate(words):
             colour = SECOND if line.endswith("wrong") and n == 0 else INK
-            drawing.text((x, y + height + LINE * (n + 1) - 1), fitted(line, SIZE, cell - 4), size=SIZE, bold=n == 0, colour=colour)
+            drawing.text((x, y + height + LINE * (n + 1) - 1), _cut(line, cell - 4), size=SIZE, bold=n == 0, colour=colour)
     return drawing.svg()
+
+
+def _cut(line: str, width: float) -> str:
+    """A line in a width; of a long name what fits, and the number behind it whole."""
+    name, comma, number = line.rpartition(", ") if line.endswith(" %") else (line, "", "")
+    return fitted(name, SIZE, width - text_width(comma + number, SIZE)) + comma + number
 
 
 def _pictures(o: Observations, i: int) -> Sequence[NDArray[np.uint8]]:
