@@ -80,9 +80,10 @@ def explain(network: nn.Module, pixels: NDArray[np.uint8], explainer: Explainer 
             device: torch.device | str = "cpu") -> Explanation:
     """Explain the predictions for images uint8 ``(N, H, W, 3)`` by ``explainer`` (`grad_cam` on ``layer4`` if None), and test the maps.
 
-    A copy of the network works on ``device``, under test conditions and in single precision. For each image there are 156 predictions
-    (three maps, two curves of 26 points) and one explanation for each draw and stage. Equal seeds give equal results. Raises `DataError`
-    for no images, for relevance that is not finite, and for a network whose weights cannot all be made again.
+    A copy of the network works on ``device``, under test conditions, its weights in single precision; one that was trained in bf16 computes
+    in bf16 here, too. For each image there are 156 predictions (three maps, two curves of 26 points) and one explanation for each draw and
+    stage. Equal seeds give equal results. Raises `DataError` for no images, for relevance that is not finite, and for a network whose
+    weights cannot all be made again.
     """
     if pixels.ndim != 4 or pixels.shape[-1] != 3 or pixels.dtype != np.uint8 or not len(pixels) or draws < 1:
         raise DataError(f"explanation: expected images uint8 (N, H, W, 3) and a draw, got {pixels.dtype} {pixels.shape} and {draws} draws")
@@ -111,7 +112,7 @@ def explain(network: nn.Module, pixels: NDArray[np.uint8], explainer: Explainer 
 
 def _relevance(network: nn.Module, pixels: NDArray[np.uint8], classes: NDArray[np.int64], explainer: Explainer) -> Floats:
     device = next(network.parameters()).device
-    found = [explainer(network, normalise(pixels[part]).to(device), torch.from_numpy(classes[part]).to(device)).cpu().numpy()
+    found = [explainer(network, normalise(pixels[part]).to(device), torch.from_numpy(classes[part]).to(device)).float().cpu().numpy()
              for part in batches(len(pixels))]
     relevance = np.concatenate(found).astype(np.float32)
     if not np.isfinite(relevance).all():

@@ -191,12 +191,13 @@ def test_what_is_looked_at_beside_the_evaluation_splits(tmp_path: Path, tiny_ima
     assert 0.05 <= seen.scalars["testing_temperature"] <= 20
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_pictures_and_explanations_are_of_the_weights_that_were_kept(
-        tmp_path: Path, image_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+        tmp_path: Path, precision: str, image_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     loaded: ImageData = mri_classification.load_images("demonstration")
     monkeypatch.setattr(mri_classification, "load_images", lambda source: loaded)
     image_config["data"] |= {"source": "demonstration", "validation_fraction": 0.9}
-    image_config["training"] |= {"epochs": 1, "batch_size": 16}
+    image_config["training"] |= {"epochs": 1, "batch_size": 16, "precision": precision}
     image_config["observe"] = {"explained": 12, "gallery": True}
     seen = mri_classification.run(image_config, 1, context(tmp_path))
     explained, gallery, testing = (seen.observations[name] for name in ("testing_explained", "gallery", "testing"))
