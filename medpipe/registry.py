@@ -18,6 +18,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "architecture": "medpipe.pipeline.experiments.architecture:run",
         "image_baselines": "medpipe.pipeline.experiments.image_baselines:run",
         "image_data_audit": "medpipe.pipeline.experiments.image_data_audit:run",
+        "image_sources": "medpipe.pipeline.experiments.image_sources:run",
         "gradient_flow": "medpipe.pipeline.experiments.gradient_flow:run",
         "mri_classification": "medpipe.pipeline.experiments.mri_classification:run",
         "text_baselines": "medpipe.pipeline.experiments.text_baselines:run",
