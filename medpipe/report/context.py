@@ -32,6 +32,7 @@ from medpipe.report.per_class import per_class
 from medpipe.report.published import published_figures
 from medpipe.report.repaired import pair_members, repaired
 from medpipe.report.words import GLOSSARY, MARKS, SIGNATURE_MEANS, as_sentence, day, grouped, minute
+from medpipe.report.worths import worths
 
 MOST_SPLITS = 2
 DEMONSTRATION = "demonstration data: not evidence"
@@ -116,6 +117,7 @@ def _part(case: Case, part: str) -> dict[str, Any]:
         "words": [line(case, i) for i in items if not i.claim.measure.run],
         "about": "" if any(i.verdict.interval for i in items) else "No claim of this part was tested, so there is nothing to draw.",
         "grids": _pairs(grid_figures(titled)), "sizes": size_figures(titled), "repaired": repaired(case, part),
+        "worths": worths(case, part),
         "baselines": baselines(case, part), "paired": paired(case, part), "intervals": interval_figures(items),
         "findings": record.findings(case, items),
         "protocols": [shown for p in case.protocols_of(part) if p not in elsewhere and (shown := _protocol(case, p))["blocks"]]}
