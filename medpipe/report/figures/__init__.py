@@ -8,8 +8,9 @@ from medpipe.report.figures.grid import grid_figures, grid_members
 from medpipe.report.figures.intervals import interval_figures
 from medpipe.report.figures.sizes import size_figures, size_members
 from medpipe.report.figures.svg import Figure
+from medpipe.report.figures.synthesis import synthesis_figures
 
 __all__ = [
     "Figure", "confusion_matrix", "evidence_keys", "gallery_figures", "gradient_flow", "grid_figures", "grid_members", "interval_figures",
-    "learning_curves", "reliability", "size_figures", "size_members",
+    "learning_curves", "reliability", "size_figures", "size_members", "synthesis_figures",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,10 @@ from medpipe.report.figures.svg import ACCENT, GRID, INK, MUTED, SECOND, WIDE, D
 Array = NDArray[np.float64]
 TOP, HEIGHT, FOOT = 16.0, 80.0, 24.0
 PANELS = ((30.0, 178.0), (284.0, 430.0))
-SERIES = (("train", "training", SECOND, "4 2"), ("validation", "validation", ACCENT, None))
+Style = tuple[str, str, str, str | None]
+"""Name of a series, the word drawn at its end, colour, dashes."""
+
+SERIES: tuple[Style, ...] = (("train", "training", SECOND, "4 2"), ("validation", "validation", ACCENT, None))
 
 
 def learning_curves(title: str, runs: Sequence[Evidence], published: Item | None) -> Figure | None:
@@ -23,17 +26,17 @@ def learning_curves(title: str, runs: Sequence[Evidence], published: Item | None
 
     ``published``: the claim on validation accuracy, drawn as a line.
     """
-    accuracy = {name: _series(runs, f"{name}_accuracy") for name, *_ in SERIES}
-    loss = {name: _series(runs, f"{name}_loss") for name, *_ in SERIES}
+    accuracy = {name: series(runs, f"{name}_accuracy") for name, *_ in SERIES}
+    loss = {name: series(runs, f"{name}_loss") for name, *_ in SERIES}
     if not all(np.isfinite(a).any() for a in (*accuracy.values(), *loss.values())) or accuracy["train"].shape[1] < 2:
         return None
     drawing = Drawing(WIDE, TOP + HEIGHT + FOOT)
-    _panel(drawing, PANELS[0], accuracy, "accuracy, %", 100.0, None if published is None else published.verdict.published)
-    _panel(drawing, PANELS[1], loss, "loss (cross-entropy)", 1.0, None)
+    panel(drawing, PANELS[0], SERIES, accuracy, "accuracy, %", 100.0, None if published is None else published.verdict.published)
+    panel(drawing, PANELS[1], SERIES, loss, "loss (cross-entropy)")
     return _said(title, runs, accuracy["validation"], drawing, published)
 
 
-def _series(runs: Sequence[Evidence], name: str) -> Array:
+def series(runs: Sequence[Evidence], name: str) -> Array:
     """Values ``(runs, epochs)``; NaN where a run stopped earlier or diverged."""
     epochs = max((len(e.history) for e in runs), default=0)
     table = np.full((len(runs), epochs), np.nan)
@@ -44,13 +47,14 @@ def _series(runs: Sequence[Evidence], name: str) -> Array:
     return table
 
 
-def _panel(drawing: Drawing, sides: tuple[float, float], series: dict[str, Array], title: str, factor: float,
-           published: float | None) -> None:
+def panel(drawing: Drawing, sides: tuple[float, float], styles: Sequence[Style], tables: Mapping[str, Array], title: str,
+          factor: float = 1.0, published: float | None = None) -> None:
+    """Lines by epoch: ``tables`` (runs, epochs) by name, times ``factor``; thick means over runs, thin single runs."""
     left, right = sides
-    values = factor * np.concatenate([a[np.isfinite(a)] for a in series.values()])
+    values = factor * np.concatenate([a[np.isfinite(a)] for a in tables.values()])
     low, high = padded([*values, *([] if published is None else [factor * published])], least=0.5 if factor > 1 else 0.02)
     y = Scale(low, high, TOP + HEIGHT, TOP)
-    epochs = next(iter(series.values())).shape[1]
+    epochs = next(iter(tables.values())).shape[1]
     x = Scale(1, epochs, left, right)
     drawing.text((left - 26, TOP - 7), title, colour=MUTED)
     ticks, decimals = y.ticks(4)
@@ -61,8 +65,8 @@ def _panel(drawing: Drawing, sides: tuple[float, float], series: dict[str, Array
         drawing.text((x(epoch), TOP + HEIGHT + 11), str(epoch), colour=MUTED, anchor="middle", size=7.5)
     drawing.text(((left + right) / 2, TOP + HEIGHT + 21), "epoch", colour=MUTED, anchor="middle", size=7.5)
     ends = []
-    for name, word, colour, dash in SERIES:
-        table = factor * series[name]
+    for name, word, colour, dash in styles:
+        table = factor * tables[name]
         for run in table:
             if len(table) > 1:
                 drawing.path(_points(x, y, run), colour, 0.6, dash, 0.55)
