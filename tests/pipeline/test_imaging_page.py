@@ -23,7 +23,8 @@ def test_images_are_audited_without_code(tmp_path: Path, repository: Path) -> No
         return done.stdout
 
     python("draw.py")
-    seen = json.loads(python("-m", "medpipe.cli", "audit-data", "data/slices", "--table", "data/people.csv", "--column", "person", "--json"))
+    told = python("-m", "medpipe.cli", "audit-data", "data/slices", "--table", "data/people.csv", "--column", "person", "--json")
+    seen = json.loads(told)
     assert {part: sum(count.values()) for part, count in seen["counts"].items()} == {"test": 40, "train": 120}
     assert next(r for r in seen["relations"] if "group of the table" in r["kind"])["found"]["count"] == 0
     python("-m", "medpipe.cli", "run", "--profile", "published", "--jobs", "1")
