@@ -17,6 +17,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "experiment": {
         "architecture": "medpipe.pipeline.experiments.architecture:run",
         "image_baselines": "medpipe.pipeline.experiments.image_baselines:run",
+        "image_synthesis": "medpipe.pipeline.experiments.image_synthesis:run",
         "image_data_audit": "medpipe.pipeline.experiments.image_data_audit:run",
         "image_sources": "medpipe.pipeline.experiments.image_sources:run",
         "gradient_flow": "medpipe.pipeline.experiments.gradient_flow:run",
