@@ -80,7 +80,7 @@ def _observe(written: ImageSynthesis, images: Images, chosen: Chosen, played: Pl
              machine: Machine) -> dict[str, Observations]:
     progress, device, networks = stages.next("observing"), machine.device, played.networks
     places = pools(images, chosen, written.observe.real, seed)
-    pixels = generate(networks.maker, latent_points(written.observe.generated, seed, GENERATED), device)
+    pixels = generate(networks.maker, latent_points(written.observe.generated, seed, GENERATED), machine)
     made = observing.generated_side(pixels, audit, device)
     progress(1, 4, "observing real images")
     training, held = (observing.real_side(origin, images, index, audit, device)
@@ -91,7 +91,7 @@ def _observe(written: ImageSynthesis, images: Images, chosen: Chosen, played: Pl
             "membership": observing.membership(made, training, held, networks.discriminator, device),
             "seen": observing.seen(images, chosen)}
     progress(3, 4, "making pictures")
-    return seen | (pictures(images, chosen, made, played, seed=seed, device=device) if written.observe.pictures else {})
+    return seen | (pictures(images, chosen, made, played, seed=seed, machine=machine) if written.observe.pictures else {})
 
 
 def _scalars(images: Images, played: Played, audit: AuditNetwork) -> dict[str, float]:

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from medpipe.pipeline.machine import Machine
 from medpipe.pipeline.models.dcgan import LATENT
 
 Pixels = NDArray[np.uint8]
@@ -28,15 +29,16 @@ def between(first: Tensor, second: Tensor, steps: int) -> Tensor:
     return (torch.sin((1 - along) * angle) * first + torch.sin(along * angle) * second) / torch.sin(angle)
 
 
-def generate(generator: nn.Module, points: Tensor, device: torch.device) -> Pixels:
-    """RGB images uint8 ``(N, 64, 64, 3)`` in evaluation mode, so that an image depends on its own latent point alone.
+def generate(generator: nn.Module, points: Tensor, machine: Machine) -> Pixels:
+    """RGB images uint8 ``(N, 64, 64, 3)`` in evaluation mode, so that an image depends on its own latent point alone, and in
+    the machine's precision.
 
     Values outside [-1, 1], which a generator without tanh may give, are cut off. The generator's mode is left as it was.
     """
     was_training = generator.training
     generator.eval()
-    with torch.inference_mode():
-        made = [as_pixels(generator(points[start:start + BATCH].to(device))) for start in range(0, len(points), BATCH)]
+    with torch.inference_mode(), machine.accelerator.autocast():
+        made = [as_pixels(generator(points[start:start + BATCH].to(machine.device))) for start in range(0, len(points), BATCH)]
     generator.train(was_training)
     return np.concatenate(made)
 

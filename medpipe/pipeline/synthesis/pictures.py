@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from medpipe.evidence.observations import Observations
+from medpipe.pipeline.machine import Machine
 from medpipe.pipeline.models.dcgan import SIDE
 from medpipe.pipeline.synthesis.generating import between, generate, grey, latent_points
 from medpipe.pipeline.synthesis.likeness import likeness
@@ -21,13 +22,13 @@ POINTS = 3
 """The key of the latent points that the ways are between."""
 
 
-def pictures(images: Images, chosen: Chosen, made: Side, played: Played, *, seed: int, device: torch.device) -> dict[str, Observations]:
+def pictures(images: Images, chosen: Chosen, made: Side, played: Played, *, seed: int, machine: Machine) -> dict[str, Observations]:
     """The splits ``samples`` (the first 20 generated images), ``over_time`` (with ``epoch`` and ``point``), ``interpolation`` (with ``way``
     and ``step``) and ``worst``, whose images stand beside the seen image of ``training_id`` in ``training_pixels`` with their
     correlation ``likeness``, the largest over eight orientations, of all images that the generator saw.
     """
     samples = Observations({"sample_id": made.ids[:SAMPLES], "pixels": grey(made.pixels[:SAMPLES])})
-    return {"samples": samples, "over_time": _over_time(played), "interpolation": _interpolation(played, seed, device),
+    return {"samples": samples, "over_time": _over_time(played), "interpolation": _interpolation(played, seed, machine),
             "worst": worst(images, chosen, made)}
 
 
@@ -50,11 +51,11 @@ def _over_time(played: Played) -> Observations:
                          "point": points})
 
 
-def _interpolation(played: Played, seed: int, device: torch.device) -> Observations:
+def _interpolation(played: Played, seed: int, machine: Machine) -> Observations:
     ends = latent_points(2 * WAYS, seed, POINTS)
     points = torch.cat([between(ends[2 * way], ends[2 * way + 1], STEPS) for way in range(WAYS)])
     ids = np.array([f"way {way}, step {step}" for way in range(WAYS) for step in range(STEPS)])
-    return Observations({"sample_id": ids, "pixels": grey(generate(played.networks.maker, points, device)),
+    return Observations({"sample_id": ids, "pixels": grey(generate(played.networks.maker, points, machine)),
                          "way": np.repeat(np.arange(WAYS), STEPS), "step": np.tile(np.arange(STEPS), WAYS)})
 
 

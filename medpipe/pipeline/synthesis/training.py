@@ -187,7 +187,7 @@ class _Game:
                                f"{row['discriminator_loss']} of the discriminator; lower the learning rates of training")
         if self.epoch in shown_epochs(self.recipe.epochs):
             points = latent_points(SHOWN, self.seed, POINTS["shown"])
-            self.over_time[self.epoch] = torch.from_numpy(grey(generate(self.networks.maker, points, self.machine.device)))
+            self.over_time[self.epoch] = torch.from_numpy(grey(generate(self.networks.maker, points, self.machine)))
         row["epoch_s"] = self._elapsed()
         self.history.append(row)
         for name, schedule in self.schedules.items():
@@ -198,7 +198,7 @@ class _Game:
 
     def _scores(self) -> dict[str, float]:
         points = latent_points(SCORED, self.seed, POINTS["scored"])
-        made = generate(self.networks.maker, points, self.machine.device)
+        made = generate(self.networks.maker, points, self.machine)
         some = {"real": self.planes.rgb(self._some(self.seen)), "fake": made, "held_out": self.planes.rgb(self._some(self.unseen))}
         return {f"{name}_score": float(1 / (1 + np.exp(-judge(self.networks.discriminator, pixels, self.machine.device))).mean())
                 for name, pixels in some.items()}

@@ -33,7 +33,7 @@ from medpipe.running.experiment import Progress
 POINTS = 4
 """The key of the latent points of the images that are trained on."""
 SPLITS = {"synthetic": ("trained_on_synthetic",), "real": ("trained_on_real", "trained_unbalanced"), "balanced": ("trained_balanced",)}
-MORE = 3
+MORE = 2
 """How many times as many images are generated as real ones are used, so that rare classes can be filled up."""
 
 
@@ -52,7 +52,7 @@ def usefulness(written: ImageSynthesis, images: Images, chosen: Chosen, generato
     """Train three networks and observe them on the same real images. Raises `DataError` where there are too few to test on."""
     asked = written.observe
     real = np.random.default_rng((seed, POINTS)).permutation(chosen.seen)[:asked.useful_images]
-    made = generate(generator, latent_points(MORE * len(real), seed, POINTS), machine.device)
+    made = generate(generator, latent_points(MORE * len(real), seed, POINTS), machine)
     every = beside(images, made, audit.read(made, machine.device)[1].argmax(axis=1))
     testing = tested(images, chosen, written)
     synthetic = len(images.every) + np.arange(len(made))
