@@ -16,7 +16,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "medpipe"
 LAYERS = [
     {"errors", "phrases"},
-    {"registry", "statistics", "documents"},
+    {"registry", "statistics", "contributions", "documents"},
     {"evidence", "claims"},
     {"running", "judging", "audits"},
     {"report", "pipeline"},

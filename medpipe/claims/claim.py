@@ -9,8 +9,11 @@ from typing import Any
 
 from medpipe.statistics import proportion_standard_error
 
-UNITS = ("proportion", "points", "count")
-"""``proportion``: shown in per cent; ``points``: a difference of proportions, shown in percentage points; ``count``: as it is."""
+UNITS = ("proportion", "points", "count", "number")
+"""``proportion``: shown in per cent; ``points``: a difference of proportions, shown in percentage points; ``count``: as it is; ``number``:
+a measurement on a scale of its own, such as a distance, as it is with as many digits as its interval deserves."""
+FREE_UNITS = ("count", "number")
+"""Units whose values need not lie between 0 and 1."""
 STATEMENT = "statement"
 """The unit of a claim in words, which no run measures."""
 

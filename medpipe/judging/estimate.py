@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -11,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medpipe import registry
-from medpipe.claims.claim import Claim, Measure
+from medpipe.claims.claim import FREE_UNITS, Claim, Measure
+from medpipe.contributions import widened, within
 from medpipe.errors import DataError
 from medpipe.evidence import Evidence, Observations
 from medpipe.judging.metrics.classification import ConfusionMetric, confusion
+from medpipe.judging.metrics.contributing import ByContribution
 from medpipe.judging.selection import selected
 from medpipe.statistics import (
     BOOTSTRAP_SEED,
@@ -48,16 +51,19 @@ def estimate(claim: Claim, evidence: Mapping[str, Sequence[Evidence]]) -> Estima
     """Estimate a claim's measure from the evidence of each protocol it names. Raises `DataError` where something it needs is absent."""
     measure = claim.measure
     if measure.scalar is not None:
-        return _with_published_error(claim, *_scalar(measure, evidence))
+        return _with_published_error(claim, *_scalar(measure, evidence), _bounds(claim))
     metric = registry.resolve("metric", str(measure.metric))
     parts = [[selected(_split(e, p), p) for e in evidence[p.run]] for p in measure.parts()]
+    bounds = _bounds(claim, metric)
+    if isinstance(metric, ByContribution):
+        return _with_published_error(claim, *_by_contribution(claim, metric, parts), bounds)
     if isinstance(metric, ConfusionMetric):
         totals, replicates, size = _by_confusion(metric, parts, measure.by)
         counted = _counted(metric, parts, measure)
     else:
         totals, replicates, size = _by_calling(metric, parts)
         counted = None
-    return _with_published_error(claim, *_interval(claim, totals, replicates, size, counted))
+    return _with_published_error(claim, *_interval(claim, totals, replicates, size, counted), bounds)
 
 
 def _counted(metric: ConfusionMetric, parts: list[list[Observations]], measure: Measure) -> tuple[int, int] | None:
@@ -129,12 +135,19 @@ def _reported(measure: Measure, evidence: Mapping[str, Sequence[Evidence]]) -> I
 def _clusters(parts: list[list[Observations]]) -> tuple[list[list[NDArray[np.int64]]], _Size]:
     """Number the clusters of all observations together, so that what depends on each other is drawn together (and paired)."""
     column = parts[0][0].cluster
-    names = [[o[column] if column and column in o else o["sample_id"] for o in runs] for runs in parts]
+    names = [[_units(o, column) for o in runs] for runs in parts]
     every, inverse = np.unique(np.concatenate([n for runs in names for n in runs]), return_inverse=True)
     numbered, at = [], 0
     for runs in names:
         numbered.append([inverse[(at := at + len(n)) - len(n):at] for n in runs])
     return numbered, _Size(len(parts[0][0]), len(every), column)
+
+
+def _units(o: Observations, column: str | None) -> NDArray[Any]:
+    """What is drawn together: the cluster of a sample, or the sample itself where it has none or it is not known."""
+    if column is None or column not in o:
+        return o["sample_id"]
+    return np.where(o[column] == "", np.char.add("sample ", o["sample_id"]), o[column])
 
 
 def _by_confusion(metric: ConfusionMetric, parts: list[list[Observations]], by: str | None) -> tuple[list[Array], Array, _Size]:
@@ -227,8 +240,33 @@ def _resampled(o: Observations, rows: NDArray[np.int64]) -> Observations:
     return Observations(arrays, o.classes, o.cluster)
 
 
-def _interval(claim: Claim, totals: list[Array], replicates: Array, size: _Size,
-              counted: tuple[int, int] | None) -> tuple[Interval, Array, Array]:
+def _by_contribution(claim: Claim, metric: ByContribution, parts: list[list[Observations]]) -> tuple[Interval, Array, Array]:
+    """The interval from the influences that the metric gives; samples (or clusters) that two runs or parts share are drawn together."""
+    if claim.measure.by is not None:
+        raise DataError(f"measure: expected no 'by' with the metric {metric.name}, which compares groups itself, got {claim.measure.by!r}")
+    numbers, size = _clusters(parts)
+    weights = _weights(size.clusters)
+    totals: list[Array] = []
+    deviations = np.zeros(len(weights))
+    least = np.zeros(2)
+    taking_part = 0
+    for sign, runs, clusters in zip((1, -1), parts, numbers, strict=False):
+        found = [metric.by_row(o) for o in runs]
+        totals.append(np.array([f.value for f, _ in found]))
+        for (_, added), index in zip(found, clusters, strict=True):
+            by_cluster = np.bincount(index, np.nan_to_num(added), size.clusters)
+            deviations += sign * (weights @ by_cluster.astype(np.float32)).astype(np.float64) / len(runs)
+        spans = np.mean([f.least or (f.value, f.value) for f, _ in found], axis=0)
+        least += spans if sign > 0 else -spans[::-1]
+        taking_part = taking_part or int(np.isfinite(found[0][1]).sum())
+    centre = float(totals[0].mean() - sum(t.mean() for t in totals[1:]))
+    found_interval, deviations, noise = _interval(claim, totals, centre + deviations, replace(size, n=taking_part), None,
+                                                  "influence of each of the", _bounds(claim, metric))
+    return within(widened(found_interval, (float(least[0]), float(least[1]))), _bounds(claim, metric)), deviations, noise
+
+
+def _interval(claim: Claim, totals: list[Array], replicates: Array, size: _Size, counted: tuple[int, int] | None,
+              how: str = "bootstrap of", bounds: tuple[float, float] | None = None) -> tuple[Interval, Array, Array]:
     """The interval of what was found, with its error split into samples and training runs."""
     centre, confidence, runs = float(totals[0].mean() - sum(t.mean() for t in totals[1:])), claim.criterion.confidence, len(totals[0])
     deviations = replicates - centre
@@ -238,19 +276,21 @@ def _interval(claim: Claim, totals: list[Array], replicates: Array, size: _Size,
     of = f"clusters of {size.column}" if size.column else "samples"
     over = f", with the spread over {runs} runs (t)" if runs > 1 else ""
     found = percentile(centre + deviations + noise, centre, n=size.n, confidence=confidence, runs=runs,
-                       clusters=size.clusters if size.column else None, method=f"bootstrap of {of}{over}")
-    return _possible(claim, found), deviations, noise
+                       clusters=size.clusters if size.column else None, method=f"{how} {of}{over}")
+    return within(found, bounds or _bounds(claim)), deviations, noise
 
 
-def _possible(claim: Claim, interval: Interval) -> Interval:
-    """The part of an interval that the measure can take: t over few runs has long tails, and a proportion has none beyond 0 and 1."""
-    if claim.criterion.unit == "count":
-        return interval
-    floor = -1.0 if claim.measure.minus is not None else 0.0
-    return replace(interval, low=min(max(interval.low, floor), interval.estimate), high=max(min(interval.high, 1.0), interval.estimate))
+def _bounds(claim: Claim, metric: object = None) -> tuple[float, float]:
+    """The values that the measure can take: t over few runs has long tails, and a proportion has none beyond 0 and 1."""
+    if isinstance(metric, ByContribution):
+        low, high = metric.bounds
+        return (low, high) if claim.measure.minus is None else (low - high, high - low)
+    if claim.criterion.unit in FREE_UNITS:
+        return -math.inf, math.inf
+    return (-1.0 if claim.measure.minus is not None else 0.0), 1.0
 
 
-def _with_published_error(claim: Claim, found: Interval, sample: Array, runs: Array) -> Estimate:
+def _with_published_error(claim: Claim, found: Interval, sample: Array, runs: Array, bounds: tuple[float, float]) -> Estimate:
     """Widen by the sampling error of the published figure where the claim is compared with it."""
     error = claim.published.standard_error if claim.criterion.kind == "within" else 0.0
     other = float(np.nanvar(runs)) + error**2
@@ -259,5 +299,5 @@ def _with_published_error(claim: Claim, found: Interval, sample: Array, runs: Ar
     draws = found.estimate + sample + runs + normal_noise(error, len(sample))
     wide = percentile(draws, found.estimate, n=found.n, confidence=found.confidence, clusters=found.clusters, runs=found.runs,
                       method=f"{found.method}, with the published figure's own sampling error")
-    decided = _possible(claim, replace(wide, low=min(wide.low, found.low), high=max(wide.high, found.high)))
+    decided = within(widened(wide, (found.low, found.high)), bounds)
     return Estimate(found, decided, float(np.nanvar(sample)), other)

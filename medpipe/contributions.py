@@ -1,0 +1,133 @@
+"""Estimates that bring their own error: what each sample adds to it, by independent stratum.
+
+A bootstrap draws samples twice, and a sample is its own nearest neighbour: for U-statistics and neighbour counts it gives another
+quantity than the one estimated. Here the influence of each sample is computed once (the infinitesimal jackknife), and the error is that of
+the sums of these contributions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medpipe.errors import DataError
+from medpipe.statistics import Interval, normal_quantile, wilson
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Contributed:
+    """An estimate ``value`` with the influences of the samples that it was made of.
+
+    ``strata``: float64 ``(n_s,)`` each, of samples drawn independently of the other strata; they are centred here. To first order the
+    estimate from another draw is ``value`` plus the sum over strata of the mean of the influences drawn. ``least`` is what an interval
+    must hold at least, (low, high), where influences cannot tell: a share of 0 has none. Raises `DataError`.
+    """
+
+    value: float
+    strata: tuple[Array, ...]
+    least: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if not all(len(s) for s in self.strata) or not self.strata:
+            raise DataError("expected samples in every part that is compared, got a part without any")
+        if not math.isfinite(self.value) or not all(np.isfinite(s).all() for s in self.strata):
+            raise DataError("expected finite measurements of every sample, got others")
+        object.__setattr__(self, "strata", tuple(np.asarray(s, np.float64) - np.mean(s, dtype=np.float64) for s in self.strata))
+
+    @property
+    def n(self) -> int:
+        """Samples in all strata."""
+        return sum(len(s) for s in self.strata)
+
+    def standard_error(self, clusters: Sequence[NDArray[Any]] | None = None) -> float:
+        """Standard error of ``value``; ``clusters`` gives by stratum the group ``(n_s,)`` of each sample, whose influences add up."""
+        variance = 0.0
+        for number, stratum in enumerate(self.strata):
+            group = np.arange(len(stratum)) if clusters is None else np.unique(clusters[number], return_inverse=True)[1]
+            variance += float((np.bincount(group, stratum) ** 2).sum()) / len(stratum) ** 2
+        return math.sqrt(variance)
+
+    def interval(self, confidence: float = 0.95, clusters: Sequence[NDArray[Any]] | None = None,
+                 bounds: tuple[float, float] = (-math.inf, math.inf)) -> Interval:
+        """The normal interval, cut to what the quantity can be."""
+        half = normal_quantile(confidence) * self.standard_error(clusters)
+        count = None if clusters is None else sum(len(np.unique(c)) for c in clusters)
+        found = Interval(self.value - half, self.value, self.value + half, self.n, "normal, from the influence of each sample", confidence,
+                         clusters=count)
+        return within(widened(found, self.least), bounds)
+
+
+def widened(interval: Interval, least: tuple[float, float] | None) -> Interval:
+    """An interval that also holds ``least``."""
+    if least is None:
+        return interval
+    return replace(interval, low=min(interval.low, least[0]), high=max(interval.high, least[1]))
+
+
+def within(interval: Interval, bounds: tuple[float, float]) -> Interval:
+    """The part of an interval between two bounds; the estimate always stays in it."""
+    low, high = bounds
+    return replace(interval, low=min(max(interval.low, low), interval.estimate), high=max(min(interval.high, high), interval.estimate))
+
+
+def mean(values: Array) -> Contributed:
+    """The mean of independent values ``(N,)``. Where each is 0 or each is 1, Wilson's interval is the least."""
+    values = np.asarray(values, np.float64)
+    value = float(values.mean()) if len(values) else math.nan
+    return Contributed(value, (values,), _at_the_edge(value, len(values)))
+
+
+def difference(first: Array, second: Array) -> Contributed:
+    """The mean of ``first`` ``(N,)`` minus the mean of ``second`` ``(M,)``."""
+    first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    return Contributed(float(first.mean() - second.mean()) if len(first) and len(second) else math.nan, (first, -second))
+
+
+def excess(flags: Array, calibration: Array) -> Contributed:
+    """The share of samples that are flagged for a reason, where some are flagged by chance: (p - q) / (1 - q), at most 1.
+
+    ``flags`` 0 to 1 ``(N,)``, mean p, of the samples asked about; ``calibration`` ``(M,)``, mean q, of samples that have no reason to be
+    flagged. If a share of the former is flagged for certain and the rest as the latter are, this is that share; below 0 by chance alone.
+    Raises `DataError` where every sample without a reason is flagged.
+    """
+    flags, calibration = np.asarray(flags, np.float64), np.asarray(calibration, np.float64)
+    if not len(flags) or not len(calibration):
+        raise DataError("expected samples in every part that is compared, got a part without any")
+    p, q = float(flags.mean()), float(calibration.mean())
+    if q >= 1:
+        raise DataError("expected samples for calibration that are not flagged, got none: no excess over them can be told")
+    low, high = (_at_the_edge(share, len(a)) or (share, share) for share, a in ((p, flags), (q, calibration)))
+    least = ((low[0] - high[1]) / (1 - high[1]), (low[1] - high[0]) / (1 - high[0])) if high[1] < 1 else None
+    return Contributed((p - q) / (1 - q), (flags / (1 - q), (p - 1) / (1 - q) ** 2 * calibration), least)
+
+
+def area_under_curve(positive: Array, negative: Array) -> Contributed:
+    """The chance that a positive scores above a negative, ties counted half, with DeLong's placements (1988) as influences: 0 to 1."""
+    positive, negative = np.asarray(positive, np.float64), np.asarray(negative, np.float64)
+    if not len(positive) or not len(negative):
+        raise DataError("expected samples in every part that is compared, got a part without any")
+    above, below = _placements(positive, negative), 1 - _placements(negative, positive)
+    value = float(above.mean())
+    return Contributed(value, (above, below), _at_the_edge(value, min(len(positive), len(negative))))
+
+
+def _placements(scores: Array, among: Array) -> Array:
+    """Of each score, the share of the others below it, those equal counted half."""
+    ordered = np.sort(among)
+    lower, upper = (np.searchsorted(ordered, scores, side) for side in ("left", "right"))
+    return np.asarray((lower + upper) / (2 * len(among)), np.float64)
+
+
+def _at_the_edge(share: float, n: int) -> tuple[float, float] | None:
+    """Wilson's interval of a share of 0 or 1, whose samples do not differ; None for any other."""
+    if share not in (0.0, 1.0) or not n:
+        return None
+    found = wilson(share * n, n)
+    return found.low, found.high

@@ -1,0 +1,133 @@
+"""What the evidence of a generator says: how its splits are read, and the estimates that metrics and audits both go by.
+
+Splits: ``quality`` (generated and real images with the features and calls of an audit network), ``memory`` (how near each generated and
+each held-out image lies to training and to held-out images), ``pairs`` (likeness of random pairs), ``membership`` (scores of attacks on
+real images), ``seen`` (labels of all images trained on). ``origin`` tells rows apart: `GENERATED`, `TRAINING`, `HELD_OUT`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medpipe.contributions import Contributed, area_under_curve, difference, excess, mean
+from medpipe.errors import DataError
+from medpipe.evidence.observations import Observations
+from medpipe.statistics import clopper_pearson, newcombe
+
+Array = NDArray[np.float64]
+Rows = NDArray[np.bool_]
+GENERATED, TRAINING, HELD_OUT = "generated", "training", "held_out"
+COPY = 0.99
+"""Correlation from which an image is a copy of another, as the audit of image copies measured it on real MRI."""
+LEAST_SHARE = 0.01
+"""A class with a smaller share of the generated images does not count as made."""
+ATTACKS = ("discriminator", "generator")
+
+
+def rows(o: Observations, *origins: str) -> tuple[Rows, ...]:
+    """The rows bool ``(N,)`` of each origin. Raises `DataError` where there are none."""
+    column = o["origin"]
+    for origin in origins:
+        if not (column == origin).any():
+            raise DataError(f"generated images: expected rows of origin {origin!r}, got {', '.join(sorted(set(column.tolist())))}")
+    return tuple(column == origin for origin in origins)
+
+
+def reference(o: Observations) -> str:
+    """The real sample that generated images are held against: `HELD_OUT` where there is one, else `TRAINING`."""
+    return HELD_OUT if (o["origin"] == HELD_OUT).any() else TRAINING
+
+
+def measured(o: Observations, name: str, chosen: Rows) -> Array:
+    """A measurement float64 of some rows. Raises `DataError` where one is not finite."""
+    values = np.asarray(o[name][chosen], np.float64)
+    if not np.isfinite(values).all():
+        raise DataError(f"generated images: expected finite values of {name!r}, got others")
+    return values
+
+
+def memorised(memory: Observations, what: str = "pixels") -> tuple[Contributed, tuple[Rows, Rows]]:
+    """The share of generated images that are nearer to training than to as many held-out images for having been copied.
+
+    With p the share of generated and q the share of held-out images whose nearest training image is nearer than their nearest held-out
+    one (ties count half), it is (p - q) / (1 - q): copies are always nearer to training, everything else as often as a held-out image.
+    ``what``: ``pixels`` (correlation, best over eight orientations) or ``features`` (distance). Conditional on the images compared with.
+    """
+    chosen = rows(memory, GENERATED, HELD_OUT)
+    names, sign = (("nearest_training", "nearest_held_out"), 1) if what == "pixels" else (("feature_training", "feature_held_out"), -1)
+    sides = []
+    for part in chosen:
+        towards, away = (sign * measured(memory, name, part) for name in names)
+        sides.append((np.sign(towards - away) + 1) / 2)
+    return excess(sides[0], sides[1]), (chosen[0], chosen[1])
+
+
+def copied(memory: Observations) -> tuple[Contributed, tuple[Rows]]:
+    """The share of generated images that correlate with a training image at `COPY` or more, in pixels."""
+    chosen = rows(memory, GENERATED)
+    return mean((measured(memory, "nearest_training", chosen[0]) >= COPY).astype(np.float64)), (chosen[0],)
+
+
+def membership(o: Observations, attack: str) -> tuple[Contributed, tuple[Rows, Rows]]:
+    """The chance that an attack scores an image trained on above one that was not: 0.5 is chance."""
+    chosen = rows(o, TRAINING, HELD_OUT)
+    return area_under_curve(*(measured(o, attack, part) for part in chosen)), (chosen[0], chosen[1])
+
+
+def likeness_excess(pairs: Observations) -> tuple[Contributed, tuple[Rows, Rows]]:
+    """Mean MS-SSIM of pairs of generated images minus that of pairs of training images."""
+    chosen = rows(pairs, GENERATED, TRAINING)
+    return difference(*(measured(pairs, "ms_ssim", part) for part in chosen)), (chosen[0], chosen[1])
+
+
+@dataclass(frozen=True)
+class ClassCounts:
+    """Generated images by class as the audit network calls them, int64 ``(C,)``, of ``n``, and what misreading alone could make of each.
+
+    ``made``: bool ``(C,)``, surely made; ``absent``: surely no more of it than `LEAST_SHARE` or than misread images of one other class.
+    """
+
+    classes: tuple[str, ...]
+    counts: NDArray[np.int64]
+    made: Rows
+    absent: Rows
+
+    @property
+    def n(self) -> int:
+        """Generated images."""
+        return int(self.counts.sum())
+
+
+def class_counts(quality: Observations, confidence: float = 0.95) -> ClassCounts:
+    """Which classes are surely made, and which surely not, each at this confidence.
+
+    A class is *made* where Clopper and Pearson's lower bound of its share lies above `LEAST_SHARE` and, for each other class, Newcombe's
+    lower bound of its share minus the share of real held-out images of that class which the network takes for it lies above 0: a
+    generator that makes one class alone is called others as often as the network errs. It is *absent* where the upper bound is no
+    more than `LEAST_SHARE`, or the difference from the most that misreading gives lies surely at or below 0.
+    """
+    made_of, = rows(quality, GENERATED)
+    count = len(quality.classes)
+    counts = np.bincount(quality["y_pred"][made_of].astype(np.int64), minlength=count)
+    n = int(counts.sum())
+    read = _misread(quality)
+    made, absent = np.zeros(count, bool), np.zeros(count, bool)
+    for c in range(count):
+        share = clopper_pearson(int(counts[c]), n, confidence)
+        against = [newcombe(share.estimate, n, wrong[c] / wrong.sum(), int(wrong.sum()), confidence)
+                   for other, wrong in enumerate(read) if other != c and wrong.sum()]
+        made[c] = share.low > LEAST_SHARE and all(d.low > 0 for d in against)
+        absent[c] = share.high <= LEAST_SHARE or any(d.high <= 0 for d in against)
+    return ClassCounts(quality.classes, counts, made, absent)
+
+
+def _misread(quality: Observations) -> NDArray[np.int64]:
+    """Calls of real images that the generator did not see, int64 ``(C, C)``: rows the true class."""
+    count = len(quality.classes)
+    held_out = (quality["origin"] == HELD_OUT) & np.isin(quality["label"], quality.classes)
+    true = np.array([quality.classes.index(str(v)) for v in quality["label"][held_out]], np.int64)
+    called = quality["y_pred"][held_out].astype(np.int64)
+    return np.bincount(true * count + called, minlength=count * count).reshape(count, count)

@@ -1,0 +1,41 @@
+"""Metrics that give the influence of each sample themselves: their error is one matrix product, and no sample is drawn twice."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medpipe.contributions import Contributed
+from medpipe.evidence.observations import Observations
+
+Array = NDArray[np.float64]
+Rows = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class ByContribution:
+    """A metric with its own error. ``bounds`` are the values it can take; ``formula`` is for the reader.
+
+    ``of`` gives the estimate with the influences of its strata, and for each stratum its own rows bool ``(N,)``, in order. A
+    replicate is the estimate plus the sum over strata of the mean of the influences drawn.
+    """
+
+    name: str
+    formula: str
+    of: Callable[[Observations], tuple[Contributed, Sequence[Rows]]]
+    bounds: tuple[float, float] = (-math.inf, math.inf)
+
+    def __call__(self, observations: Observations) -> float:
+        return self.of(observations)[0].value
+
+    def by_row(self, observations: Observations) -> tuple[Contributed, Array]:
+        """The estimate, and what each row adds to its error ``(N,)``: influence over size of stratum, NaN for rows it does not rest on."""
+        found, rows = self.of(observations)
+        added = np.full(len(observations), np.nan)
+        for stratum, chosen in zip(found.strata, rows, strict=True):
+            added[chosen] = stratum / len(stratum)
+        return found, added
