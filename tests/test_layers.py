@@ -16,7 +16,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "medpipe"
 LAYERS = [
     {"errors", "phrases"},
-    {"registry", "statistics", "contributions", "documents"},
+    {"registry", "statistics", "documents"},
     {"evidence", "claims"},
     {"running", "judging", "audits"},
     {"report", "pipeline"},

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medpipe.contributions import Contributed, area_under_curve, difference, excess, mean
 from medpipe.errors import DataError
+from medpipe.evidence.contributions import Contributed, area_under_curve, difference, excess, mean
 from medpipe.evidence.observations import Observations
 from medpipe.statistics import clopper_pearson, newcombe
 

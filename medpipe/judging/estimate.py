@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,17 +12,17 @@ from numpy.typing import NDArray
 
 from medpipe import registry
 from medpipe.claims.claim import FREE_UNITS, Claim, Measure
-from medpipe.contributions import widened, within
 from medpipe.errors import DataError
 from medpipe.evidence import Evidence, Observations
+from medpipe.evidence.contributions import widened, within
 from medpipe.judging.metrics.classification import ConfusionMetric, confusion
 from medpipe.judging.metrics.contributing import ByContribution
+from medpipe.judging.resampling import Size, clusters_of, run_noise, weights_of
 from medpipe.judging.selection import selected
 from medpipe.statistics import (
     BOOTSTRAP_SEED,
     REPLICATES,
     Interval,
-    cluster_weights,
     exact,
     normal_noise,
     normal_quantile,
@@ -92,13 +91,6 @@ def _split(evidence: Evidence, part: Measure) -> Observations:
     return evidence.observations[str(part.split)]
 
 
-@dataclass(frozen=True)
-class _Size:
-    n: int
-    clusters: int
-    column: str | None
-
-
 def _scalar(measure: Measure, evidence: Mapping[str, Sequence[Evidence]]) -> tuple[Interval, Array, Array]:
     values: Array | None = None
     for sign, part in zip((1, -1), measure.parts(), strict=False):
@@ -132,29 +124,11 @@ def _reported(measure: Measure, evidence: Mapping[str, Sequence[Evidence]]) -> I
     return Interval(ends[0], scalars[name], ends[1], int(n), "as the run reports it, over clusters")
 
 
-def _clusters(parts: list[list[Observations]]) -> tuple[list[list[NDArray[np.int64]]], _Size]:
-    """Number the clusters of all observations together, so that what depends on each other is drawn together (and paired)."""
-    column = parts[0][0].cluster
-    names = [[_units(o, column) for o in runs] for runs in parts]
-    every, inverse = np.unique(np.concatenate([n for runs in names for n in runs]), return_inverse=True)
-    numbered, at = [], 0
-    for runs in names:
-        numbered.append([inverse[(at := at + len(n)) - len(n):at] for n in runs])
-    return numbered, _Size(len(parts[0][0]), len(every), column)
-
-
-def _units(o: Observations, column: str | None) -> NDArray[Any]:
-    """What is drawn together: the cluster of a sample, or the sample itself where it has none or it is not known."""
-    if column is None or column not in o:
-        return o["sample_id"]
-    return np.where(o[column] == "", np.char.add("sample ", o["sample_id"]), o[column])
-
-
-def _by_confusion(metric: ConfusionMetric, parts: list[list[Observations]], by: str | None) -> tuple[list[Array], Array, _Size]:
+def _by_confusion(metric: ConfusionMetric, parts: list[list[Observations]], by: str | None) -> tuple[list[Array], Array, Size]:
     """Estimates by run ``(R,)`` of each part, and bootstrap replicates ``(B,)`` of the measure."""
-    numbers, size = _clusters(parts)
+    numbers, size = clusters_of(parts)
     levels = _levels(parts[0], by)
-    weights = _weights(size.clusters)
+    weights = weights_of(size.clusters)
     totals: list[Array] = []
     draws: list[Array] = []
     for runs, clusters in zip(parts, numbers, strict=True):
@@ -174,25 +148,10 @@ def _by_confusion(metric: ConfusionMetric, parts: list[list[Observations]], by: 
     return totals, draws[0] if len(draws) == 1 else draws[0] - draws[1], size
 
 
-def _run_noise(totals: list[Array], replicates: int) -> Array:
-    """The error from training runs: of paired differences where both parts have the same number of runs, else of two independent means."""
-    if len(totals) == 1:
-        return seed_noise(totals[0], replicates)
-    a, b = totals
-    if len(a) == len(b):
-        return seed_noise(a - b, replicates)
-    return seed_noise(a, replicates) - seed_noise(b, replicates, BOOTSTRAP_SEED + 3)
-
-
 def _weighted(weights: NDArray[np.float32], by_cluster: Array) -> Array:
     g, c, _ = by_cluster.shape
     flat = by_cluster.reshape(g, c * c).astype(np.float32)
     return (weights @ flat).astype(np.float64).reshape(-1, c, c)
-
-
-@lru_cache(maxsize=4)
-def _weights(clusters: int) -> NDArray[np.float32]:
-    return cluster_weights(clusters)
 
 
 def _levels(runs: Sequence[Observations], by: str | None) -> list[str]:
@@ -219,9 +178,9 @@ def _gap(by_level: Sequence[Array], by: str | None) -> Array:
     return np.asarray(np.nanmax(stacked, axis=0) - np.nanmin(stacked, axis=0))
 
 
-def _by_calling(metric: Callable[[Observations], float], parts: list[list[Observations]]) -> tuple[list[Array], Array, _Size]:
+def _by_calling(metric: Callable[[Observations], float], parts: list[list[Observations]]) -> tuple[list[Array], Array, Size]:
     """The same for any function of observations: resample the clusters and call it."""
-    numbers, size = _clusters(parts)
+    numbers, size = clusters_of(parts)
     rng = np.random.default_rng(BOOTSTRAP_SEED)
     members = [[[np.flatnonzero(index == k) for k in range(size.clusters)] for index in runs] for runs in numbers]
     totals = [np.array([float(metric(o)) for o in runs]) for runs in parts]
@@ -244,8 +203,8 @@ def _by_contribution(claim: Claim, metric: ByContribution, parts: list[list[Obse
     """The interval from the influences that the metric gives; samples (or clusters) that two runs or parts share are drawn together."""
     if claim.measure.by is not None:
         raise DataError(f"measure: expected no 'by' with the metric {metric.name}, which compares groups itself, got {claim.measure.by!r}")
-    numbers, size = _clusters(parts)
-    weights = _weights(size.clusters)
+    numbers, size = clusters_of(parts)
+    weights = weights_of(size.clusters)
     totals: list[Array] = []
     deviations = np.zeros(len(weights))
     least = np.zeros(2)
@@ -265,12 +224,12 @@ def _by_contribution(claim: Claim, metric: ByContribution, parts: list[list[Obse
     return within(widened(found_interval, (float(least[0]), float(least[1]))), _bounds(claim, metric)), deviations, noise
 
 
-def _interval(claim: Claim, totals: list[Array], replicates: Array, size: _Size, counted: tuple[int, int] | None,
+def _interval(claim: Claim, totals: list[Array], replicates: Array, size: Size, counted: tuple[int, int] | None,
               how: str = "bootstrap of", bounds: tuple[float, float] | None = None) -> tuple[Interval, Array, Array]:
     """The interval of what was found, with its error split into samples and training runs."""
     centre, confidence, runs = float(totals[0].mean() - sum(t.mean() for t in totals[1:])), claim.criterion.confidence, len(totals[0])
     deviations = replicates - centre
-    noise = _run_noise(totals, len(replicates))
+    noise = run_noise(totals, len(replicates))
     if counted is not None:
         return replace(wilson(*counted, confidence), runs=runs, clusters=counted[1] if size.column else None), deviations, noise
     of = f"clusters of {size.column}" if size.column else "samples"

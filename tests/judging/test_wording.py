@@ -12,7 +12,7 @@ from medpipe.statistics import Interval
 
 @pytest.mark.parametrize(("value", "unit", "text"), [
     (0.8642, "proportion", "86.42 %"), (-0.0099, "points", "−0.99 points"), (3394053, "count", "3,394,053"),
-    (-0.00001, "points", "0.00 points")])
+    (-0.00001, "points", "0.00 points"), (0.01234, "number", "0.0123"), (-12345.6, "number", "−12,346"), (0.0, "number", "0.000")])
 def test_values(value: float, unit: str, text: str) -> None:
     assert show(value, unit) == text
 
@@ -23,6 +23,13 @@ def test_values(value: float, unit: str, text: str) -> None:
     ((0.5, 0.5, 0.5), "50.00 %")])
 def test_as_many_decimals_as_the_interval_deserves(bounds: tuple[float, float, float], text: str) -> None:
     assert show_interval(Interval(*bounds, n=10, method="x"), "proportion") == text
+
+
+@pytest.mark.parametrize(("bounds", "text"), [
+    ((0.0101, 0.0123, 0.0152), "0.0123 (0.0101 to 0.0152)"), ((-0.4, 0.0, 21.7), "0 (0 to 22)"),
+    ((151.8, 154.2, 156.6), "154.2 (151.8 to 156.6)")])
+def test_numbers_get_the_digits_of_their_interval(bounds: tuple[float, float, float], text: str) -> None:
+    assert show_interval(Interval(*bounds, n=10, method="x"), "number") == text
 
 
 @pytest.mark.parametrize(("region", "text"), [

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medpipe.contributions import Contributed
+from medpipe.evidence.contributions import Contributed
 from medpipe.evidence.observations import Observations
 
 Array = NDArray[np.float64]

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from medpipe.contributions import Contributed
 from medpipe.errors import DataError
+from medpipe.evidence.contributions import Contributed
 
 Array = NDArray[np.float64]
 DEGREE, COEFFICIENT = 3, 1.0

@@ -13,8 +13,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from medpipe.contributions import Contributed, area_under_curve
 from medpipe.evidence import generated as read
+from medpipe.evidence.contributions import Contributed, area_under_curve
 from medpipe.evidence.generated import GENERATED, HELD_OUT, TRAINING, Rows
 from medpipe.evidence.observations import Observations
 from medpipe.judging.metrics import distributions, neighbours

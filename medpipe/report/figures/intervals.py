@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+from medpipe.claims.claim import FREE_UNITS
 from medpipe.judging import Outcome
 from medpipe.judging.wording import show, show_interval
 from medpipe.phrases import listed, plural
@@ -31,11 +32,10 @@ MOST_HEIGHT = 520.0
 
 
 def interval_figures(items: Sequence[Item]) -> list[Figure]:
-    """One figure for percentages and points, which share an axis, and one for counts; none where nothing was tested."""
+    """A figure for percentages and points, which share an axis, one for counts and one for numbers; none where nothing was tested."""
     items = [i for i in items if i.verdict.published is not None]  # words have no place on an axis
-    shares = [i for i in items if i.verdict.unit != "count"]
-    counts = [i for i in items if i.verdict.unit == "count"]
-    pieces = [piece for kind in (shares, counts) for piece in _pages(kind)]
+    kinds = [[i for i in items if i.verdict.unit in units] for units in (("proportion", "points"), ("count",), ("number",))]
+    pieces = [piece for kind in kinds for piece in _pages(kind)]
     return [_figure(piece) for piece in pieces if any(i.verdict.interval is not None for i in piece)]
 
 
@@ -58,7 +58,7 @@ def _height(labels: Sequence[str]) -> float:
 
 
 def _figure(items: Sequence[Item]) -> Figure:
-    relative = items[0].verdict.unit == "count"
+    relative = items[0].verdict.unit in FREE_UNITS
     rows = [(i, _labels(i)) for i in items]
     heights = [_height(labels) for _, labels in rows]
     drawing = Drawing(WIDE, HEAD + sum(heights) + FOOT)
@@ -69,7 +69,7 @@ def _figure(items: Sequence[Item]) -> Figure:
     for (item, labels), height in zip(rows, heights, strict=True):
         _row(drawing, scale, item, labels, y, height)
         y += height
-    return Figure(drawing.svg(), _alt(items), _answer(items), _details(items, relative))
+    return Figure(drawing.svg(), _alt(items), _answer(items), _details(items))
 
 
 def _labels(item: Item) -> list[str]:
@@ -77,9 +77,9 @@ def _labels(item: Item) -> list[str]:
 
 
 def offset(value: float, item: Item) -> float:
-    """Distance from the published value: in points, or in per cent of it for counts; infinite stays infinite."""
+    """Distance from the published value: in points, or in per cent of it for counts and numbers; infinite stays infinite."""
     published = item.verdict.published or 0.0
-    if item.verdict.unit == "count":
+    if item.verdict.unit in FREE_UNITS:
         return 100 * (value - published) / (abs(published) or 1.0)
     return 100 * (value - published)
 
@@ -162,13 +162,13 @@ def _answer(items: Sequence[Item]) -> str:
     return f"Of {len(items)} {kind} here, {listed(said)}."
 
 
-def _details(items: Sequence[Item], relative: bool) -> str:
+def _details(items: Sequence[Item]) -> str:
     tested = [i.verdict.interval for i in items if i.verdict.interval is not None]
     sizes = sorted({i.n for i in tested})
     runs = sorted({i.runs for i in tested})
     confidence = sorted({i.confidence for i in tested})
     said = ["◆ is the published value; the shaded band is the accepted region"]
-    if tested and relative:
+    if tested and items[0].verdict.unit == "count":
         said.append("the mark is what was counted, without sampling error")
     elif tested:
         said.append(f"the thick line is the {listed([f'{100 * c:g} %' for c in confidence])} interval of what was found; the thin line "

@@ -81,7 +81,7 @@ def mean(values: Array) -> Contributed:
     """The mean of independent values ``(N,)``. Where each is 0 or each is 1, Wilson's interval is the least."""
     values = np.asarray(values, np.float64)
     value = float(values.mean()) if len(values) else math.nan
-    return Contributed(value, (values,), _at_the_edge(value, len(values)))
+    return Contributed(value, (values,), at_the_edge(value, len(values)))
 
 
 def difference(first: Array, second: Array) -> Contributed:
@@ -103,7 +103,7 @@ def excess(flags: Array, calibration: Array) -> Contributed:
     p, q = float(flags.mean()), float(calibration.mean())
     if q >= 1:
         raise DataError("expected samples for calibration that are not flagged, got none: no excess over them can be told")
-    low, high = (_at_the_edge(share, len(a)) or (share, share) for share, a in ((p, flags), (q, calibration)))
+    low, high = (at_the_edge(share, len(a)) or (share, share) for share, a in ((p, flags), (q, calibration)))
     least = ((low[0] - high[1]) / (1 - high[1]), (low[1] - high[0]) / (1 - high[0])) if high[1] < 1 else None
     return Contributed((p - q) / (1 - q), (flags / (1 - q), (p - 1) / (1 - q) ** 2 * calibration), least)
 
@@ -115,7 +115,7 @@ def area_under_curve(positive: Array, negative: Array) -> Contributed:
         raise DataError("expected samples in every part that is compared, got a part without any")
     above, below = _placements(positive, negative), 1 - _placements(negative, positive)
     value = float(above.mean())
-    return Contributed(value, (above, below), _at_the_edge(value, min(len(positive), len(negative))))
+    return Contributed(value, (above, below), at_the_edge(value, min(len(positive), len(negative))))
 
 
 def _placements(scores: Array, among: Array) -> Array:
@@ -125,7 +125,7 @@ def _placements(scores: Array, among: Array) -> Array:
     return np.asarray((lower + upper) / (2 * len(among)), np.float64)
 
 
-def _at_the_edge(share: float, n: int) -> tuple[float, float] | None:
+def at_the_edge(share: float, n: int) -> tuple[float, float] | None:
     """Wilson's interval of a share of 0 or 1, whose samples do not differ; None for any other."""
     if share not in (0.0, 1.0) or not n:
         return None
