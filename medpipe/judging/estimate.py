@@ -203,7 +203,7 @@ def _by_contribution(claim: Claim, metric: ByContribution, parts: list[list[Obse
     """The interval from the influences that the metric gives; samples (or clusters) that two runs or parts share are drawn together."""
     if claim.measure.by is not None:
         raise DataError(f"measure: expected no 'by' with the metric {metric.name}, which compares groups itself, got {claim.measure.by!r}")
-    numbers, size = clusters_of(parts)
+    numbers, size = clusters_of(parts, metric.made_by_run)
     weights = weights_of(size.clusters)
     totals: list[Array] = []
     deviations = np.zeros(len(weights))

@@ -24,10 +24,17 @@ class Size:
     column: str | None
 
 
-def clusters_of(parts: list[list[Observations]]) -> tuple[list[list[NDArray[np.int64]]], Size]:
-    """Number the clusters of all observations together, so that what depends on each other is drawn together (and paired)."""
+def clusters_of(parts: list[list[Observations]], made_by_run: str | None = None) -> tuple[list[list[NDArray[np.int64]]], Size]:
+    """Number the clusters of all observations together, so that what depends on each other is drawn together (and paired).
+
+    Rows of the origin ``made_by_run`` are another sample in every run, whatever their ids.
+    """
     column = parts[0][0].cluster
     names = [[_units(o, column) for o in runs] for runs in parts]
+    if made_by_run is not None:
+        names = [[np.where(o["origin"] == made_by_run, np.char.add(f"run {part}.{run} ", own), own)
+                  for run, (o, own) in enumerate(zip(runs, of_part, strict=True))]
+                 for part, (runs, of_part) in enumerate(zip(parts, names, strict=True))]
     every, inverse = np.unique(np.concatenate([n for runs in names for n in runs]), return_inverse=True)
     numbered, at = [], 0
     for runs in names:

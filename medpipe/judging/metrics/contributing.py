@@ -21,13 +21,15 @@ class ByContribution:
     """A metric with its own error. ``bounds`` are the values it can take; ``formula`` is for the reader.
 
     ``of`` gives the estimate with the influences of its strata, and for each stratum its own rows bool ``(N,)``, in order. A
-    replicate is the estimate plus the sum over strata of the mean of the influences drawn.
+    replicate is the estimate plus the sum over strata of the mean of the influences drawn. Rows whose ``origin`` is ``made_by_run`` are
+    another sample in every run, though they carry the same ids; None where observations have no such rows.
     """
 
     name: str
     formula: str
     of: Callable[[Observations], tuple[Contributed, Sequence[Rows]]]
     bounds: tuple[float, float] = (-math.inf, math.inf)
+    made_by_run: str | None = "generated"
 
     def __call__(self, observations: Observations) -> float:
         return self.of(observations)[0].value

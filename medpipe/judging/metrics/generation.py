@@ -24,32 +24,13 @@ Array = NDArray[np.float64]
 Both = tuple[Contributed, tuple[Rows, ...]]
 
 
-def _features(o: Observations) -> tuple[Array, Array, Rows, Rows]:
-    """Features of real and of generated images, and the rows of each."""
-    real, made = read.rows(o, read.reference(o), GENERATED)
-    return read.measured(o, "features", real), read.measured(o, "features", made), real, made
+def _of(compared: Callable[[Array, Array], Contributed], *, generated_first: bool = True) -> Callable[[Observations], Both]:
+    """A comparison of the features of real and of generated images; which of them its influences begin with."""
 
-
-def _of_both(distance: Callable[[Array, Array], Contributed]) -> Callable[[Observations], Both]:
     def of(o: Observations) -> Both:
-        real, made, real_rows, made_rows = _features(o)
-        return distance(made, real), (made_rows, real_rows)
-
-    return of
-
-
-def _of_generated(share: Callable[[Array, Array], Contributed]) -> Callable[[Observations], Both]:
-    def of(o: Observations) -> Both:
-        real, made, _, made_rows = _features(o)
-        return share(real, made), (made_rows,)
-
-    return of
-
-
-def _of_real(share: Callable[[Array, Array], Contributed]) -> Callable[[Observations], Both]:
-    def of(o: Observations) -> Both:
-        real, made, real_rows, _ = _features(o)
-        return share(real, made), (real_rows,)
+        real, made = read.rows(o, read.reference(o), GENERATED)
+        found = compared(read.measured(o, "features", real), read.measured(o, "features", made))
+        return found, (made, real) if generated_first else (real, made)
 
     return of
 
@@ -83,15 +64,16 @@ def _copying(memory: Observations) -> Both:
 
 
 SHARE = (0.0, 1.0)
-kid = ByContribution("KID", "unbiased squared MMD, kernel (x·y / D + 1)³", _of_both(distributions.kernel_distance))
-fid = ByContribution("FID", "|m1 - m2|² + tr(S1 + S2 - 2 (S1 S2)^½), biased upwards at this n", _of_both(distributions.frechet_distance),
-                     (0.0, math.inf))
-improved_precision = ByContribution("precision", "share of generated within reach of a real one, k = 3",
-                                    _of_generated(neighbours.precision), SHARE)
-improved_recall = ByContribution("recall", "share of real within reach of a generated one, k = 3", _of_real(neighbours.recall), SHARE)
-density = ByContribution("density", "mean number of real ones that reach a generated one, over k = 5", _of_generated(neighbours.density),
+kid = ByContribution("KID", "unbiased squared MMD, kernel (x·y / D + 1)³", _of(distributions.kernel_distance, generated_first=False))
+fid = ByContribution("FID", "|m1 - m2|² + tr(S1 + S2 - 2 (S1 S2)^½), biased upwards at this n",
+                     _of(distributions.frechet_distance, generated_first=False), (0.0, math.inf))
+improved_precision = ByContribution("precision", "share of generated within reach of a real one, k = 3", _of(neighbours.precision), SHARE)
+improved_recall = ByContribution("recall", "share of real within reach of a generated one, k = 3",
+                                 _of(neighbours.recall, generated_first=False), SHARE)
+density = ByContribution("density", "mean number of real ones that reach a generated one, over k = 5", _of(neighbours.density),
                          (0.0, math.inf))
-coverage = ByContribution("coverage", "share of real that reach a generated one, k = 5", _of_real(neighbours.coverage), SHARE)
+coverage = ByContribution("coverage", "share of real that reach a generated one, k = 5",
+                          _of(neighbours.coverage, generated_first=False), SHARE)
 classes_covered = ByContribution("classes covered", "classes surely above 1 % and above misreading", _classes_covered, (0.0, math.inf))
 class_share_distance = ByContribution("distance of class shares", "half the sum of |share called - share labelled in training|",
                                       _class_share_distance, SHARE)
