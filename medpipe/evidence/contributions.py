@@ -8,7 +8,6 @@ the sums of these contributions.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -46,21 +45,15 @@ class Contributed:
         """Samples in all strata."""
         return sum(len(s) for s in self.strata)
 
-    def standard_error(self, clusters: Sequence[NDArray[Any]] | None = None) -> float:
-        """Standard error of ``value``; ``clusters`` gives by stratum the group ``(n_s,)`` of each sample, whose influences add up."""
-        variance = 0.0
-        for number, stratum in enumerate(self.strata):
-            group = np.arange(len(stratum)) if clusters is None else np.unique(clusters[number], return_inverse=True)[1]
-            variance += float((np.bincount(group, stratum) ** 2).sum()) / len(stratum) ** 2
-        return math.sqrt(variance)
+    @property
+    def standard_error(self) -> float:
+        """Standard error of ``value``."""
+        return math.sqrt(sum(float((s**2).sum()) / len(s) ** 2 for s in self.strata))
 
-    def interval(self, confidence: float = 0.95, clusters: Sequence[NDArray[Any]] | None = None,
-                 bounds: tuple[float, float] = (-math.inf, math.inf)) -> Interval:
+    def interval(self, confidence: float = 0.95, bounds: tuple[float, float] = (-math.inf, math.inf)) -> Interval:
         """The normal interval, cut to what the quantity can be."""
-        half = normal_quantile(confidence) * self.standard_error(clusters)
-        count = None if clusters is None else sum(len(np.unique(c)) for c in clusters)
-        found = Interval(self.value - half, self.value, self.value + half, self.n, "normal, from the influence of each sample", confidence,
-                         clusters=count)
+        half = normal_quantile(confidence) * self.standard_error
+        found = Interval(self.value - half, self.value, self.value + half, self.n, "normal, from the influence of each sample", confidence)
         return within(widened(found, self.least), bounds)
 
 
@@ -90,22 +83,33 @@ def difference(first: Array, second: Array) -> Contributed:
     return Contributed(float(first.mean() - second.mean()) if len(first) and len(second) else math.nan, (first, -second))
 
 
-def excess(flags: Array, calibration: Array) -> Contributed:
+def excess(flags: Array, calibration: Array, *, groups: tuple[NDArray[Any], NDArray[Any]], chance: float = 0.5) -> Contributed:
     """The share of samples that are flagged for a reason, where some are flagged by chance: (p - q) / (1 - q), at most 1.
 
-    ``flags`` 0 to 1 ``(N,)``, mean p, of the samples asked about; ``calibration`` ``(M,)``, mean q, of samples that have no reason to be
-    flagged. If a share of the former is flagged for certain and the rest as the latter are, this is that share; below 0 by chance alone.
-    Raises `DataError` where every sample without a reason is flagged.
+    ``flags`` 0 to 1 ``(N,)``, mean p, of the samples asked about; ``calibration`` ``(M,)`` of samples that have no reason to be flagged;
+    q is their mean, or ``chance`` where that is more. If a share of the former is flagged for certain and the rest by chance, this is that
+    share; below 0 by chance alone. ``groups`` name by sample what depends on each other, in each. Raises `DataError` where every sample
+    without a reason is flagged.
     """
     flags, calibration = np.asarray(flags, np.float64), np.asarray(calibration, np.float64)
     if not len(flags) or not len(calibration):
         raise DataError("expected samples in every part that is compared, got a part without any")
-    p, q = float(flags.mean()), float(calibration.mean())
+    p, seen = float(flags.mean()), float(calibration.mean())
+    q = max(seen, chance)
     if q >= 1:
         raise DataError("expected samples for calibration that are not flagged, got none: no excess over them can be told")
-    low, high = (at_the_edge(share, len(a)) or (share, share) for share, a in ((p, flags), (q, calibration)))
-    least = ((low[0] - high[1]) / (1 - high[1]), (low[1] - high[0]) / (1 - high[0])) if high[1] < 1 else None
-    return Contributed((p - q) / (1 - q), (flags / (1 - q), (p - 1) / (1 - q) ** 2 * calibration), least)
+    edge = at_the_edge(p, len(np.unique(groups[0])))
+    least = None if edge is None else ((edge[0] - q) / (1 - q), (edge[1] - q) / (1 - q))
+    slope = (p - 1) / (1 - q) ** 2 if seen > chance else 0.0
+    return Contributed((p - q) / (1 - q), (summed(flags / (1 - q), groups[0]), summed(slope * calibration, groups[1])), least)
+
+
+def summed(influences: Array, group: NDArray[Any]) -> Array:
+    """Influences ``(N,)``, centred, with those of each group added up on its first sample, and widened for few groups by √(G / (G - 1))."""
+    _, first, place = np.unique(group, return_index=True, return_inverse=True)
+    together = np.zeros(len(influences))
+    together[first] = np.bincount(place, influences - influences.mean()) * math.sqrt(len(first) / max(len(first) - 1, 1))
+    return together
 
 
 def area_under_curve(positive: Array, negative: Array) -> Contributed:

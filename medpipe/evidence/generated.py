@@ -49,20 +49,41 @@ def measured(o: Observations, name: str, chosen: Rows) -> Array:
     return values
 
 
+def squared_distances(first: Array, second: Array) -> Array:
+    """Squared Euclidean distances ``(N, M)``; what is no more than rounding is 0."""
+    lengths = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1)[None]
+    squared = lengths - 2 * first @ second.T
+    squared[squared < 1e-12 * lengths] = 0.0
+    return np.asarray(squared, np.float64)
+
+
 def memorised(memory: Observations, what: str = "pixels") -> tuple[Contributed, tuple[Rows, Rows]]:
     """The share of generated images that are nearer to training than to as many held-out images for having been copied.
 
-    With p the share of generated and q the share of held-out images whose nearest training image is nearer than their nearest held-out
-    one (ties count half), it is (p - q) / (1 - q): copies are always nearer to training, everything else as often as a held-out image.
-    ``what``: ``pixels`` (correlation, best over eight orientations) or ``features`` (distance). Conditional on the images compared with.
+    With p the share of generated images whose nearest training image is nearer than their nearest held-out one (ties count half), it is
+    (p - q) / (1 - q): copies are always nearer to training, everything else in a share q: one half, or what held-out images show if that
+    is more. Below 0 by chance. ``what``: ``pixels`` (correlation, best over eight orientations) or ``features`` (distance).
+
+    Images with the same nearest real image are taken as one in the error: a generator of one image shows one image, not a thousand.
+    Conditional on the images compared with.
     """
     chosen = rows(memory, GENERATED, HELD_OUT)
+    made, held_out = ((np.sign(nearness(memory, part, what)) + 1) / 2 for part in chosen)
+    found = excess(made, held_out, groups=(nearest_real(memory, chosen[0]), nearest_real(memory, chosen[1])))
+    return found, (chosen[0], chosen[1])
+
+
+def nearest_real(memory: Observations, chosen: Rows) -> NDArray[np.str_]:
+    """The id of the training or held-out image that each of some rows is most like, in pixels."""
+    towards = nearness(memory, chosen) > 0
+    return np.where(towards, memory["nearest_training_id"][chosen], memory["nearest_held_out_id"][chosen])
+
+
+def nearness(memory: Observations, chosen: Rows, what: str = "pixels") -> Array:
+    """How much nearer to training than to held-out images some rows lie: a difference of correlations, or of distances of ``features``."""
     names, sign = (("nearest_training", "nearest_held_out"), 1) if what == "pixels" else (("feature_training", "feature_held_out"), -1)
-    sides = []
-    for part in chosen:
-        towards, away = (sign * measured(memory, name, part) for name in names)
-        sides.append((np.sign(towards - away) + 1) / 2)
-    return excess(sides[0], sides[1]), (chosen[0], chosen[1])
+    towards, away = (measured(memory, name, chosen) for name in names)
+    return sign * (towards - away)
 
 
 def copied(memory: Observations) -> tuple[Contributed, tuple[Rows]]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from medpipe.errors import DataError
 from medpipe.evidence.contributions import Contributed, at_the_edge
+from medpipe.evidence.generated import squared_distances
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -94,11 +95,3 @@ def reach(samples: Array, others: Array, k: int) -> Reach:
     limit, next_limit = (np.take_along_axis(own, order[:, c:c + 1], axis=1) * (1 + _ROUNDING) for c in (k - 1, k))
     between = squared_distances(samples, others)
     return Reach(between <= limit, between <= next_limit, order[:, :k])
-
-
-def squared_distances(first: Array, second: Array) -> Array:
-    """Squared Euclidean distances ``(N, M)``; what is no more than rounding is 0."""
-    lengths = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1)[None]
-    squared = lengths - 2 * first @ second.T
-    squared[squared < 1e-12 * lengths] = 0.0
-    return np.asarray(squared, np.float64)
