@@ -2,8 +2,9 @@
 
 **Method.** A world is a population of small pictures of several classes, each with a few modes, which are places and sizes of a blob.
 Training and held-out pictures are drawn from it; a generator is any function that makes pictures from them; the clean twin draws fresh
-ones. Features are principal components of held-out pixels, classes are told by the nearest mean, with a share of misread calls. Evidence is built as an
-experiment builds it, and the audits look at it. *Found* counts `undermines`; *cleared* counts evidence on which every look is clean.
+ones. Features are principal components of held-out pixels, classes are told by the nearest mean, with a share of misread calls. Evidence
+is built as an experiment builds it, and the audits look at it. *Found* counts `undermines`; *cleared* counts evidence on which every look
+is clean.
 
 **Limits.** Made-up pictures are simpler than images of patients: the rates tell what the audits do, not what a generator of MRI does.
 """

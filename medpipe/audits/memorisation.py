@@ -29,14 +29,17 @@ from medpipe.audits.generators import Splits, findings_of
 from medpipe.claims.claim import Claim
 from medpipe.evidence import Evidence, Observations
 from medpipe.evidence.finding import Finding
-from medpipe.evidence.generated import COPY, GENERATED, HELD_OUT, measured, membership, memorised, nearness, rows
+from medpipe.evidence.generated import COPY, GENERATED, HELD_OUT, measured, membership, memorised, nearest_real, nearness, rows
 from medpipe.statistics import clopper_pearson
 
 THREAT = "memorisation"
 SURE = 0.005
 """Chance of each sign test to cry wolf; three of them stay below 2 %."""
-SOME, MANY = 0.02, 0.10
-"""Memorised share: surely above the first it is memorisation; surely below the second, and nothing stands out, none was found."""
+SOME, MANY = 0.02, 0.15
+"""Memorised share: surely above the first it is memorisation. Surely below the second, which is what a thousand images can exclude, and
+with nothing that stands out, none was found."""
+DIFFERENT = 20
+"""Real images that generated ones must be nearest to before their share tells more than where a handful of pictures happens to lie."""
 COPIES = 0.01
 """A share of copies below this must be excluded before none is said to be found."""
 GUESSING, TELLING = 0.55, 0.60
@@ -105,14 +108,14 @@ def _copies(memory: Observations) -> Finding:
     count, n = int((to_training >= COPY).sum()), out.n
     found = clopper_pearson(count, n)
     surely = out.chance < SURE
-    severity = "undermines" if surely else "clean" if found.high < COPIES else "narrows"
+    severity = "undermines" if surely else "clean" if found.high < COPIES and out.towards <= out.away else "narrows"
     worst = np.argsort(-to_training, kind="stable")[:WORST]
     pairs = [str(i) for k in worst for i in (memory["sample_id"][made][k], memory["nearest_training_id"][made][k])]
-    verdict = {"undermines": "surely more than chance makes", "clean": f"a share of {100 * found.high:.2g} % is excluded",
-               "narrows": f"up to {100 * found.high:.2g} % is not excluded"}[severity]
+    verdict = {"undermines": "surely more than chance makes", "clean": f"more than {100 * found.high:.2g} % are excluded",
+               "narrows": f"up to {100 * found.high:.2g} % are not excluded"}[severity]
     return _finding("copies", severity, f"{count:,} of {n:,} generated images correlate {COPY} or more with a training image, "
-                    f"of {out.towards:,} training images and, the other way, {out.away:,} held-out ones: {verdict}; the nearest pair reaches "
-                    f"{to_training[worst[0]]:.3f}.",
+                    f"of {out.towards:,} training images; the other way, of {out.away:,} held-out ones: {verdict}; the nearest pair "
+                    f"reaches {to_training[worst[0]]:.3f}.",
                     {"copies": count, "low": found.low, "high": found.high, "copied": out.towards, "held_out_copied": out.away, "n": n},
                     f"95 % interval: {found.method}; sign test, one-sided p = {out.chance:.2g}", pairs)
 
@@ -120,10 +123,11 @@ def _copies(memory: Observations) -> Finding:
 def _nearer(memory: Observations, space: str) -> Finding:
     made, = rows(memory, GENERATED)
     out, share = standing_out(memory, space), memorised(memory, space)[0].interval(bounds=(-1.0, 1.0))
-    surely = out.chance < SURE or share.low > SOME
-    severity = ("undermines" if space == "pixels" else "narrows") if surely else "clean" if share.high < MANY else "narrows"
+    enough = len(np.unique(nearest_real(memory, made))) >= DIFFERENT
+    surely = out.chance < SURE or (share.low > SOME and enough)
+    severity = "undermines" if surely and space == "pixels" else "clean" if share.high < MANY and not surely else "narrows"
     worst = np.argsort(-nearness(memory, made, space), kind="stable")[:WORST]
-    verdict = ("some are surely memorised" if severity == "undermines" else "surely nearer to training as the network sees it" if surely else
+    verdict = ("some are surely memorised" if severity == "undermines" else "surely nearer to training, to the network" if surely else
                f"a memorised share of {100 * MANY:.0f} % is {'' if severity == 'clean' else 'not '}excluded")
     shown = " to ".join(f"{100 * v:.1f}" for v in (share.low, share.high)).replace("-", "\N{MINUS SIGN}")
     return _finding(space, severity, f"By {space}, some of {out.n:,} generated images stand out towards {out.towards:,} training and "
