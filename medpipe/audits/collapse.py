@@ -84,15 +84,15 @@ def _shown(quality: Observations, seen: Observations) -> Finding:
 def _classes(quality: Observations, shown: Sequence[str]) -> Finding:
     found = class_counts(quality)
     asked = [k for k, c in enumerate(found.classes) if c in shown]
-    made, absent = ([found.classes[k] for k in asked if flags[k]] for flags in (found.made, found.absent))
+    made, lost = ([found.classes[k] for k in asked if flags[k]] for flags in (found.made, found.lost))
     counts = listed(f"{found.classes[k]} {found.counts[k]:,}" for k in asked)
-    figures = {"covered": len(made), "shown": len(asked), "absent": len(absent), "n": found.n, "excluded_share": 1 - 0.05 ** (1 / found.n)}
+    figures = {"covered": len(made), "shown": len(asked), "lost": len(lost), "n": found.n, "excluded_share": 1 - 0.05 ** (1 / found.n)}
     told = f"Of {len(asked)} classes shown, {len(made)} are surely among {plural(found.n, 'generated image')} ({counts})"
     how = "each class at 95 %: above 1 % (Clopper-Pearson) and above what real images of any other class are misread for it (Newcombe)"
-    if absent:
-        return _finding("classes", "undermines", f"{told}; not made, or no more than misreading explains: {listed(absent)}.", figures, how)
+    if lost:
+        return _finding("classes", "undermines", f"{told}; made less than a quarter as often as shown: {listed(lost)}.", figures, how)
     if len(made) < len(asked):
-        return _finding("classes", "narrows", f"{told}; the others are too few to tell from misreading.", figures, how)
+        return _finding("classes", "narrows", f"{told}; of the others there are too few to tell from misreading.", figures, how)
     return _finding("classes", "clean", f"{told}; one with a share of {100 * figures['excluded_share']:.2g} % or more would have been seen "
                     "(95 %).", figures, how)
 

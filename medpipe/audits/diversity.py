@@ -26,12 +26,10 @@ from scipy.cluster.vq import kmeans2
 from scipy.special import gammaincinv
 
 from medpipe.evidence.contributions import Contributed
-from medpipe.evidence.generated import squared_distances
+from medpipe.evidence.generated import LOST, squared_distances
 from medpipe.statistics import BOOTSTRAP_SEED, clopper_pearson, normal_quantile
 
 Array = NDArray[np.float64]
-LOST = 0.25
-"""A mode made less than a quarter as often as it is seen is lost."""
 MOST_MODES, LEAST_IN_MODE = 20, 25
 """At most so many modes, with so many real images each on average."""
 NEARLY = 0.5

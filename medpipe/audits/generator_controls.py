@@ -230,12 +230,12 @@ class Rate:
 
 def rates(kinds: Mapping[str, Generator], repetitions: int = 100, size: int = 300, seed: int = 0,
           make_world: Callable[[np.random.Generator, int], World] = world) -> Iterator[Rate]:
-    """The rates of each kind of generator and audit; ``looks`` counts by look how often it found."""
-    for number, (name, generator) in enumerate(kinds.items()):
+    """The rates of each kind of generator and audit; ``looks`` counts by look how often it found. Every kind meets the same worlds."""
+    for name, generator in kinds.items():
         worst: dict[str, list[set[str]]] = {collapse.THREAT: [], memorisation.THREAT: []}
         looks: dict[str, dict[str, int]] = {audit: {} for audit in worst}
         for repetition in range(repetitions):
-            rng = np.random.default_rng([seed, number, repetition])
+            rng = np.random.default_rng([seed, repetition])
             w = make_world(rng, size)
             splits: Splits = evidence(rng, w, generator(rng, w))
             for audit in (collapse, memorisation):

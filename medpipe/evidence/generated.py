@@ -22,6 +22,8 @@ Rows = NDArray[np.bool_]
 GENERATED, TRAINING, HELD_OUT = "generated", "training", "held_out"
 COPY = 0.99
 """Correlation from which an image is a copy of another, as the audit of image copies measured it on real MRI."""
+LOST = 0.25
+"""What is made less than a quarter as often as it was shown is lost."""
 LEAST_SHARE = 0.01
 """A class with a smaller share of the generated images does not count as made."""
 ATTACKS = ("discriminator", "generator")
@@ -106,15 +108,12 @@ def likeness_excess(pairs: Observations) -> tuple[Contributed, tuple[Rows, Rows]
 
 @dataclass(frozen=True)
 class ClassCounts:
-    """Generated images by class as the audit network calls them, int64 ``(C,)``, of ``n``, and what misreading alone could make of each.
-
-    ``made``: bool ``(C,)``, surely made; ``absent``: surely no more of it than `LEAST_SHARE` or than misread images of one other class.
-    """
+    """Generated images by class as the audit network calls them, int64 ``(C,)``; bool ``(C,)``: surely ``made``, surely ``lost``."""
 
     classes: tuple[str, ...]
     counts: NDArray[np.int64]
     made: Rows
-    absent: Rows
+    lost: Rows
 
     @property
     def n(self) -> int:
@@ -123,29 +122,38 @@ class ClassCounts:
 
 
 def class_counts(quality: Observations, confidence: float = 0.95) -> ClassCounts:
-    """Which classes are surely made, and which surely not, each at this confidence.
+    """Which classes are surely made, and which surely lost, each at this confidence.
 
     A class is *made* where Clopper and Pearson's lower bound of its share lies above `LEAST_SHARE` and, for each other class, Newcombe's
     lower bound of its share minus the share of real held-out images of that class which the network takes for it lies above 0: a
-    generator that makes one class alone is called others as often as the network errs. It is *absent* where the upper bound is no
-    more than `LEAST_SHARE`, or the difference from the most that misreading gives lies surely at or below 0.
+    generator that makes one class alone is called others as often as the network errs. It is *lost* where the upper bound lies below
+    `LOST` times what its share of the training images would give: that share times the lower bound of the network's recall. A network
+    that cannot tell classes shows neither.
     """
     made_of, = rows(quality, GENERATED)
     count = len(quality.classes)
     counts = np.bincount(quality["y_pred"][made_of].astype(np.int64), minlength=count)
     n = int(counts.sum())
-    read = _misread(quality)
-    made, absent = np.zeros(count, bool), np.zeros(count, bool)
+    read, wanted = _calls_of_real(quality), _shares_shown(quality)
+    made, lost = np.zeros(count, bool), np.zeros(count, bool)
     for c in range(count):
         share = clopper_pearson(int(counts[c]), n, confidence)
         against = [newcombe(share.estimate, n, wrong[c] / wrong.sum(), int(wrong.sum()), confidence)
                    for other, wrong in enumerate(read) if other != c and wrong.sum()]
         made[c] = share.low > LEAST_SHARE and all(d.low > 0 for d in against)
-        absent[c] = share.high <= LEAST_SHARE or any(d.high <= 0 for d in against)
-    return ClassCounts(quality.classes, counts, made, absent)
+        recall = clopper_pearson(int(read[c, c]), int(read[c].sum()), confidence).low if read[c].any() else 0.0
+        lost[c] = share.high < LOST * wanted[c] * recall
+    return ClassCounts(quality.classes, counts, made, lost)
 
 
-def _misread(quality: Observations) -> NDArray[np.int64]:
+def _shares_shown(quality: Observations) -> Array:
+    """The share ``(C,)`` of each class among the images trained on; among held-out ones where none of those are there."""
+    real = quality["origin"] == (TRAINING if (quality["origin"] == TRAINING).any() else HELD_OUT)
+    counts = np.array([(quality["label"][real] == c).sum() for c in quality.classes], np.float64)
+    return np.asarray(counts / max(counts.sum(), 1.0), np.float64)
+
+
+def _calls_of_real(quality: Observations) -> NDArray[np.int64]:
     """Calls of real images that the generator did not see, int64 ``(C, C)``: rows the true class."""
     count = len(quality.classes)
     held_out = (quality["origin"] == HELD_OUT) & np.isin(quality["label"], quality.classes)

@@ -36,11 +36,11 @@ def _of(compared: Callable[[Array, Array], Contributed], *, generated_first: boo
 
 
 def _classes_covered(o: Observations) -> Both:
-    """Classes surely made; at most those that are not surely absent."""
+    """Classes surely made; at most those that are not surely lost."""
     found = read.class_counts(o)
     made, = read.rows(o, GENERATED)
     covered = int(found.made.sum())
-    return Contributed(covered, (np.zeros(found.n),), (covered, len(found.classes) - int(found.absent.sum()))), (made,)
+    return Contributed(covered, (np.zeros(found.n),), (covered, len(found.classes) - int(found.lost.sum()))), (made,)
 
 
 def _class_share_distance(o: Observations) -> Both:
