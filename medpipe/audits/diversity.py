@@ -22,7 +22,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.vq import kmeans2
 from scipy.special import gammaincinv
 
 from medpipe.evidence.contributions import Contributed
@@ -61,6 +60,8 @@ class Modes:
 
 def modes(generated: Array, training: Array, held_out: Array, confidence: float = 0.95) -> Modes:
     """Which modes of the held-out images are made as they are seen in training, all at once at this confidence."""
+    from scipy.cluster.vq import kmeans2
+
     count = max(2, min(MOST_MODES, len(held_out) // LEAST_IN_MODE))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns of an empty division, which then has share 0

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from medpipe.audits import collapse, memorisation
 from medpipe.audits import generator_controls as controls
-from medpipe.audits.generator_controls import CLEAN, COLLAPSED, MODES, REPLAYED, Generator, World, few_pictures, replay, some_modes
+from medpipe.audits.generator_controls import CLEAN, COLLAPSED, REPLAYED, Generator, few_pictures, replay, some_modes
+from medpipe.audits.generator_pictures import MODES, World
 from medpipe.evidence import Observations
 from medpipe.pipeline.data.phantoms import MRI_CLASSES, Phantoms, make
 
