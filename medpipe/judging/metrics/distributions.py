@@ -45,29 +45,22 @@ def frechet_distance(first: Array, second: Array) -> Contributed:
     _check(first, second)
     shift = first.mean(axis=0) - second.mean(axis=0)
     centred = [first - first.mean(axis=0), second - second.mean(axis=0)]
-    covariance = [c.T @ c / (len(c) - 1) for c in centred]
+    roots = [_root(c.T @ c / (len(c) - 1)) for c in centred]
+    left, common, right = np.linalg.svd(roots[0] @ roots[1])  # (S1 S2)^½ has the trace of these singular values, exactly to rounding
+    kept = common > common[0] * len(common) * np.finfo(np.float64).eps
     influences = []
-    for side, sign in ((0, 1), (1, -1)):
-        overlap, transport = _transport(covariance[side], covariance[1 - side])
-        bent = np.einsum("ij,ij->i", centred[side], centred[side] - centred[side] @ transport)
-        influences.append(2 * sign * centred[side] @ shift + bent)
-    value = float(shift @ shift + np.trace(covariance[0]) + np.trace(covariance[1]) - 2 * overlap)
-    return Contributed(max(value, 0.0), (influences[0], influences[1]))
+    for samples, sign, of_target in ((centred[0], 1, roots[1] @ right.T), (centred[1], -1, roots[0] @ left)):
+        transport = (of_target[:, kept] / common[kept]) @ of_target[:, kept].T
+        influences.append(2 * sign * samples @ shift + np.einsum("ij,ij->i", samples, samples - samples @ transport))
+    spread = sum(float((c**2).sum()) / (len(c) - 1) for c in centred)
+    return Contributed(max(float(shift @ shift + spread - 2 * common.sum()), 0.0), (influences[0], influences[1]))
 
 
-def _transport(source: Array, target: Array) -> tuple[float, Array]:
-    """Trace of (source · target)^½, and the matrix of the optimal transport between the Gaussians of these covariances."""
-    root = _power(target, 0.5)
-    inner = root @ source @ root
-    values, _ = np.linalg.eigh((inner + inner.T) / 2)
-    return float(np.sqrt(np.maximum(values, 0)).sum()), root @ _power(inner, -0.5) @ root
-
-
-def _power(matrix: Array, power: float) -> Array:
-    """A power of a symmetric matrix that is not negative, on the directions that it has."""
-    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+def _root(matrix: Array) -> Array:
+    """The root of a symmetric matrix that is not negative, on the directions that it has."""
+    values, vectors = np.linalg.eigh(matrix)
     kept = values > values[-1] * len(matrix) * np.finfo(np.float64).eps
-    return np.asarray((vectors[:, kept] * values[kept] ** power) @ vectors[:, kept].T, np.float64)
+    return np.asarray((vectors[:, kept] * np.sqrt(values[kept])) @ vectors[:, kept].T, np.float64)
 
 
 def _check(first: Array, second: Array) -> None:
