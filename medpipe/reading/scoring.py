@@ -10,12 +10,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from medpipe.phrases import listed
 from medpipe.reading.agreement import Agreement, ordinal_alpha, weighted_kappa
 from medpipe.reading.answers import QUESTIONS, Reading
 from medpipe.reading.auc import auc, auc_interval, newcombe_auc
@@ -79,6 +80,23 @@ class Result:
     alpha: dict[str, Agreement]
     comments: tuple[tuple[str, str, str], ...]
     digests: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the key's items, nonce and seed."""
+        found = {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.name != "study"}
+        study = {name: getattr(self.study, name) for name in ("id", "title", "margin", "confidence", "size", "fit", "commitment")}
+        return {"version": 1, "study": study, **found}
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses and tuples as JSON holds them; of an interval what a reader needs."""
+    if isinstance(value, Interval):
+        return {k: getattr(value, k) for k in ("low", "estimate", "high", "n", "method", "confidence")}
+    if is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, tuple | list):
+        return [_plain(v) for v in value]
+    return {k: _plain(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
 def score(reading: Reading) -> Result:
@@ -149,10 +167,11 @@ def _verdict(study: Study, area: Interval, equivalence: Equivalence, readers: tu
     apart = [r.reader for r in readers if r.told_apart]
     asleep = [r.reader for r in readers if r.controls is None or r.controls.low <= 0.5]
     low, high = 0.5 - study.margin, 0.5 + study.margin
-    if apart or not (area.low <= 0.5 <= area.high or equivalence.shown):
-        who = f"by {len(apart)} of {len(readers)} readers alone ({', '.join(apart)})" if apart else "by the readers together"
-        way = "; they took synthetic images for the real ones, which shows a difference all the same" if area.high < 0.5 else ""
-        return "told apart", f"The area leaves 0.5 out {who}{way}."
+    together = not (area.low <= 0.5 <= area.high or equivalence.shown)
+    if apart or together:
+        who = listed([*(["by the readers together"] if together else []), *([f"by {', '.join(apart)} alone"] if apart else [])])
+        way = "; synthetic images were taken for the real ones, which shows a difference all the same" if area.high < 0.5 else ""
+        return "told apart", f"Synthetic images were told from real ones {who}{way}."
     if not equivalence.shown:
         return "inconclusive", (f"The readers were not shown to tell apart, nor to guess: the area is not shown to lie between {low:g} and "
                                 f"{high:g}.")

@@ -20,6 +20,7 @@ CONFIDENCE_STEPS = 6
 RATING_STEPS = 5
 SIDE = 4
 """From this confidence on an image was called synthetic."""
+KEY, PAGE = "key.json", "reading.html"
 MAX_BYTES = 20_000_000
 
 
@@ -104,12 +105,17 @@ def read_json(path: Path) -> Any:
     return parse_json(text, str(path))
 
 
-def write_study(folder: Path, study: Study, page: str) -> tuple[Path, Path]:
-    """Write ``key.json`` (mode 0600) and ``reading.html``, both or neither; returns their paths. Raises `SpecError` if one is there."""
-    key_path, page_path = folder / "key.json", folder / "reading.html"
-    for path in (key_path, page_path):
+def refuse_to_overwrite(folder: Path) -> None:
+    """Raises `SpecError` if a study is there: a lost key makes all answers worthless."""
+    for path in (folder / KEY, folder / PAGE):
         if path.exists() or path.is_symlink():
             raise SpecError(str(path), "no study there yet", "one that would be overwritten; name another folder with --out")
+
+
+def write_study(folder: Path, study: Study, page: str) -> tuple[Path, Path]:
+    """Write ``key.json`` (mode 0600) and ``reading.html``, both or neither; returns their paths. Raises `SpecError` if one is there."""
+    refuse_to_overwrite(folder)
+    key_path, page_path = folder / KEY, folder / PAGE
     written: list[Path] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)

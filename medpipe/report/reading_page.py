@@ -14,10 +14,10 @@ from medpipe.report.write import to_html
 
 CONFIDENCE: Final = ("surely real", "probably real", "rather real", "rather synthetic", "probably synthetic", "surely synthetic")
 QUESTIONS: Final = (
-    {"name": "confidence", "text": "Real or synthetic?", "steps": CONFIDENCE, "keys": "123456", "ends": ()},
-    {"name": "realism", "text": "How realistic does it look?", "steps": ("",) * RATING_STEPS, "keys": "QWERT",
+    {"name": "confidence", "text": "Real or synthetic?", "steps": CONFIDENCE, "letters": "", "ends": ()},
+    {"name": "realism", "text": "How realistic does it look?", "steps": ("",) * RATING_STEPS, "letters": "QWERT",
      "ends": ("not at all", "entirely")},
-    {"name": "plausibility", "text": "How plausible is the anatomy?", "steps": ("",) * RATING_STEPS, "keys": "ASDFG",
+    {"name": "plausibility", "text": "How plausible is the anatomy?", "steps": ("",) * RATING_STEPS, "letters": "ASDFG",
      "ends": ("impossible", "entirely")})
 assert len(CONFIDENCE) == CONFIDENCE_STEPS
 

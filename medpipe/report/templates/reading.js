@@ -62,15 +62,15 @@ function keyAction(key) {
   return low in zooms ? {zoom: zooms[low]} : null;
 }
 
-/* Whole factors only, so that no detail is invented; the first fills about 512 pixels. */
+/* Whole factors only, so that no detail is invented; the first is the largest that fits into `room` pixels. */
 function zoomLevels(size) { return [1, 2, 3, 4, 6, 8, 12, 16].filter((f) => f === 1 || f * size <= 4096); }
-function firstZoom(size) { return zoomLevels(size).filter((f, k) => k === 0 || f * size <= 512).length - 1; }
+function firstZoom(size, room) { return zoomLevels(size).filter((f, k) => k === 0 || f * size <= room).length - 1; }
 
 function begin(page) {
   const study = JSON.parse(page.getElementById("study").textContent);
   const at = (id) => page.getElementById(id);
   const slot = (reader) => "medpipe-reading-" + study.id + "-" + reader;
-  let state = null, since = null, zoom = firstZoom(study.size);
+  let state = null, since = null, zoom = null;
 
   function keep() {
     try { window.localStorage.setItem(slot(state.reader), JSON.stringify(state)); } catch (error) { at("unkept").hidden = false; }
@@ -98,9 +98,12 @@ function begin(page) {
     at("said").textContent = done + " of " + study.items.length + " answered"
       + (minutes === null || left === 0 ? "" : ", about " + minutes + " min left");
   }
-  function magnify() {
-    const factor = zoomLevels(study.size)[zoom], picture = at("picture");
+  function magnify() {  /* the middle of the picture in the middle of the stage */
+    const stage = at("stage"), picture = at("picture");
+    if (zoom === null) { zoom = firstZoom(study.size, Math.min(stage.clientWidth, stage.clientHeight, 512)); }
+    const factor = zoomLevels(study.size)[zoom];
     picture.style.width = picture.style.height = factor * study.size + "px";
+    stage.scrollTo((stage.scrollWidth - stage.clientWidth) / 2, (stage.scrollHeight - stage.clientHeight) / 2);
     at("factor").textContent = factor + "×";
     at("smaller").disabled = zoom === 0;
     at("larger").disabled = zoom === zoomLevels(study.size).length - 1;
@@ -119,8 +122,8 @@ function begin(page) {
     at("previous").disabled = place === 0;
     at("next").textContent = place === study.items.length - 1 ? "To the end" : "Next";
     at("notice").textContent = "";
-    magnify();
     only("item");
+    magnify();
     since = null;
     clock();
     keep();
