@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +57,8 @@ def ordinal_alpha(answers: Answers, steps: int) -> Agreement:
 
 def _alpha(weights: Array, pairs: Array) -> Array:
     """Alpha of each row of weights ``(B, N)`` from the pairs of answers by image ``(N, steps, steps)``."""
-    coincidence = np.einsum("bn,nij->bij", weights, pairs)
+    steps = pairs.shape[1]
+    coincidence = (weights @ pairs.reshape(len(pairs), -1)).reshape(-1, steps, steps)
     sizes = coincidence.sum(axis=2)
     total = sizes.sum(axis=1)
     middle = np.cumsum(sizes, axis=1) - sizes / 2  # of each step, in ranks
@@ -76,6 +78,11 @@ def _agreement(value: Callable[[Array], Array], n: int, method: str) -> Agreemen
     estimate = float(value(np.ones((1, n)))[0])
     if not np.isfinite(estimate):
         return Agreement(None, None, n)
-    draws = value(cluster_weights(n).astype(np.float64))
+    draws = value(_weights(n))
     interval = percentile(draws, estimate, n=n, method=method)
     return Agreement(estimate, interval if interval.high > interval.low else None, n)
+
+
+@lru_cache(maxsize=4)
+def _weights(n: int) -> Array:
+    return cluster_weights(n).astype(np.float64)

@@ -25,11 +25,16 @@ def auc(scores: Array, positive: Flags) -> tuple[Array, Array]:
     scores = np.asarray(scores, np.float64)
     if min(positive.sum(), (~positive).sum()) < 2:
         raise ValueError(f"expected at least two positive and two negative samples, got {positive.sum()} and {(~positive).sum()}")
-    above, below = scores[:, positive, None], scores[:, None, ~positive]
-    wins = (above > below) + 0.5 * (above == below)
-    of_positive, of_negative = wins.mean(axis=2), wins.mean(axis=1)
-    covariance = covariance_of_mean(of_positive) + covariance_of_mean(of_negative)
-    return wins.mean(axis=(1, 2)), covariance
+    of_positive = np.stack([_beaten(row[positive], row[~positive]) for row in scores])
+    of_negative = 1 - np.stack([_beaten(row[~positive], row[positive]) for row in scores])
+    return of_positive.mean(axis=1), covariance_of_mean(of_positive) + covariance_of_mean(of_negative)
+
+
+def _beaten(values: Array, others: Array) -> Array:
+    """The share of ``others`` that each value exceeds, ties counted by half."""
+    ordered = np.sort(others)
+    beaten = np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")
+    return np.asarray(beaten / (2 * len(others)), np.float64)
 
 
 def covariance_of_mean(values: Array) -> Array:

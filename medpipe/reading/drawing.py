@@ -46,6 +46,7 @@ class Wish:
     def counts(self) -> tuple[int, int]:
         """How many real and how many synthetic images. Raises `DataError` for a wish that cannot be met."""
         synthetic = round(self.images * self.share)
+        side = LARGEST if self.size is None else self.size
         faults = [
             (min(synthetic, self.images - synthetic) < FEWEST, f"at least {FEWEST} images of each origin",
              f"{self.images - synthetic} real and {synthetic} synthetic; raise --n"),
@@ -53,7 +54,7 @@ class Wish:
             (not 0 <= self.controls <= self.images, f"at most {self.images} controls", f"{self.controls}"),
             (not 0 < self.margin < 0.5, "a margin above 0 and below 0.5", f"{self.margin:g}"),
             (not 0.8 <= self.confidence < 1, "a confidence from 0.8 to below 1", f"{self.confidence:g}"),
-            (not SMALLEST <= (self.size or LARGEST) <= 2 * LARGEST, f"a size from {SMALLEST} to {2 * LARGEST}", f"{self.size}"),
+            (not SMALLEST <= side <= 2 * LARGEST, f"a size from {SMALLEST} to {2 * LARGEST}", f"{side}"),
             (not 1 <= len(self.title.strip()) <= 200, "a title of 1 to 200 letters", f"{len(self.title.strip())}")]
         for wrong, expected, got in faults:
             if wrong:

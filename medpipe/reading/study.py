@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -65,7 +65,7 @@ class Study:
 
     def to_json(self) -> dict[str, Any]:
         """The document ``key.json``."""
-        return {"version": VERSION, **asdict(self), "items": [asdict(i) for i in self.items]}
+        return {"version": VERSION, **vars(self), "items": [dict(vars(i)) for i in self.items]}
 
     @staticmethod
     def from_json(data: Mapping[str, Any], where: str) -> Study:
