@@ -158,4 +158,4 @@ def _measure(data: Mapping[str, Any]) -> Measure:
         among=among, positive=positive,
         minus=None if minus is None else Measure(
             run=minus.get("run", data["run"]), metric=data.get("metric"),
-            split=minus.get("split", data.get("split")), scalar=minus.get("scalar"), among=among, positive=positive))
+            split=minus.get("split", data.get("split")), scalar=minus.get("scalar", data.get("scalar")), among=among, positive=positive))

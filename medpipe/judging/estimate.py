@@ -27,7 +27,6 @@ from medpipe.statistics import (
     normal_noise,
     normal_quantile,
     percentile,
-    seed_noise,
     wilson,
 )
 
@@ -92,23 +91,25 @@ def _split(evidence: Evidence, part: Measure) -> Observations:
 
 
 def _scalar(measure: Measure, evidence: Mapping[str, Sequence[Evidence]]) -> tuple[Interval, Array, Array]:
-    values: Array | None = None
-    for sign, part in zip((1, -1), measure.parts(), strict=False):
-        for e in evidence[part.run]:
-            if part.scalar not in e.scalars:
-                raise DataError(f"run {e.run.key}: expected the scalar {part.scalar!r}, got {', '.join(e.scalars) or 'none'}")
-        here = sign * np.array([e.scalars[str(part.scalar)] for e in evidence[part.run]], np.float64)
-        values = here if values is None else values.mean() + here.mean(keepdims=True)
-    assert values is not None
+    totals = [_values(part, evidence[part.run]) for part in measure.parts()]
+    centre = float(totals[0].mean() - sum(t.mean() for t in totals[1:]))
     zero = np.zeros(REPLICATES)
     reported = _reported(measure, evidence)
     if reported is not None:
         return reported, normal_noise((reported.high - reported.low) / (2 * normal_quantile(reported.confidence))), zero
-    if np.ptp(values) == 0:
-        return exact(float(values[0]), runs=len(values)), zero, zero
-    noise = seed_noise(values)
-    found = percentile(values.mean() + noise, float(values.mean()), n=len(values), method="Student's t over runs", runs=len(values))
+    if all(np.ptp(t) == 0 for t in totals):
+        return exact(centre, runs=len(totals[0])), zero, zero
+    noise = run_noise(totals, REPLICATES)
+    found = percentile(centre + noise, centre, n=len(totals[0]), method="Student's t over runs", runs=len(totals[0]))
     return found, zero, noise
+
+
+def _values(part: Measure, runs: Sequence[Evidence]) -> Array:
+    """The scalar of each run. Raises `DataError` where a run has none of that name."""
+    for e in runs:
+        if part.scalar not in e.scalars:
+            raise DataError(f"run {e.run.key}: expected the scalar {part.scalar!r}, got {', '.join(e.scalars) or 'none'}")
+    return np.array([e.scalars[str(part.scalar)] for e in runs], np.float64)
 
 
 def _reported(measure: Measure, evidence: Mapping[str, Sequence[Evidence]]) -> Interval | None:

@@ -190,3 +190,14 @@ def test_a_share_with_the_interval_that_its_run_reports_keeps_it(specs: SpecsMak
     assert found.sample_variance > 0
     bare = estimate(claim, {"toy": [evidence_of({}, scalars={"odd_share": 0.08})]}).found
     assert (bare.low, bare.high, bare.method) == (0.08, 0.08, "counted exactly")
+
+
+def test_a_difference_of_scalars_keeps_the_spread_over_runs(specs: SpecsMaker) -> None:
+    measure = {"scalar": "after", "run": "toy", "minus": {"scalar": "before"}}
+    claim = specs(measure=measure, criterion={"kind": "at_least", "value": 1, "unit": "number", "rationale": "because"}).claims[0]
+    runs = [evidence_of({}, scalars={"after": a, "before": b}) for a, b in ((3.0, 1.0), (5.0, 1.0), (4.0, 2.5))]
+    found = estimate(claim, {"toy": runs}).found
+    difference = np.array([2.0, 4.0, 1.5])
+    half = stats.t.ppf(0.975, 2) * difference.std(ddof=1) / math.sqrt(3)
+    assert found.estimate == pytest.approx(2.5) and (found.n, found.runs) == (3, 3)
+    assert (found.low, found.high) == pytest.approx((2.5 - half, 2.5 + half), abs=0.15 * half)

@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import nn
 
 from medpipe.pipeline.config import Section, parse
+from medpipe.pipeline.models.dcgan import build_discriminator, build_generator
 from medpipe.pipeline.models.lstm import LSTMClassifier
 from medpipe.running.experiment import ExperimentResult, RunContext
 
@@ -20,13 +21,14 @@ TEXT_CLASSES, TUMOUR_CLASSES = 5, 4
 class Architecture(Section):
     """The parameters of the experiment."""
 
-    models: Annotated[list[Literal["lstm", "biobert", "resnet18", "resnet50"]], Field(min_length=1)]
+    models: Annotated[list[Literal["lstm", "biobert", "resnet18", "resnet50", "generator", "discriminator"]], Field(min_length=1)]
 
 
 def run(config: Mapping[str, Any], seed: int, context: RunContext) -> ExperimentResult:
     """Scalars ``<model>_parameters``: all trainable values of each model as published, embeddings and heads included."""
     written = parse(Architecture, config, NAME)
-    builders: Mapping[str, Callable[[], nn.Module]] = {"lstm": _lstm, "biobert": _biobert, "resnet18": _resnet18, "resnet50": _resnet50}
+    builders: Mapping[str, Callable[[], nn.Module]] = {"lstm": _lstm, "biobert": _biobert, "resnet18": _resnet18, "resnet50": _resnet50,
+                                                      "generator": build_generator, "discriminator": build_discriminator}
     scalars: dict[str, float] = {}
     for done, name in enumerate(written.models):
         context.progress(done, len(written.models), f"building {name}")

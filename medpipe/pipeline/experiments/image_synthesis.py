@@ -19,6 +19,7 @@ from medpipe.pipeline.imaging.grouping import with_clusters
 from medpipe.pipeline.machine import Machine, code_digest, open_machine, seed_all
 from medpipe.pipeline.synthesis import observing
 from medpipe.pipeline.synthesis.audit_network import AuditNetwork, audit_network
+from medpipe.pipeline.synthesis.course import course
 from medpipe.pipeline.synthesis.generating import generate, latent_points
 from medpipe.pipeline.synthesis.networks import build_networks
 from medpipe.pipeline.synthesis.pictures import pictures
@@ -99,7 +100,7 @@ def _scalars(images: Images, played: Played, audit: AuditNetwork) -> dict[str, f
     return {"generator_parameters": sum(p.numel() for p in networks.generator.parameters()),
             "discriminator_parameters": sum(p.numel() for p in networks.discriminator.parameters()),
             "classes_in_data": len(images.classes), "audit_network_accuracy": audit.accuracy, "audit_network_n": audit.n,
-            "training_s": played.training_s}
+            "training_s": played.training_s} | course(played.history)
 
 
 def _told(audit: AuditNetwork) -> str:
