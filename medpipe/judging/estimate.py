@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medpipe import registry
-from medpipe.claims.claim import FREE_UNITS, Claim, Measure
+from medpipe.claims.claim import FREE_UNITS, STATEMENT, Claim, Criterion, Measure, Published, Source
 from medpipe.errors import DataError
 from medpipe.evidence import Evidence, Observations
 from medpipe.evidence.contributions import widened, within
@@ -62,6 +62,12 @@ def estimate(claim: Claim, evidence: Mapping[str, Sequence[Evidence]]) -> Estima
         totals, replicates, size = _by_calling(metric, parts)
         counted = None
     return _with_published_error(claim, *_interval(claim, totals, replicates, size, counted), bounds)
+
+
+def interval_of(measure: Measure, runs: Sequence[Evidence], unit: str) -> Interval:
+    """The 95 % interval of a measure of one protocol that no claim speaks of. Raises `DataError` as `estimate` does."""
+    claim = Claim("", "", "", Source("", "", "", ""), Published(None), measure, Criterion(STATEMENT, 0.0, 0.0, "", unit), ())
+    return estimate(claim, {measure.run: runs}).found
 
 
 def _counted(metric: ConfusionMetric, parts: list[list[Observations]], measure: Measure) -> tuple[int, int] | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from medpipe.audits.gallery import SPLIT
 from medpipe.claims.protocol import flatten
+from medpipe.evidence import Evidence
 from medpipe.judging.wording import show_interval
 from medpipe.phrases import plural
 from medpipe.report.case import Case, Item
@@ -54,9 +55,13 @@ Filled = tuple[list[str], str]
 
 
 def _models(case: Case) -> tuple[str, ...]:
-    """The protocols that make a model: those with observations, else all with evidence."""
+    """The protocols that make a model that was claimed: what a published claim measures by itself, else all with observations, else all
+    with evidence. What was trained only to be compared with it is no model that anybody would use.
+    """
     made = [p for p in case.specs.protocols if case.made(p)]
-    return tuple([p for p in made if case.made(p)[0].observations] or made)
+    claimed = {i.claim.measure.run for i in case.items if i.claim.counterpart_of is None and i.claim.measure.minus is None}
+    seen = [p for p in made if case.made(p)[0].observations]
+    return tuple([p for p in seen if p in claimed] or seen or made)
 
 
 def _first_keys(case: Case) -> str:
@@ -104,10 +109,16 @@ def _biases(case: Case) -> Filled:
 def _outputs(case: Case) -> Filled:
     said = []
     for p in _models(case):
-        for o in list(case.made(p)[0].observations.values())[:1]:
-            kind = "a probability for each of" if "y_prob" in o else "one of"
-            said.append(f"{case.specs.protocols[p].title}: {kind} {', '.join(o.classes)}.")
+        said.append(f"{case.specs.protocols[p].title}: {_answer(case.made(p)[0])}.")
     return list(dict.fromkeys(said)), _first_keys(case)
+
+
+def _answer(e: Evidence) -> str:
+    """What a model gives back, as its observations show."""
+    if "quality" in e.observations:
+        return "images"
+    o = next(iter(e.observations.values()))
+    return f"{'a probability for each of' if 'y_prob' in o else 'one of'} {', '.join(o.classes)}"
 
 
 def _types(case: Case) -> Filled:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from medpipe.evidence import Evidence
 from medpipe.judging import Outcome
 from medpipe.judging.wording import show, show_interval, show_region
 from medpipe.phrases import listed, plural
@@ -27,6 +28,7 @@ from medpipe.report.figures import (
     size_members,
     synthesis_figures,
 )
+from medpipe.report.generators import measured_generators, remedies
 from medpipe.report.pageone import page_one
 from medpipe.report.paired import paired
 from medpipe.report.per_class import per_class
@@ -118,10 +120,18 @@ def _part(case: Case, part: str) -> dict[str, Any]:
         "words": [line(case, i) for i in items if not i.claim.measure.run],
         "about": "" if any(i.verdict.interval for i in items) else "No claim of this part was tested, so there is nothing to draw.",
         "grids": _pairs(grid_figures(titled)), "sizes": size_figures(titled), "repaired": repaired(case, part),
-        "worths": worths(case, part),
+        "worths": worths(case, part), "generators": measured_generators(case, part), "remedies": remedies(case, part),
         "baselines": baselines(case, part), "paired": paired(case, part), "intervals": interval_figures(items),
         "findings": record.findings(case, items),
-        "protocols": [shown for p in case.protocols_of(part) if p not in elsewhere and (shown := _protocol(case, p))["blocks"]]}
+        "protocols": [shown for p in _once(made) if p not in elsewhere and (shown := _protocol(case, p))["blocks"]]}
+
+
+def _once(made: Mapping[str, Sequence[Evidence]]) -> list[str]:
+    """Protocols, without those whose runs another one before them has made: what a profile shortens can fall together."""
+    first: dict[tuple[str, ...], str] = {}
+    for name, runs in made.items():
+        first.setdefault(tuple(e.run.key for e in runs), name)
+    return [name for name, runs in made.items() if first[tuple(e.run.key for e in runs)] == name]
 
 
 def _pairs(figures: list[Figure]) -> list[list[Figure]]:
@@ -132,7 +142,8 @@ def _pairs(figures: list[Figure]) -> list[list[Figure]]:
 def _protocol(case: Case, name: str) -> dict[str, Any]:
     """The figures of one protocol: curves over all seeds, matrix and reliability for each main split, gallery; scores of the first."""
     made, protocol = case.made(name), case.specs.protocols[name]
-    splits = [s for s in splits_of(case, name) if s in made[0].observations][:MOST_SPLITS]
+    seen = made[0].observations
+    splits = [s for s in splits_of(case, name) if s in seen and "y_true" in seen[s]][:MOST_SPLITS]
     curves = learning_curves(protocol.title, made, claim_on(case, name, "accuracy", "validation"))
     flow = gradient_flow(protocol.title, made)
     blocks: list[list[Figure]] = [[f] for f in (curves, flow) if f]

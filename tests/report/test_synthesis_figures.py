@@ -23,11 +23,12 @@ def pictures(n: int, **more: Any) -> Observations:
 def trained(seed: int = 0) -> Evidence:
     called = np.arange(20) % 4 // 3
     observations = {
-        "samples": pictures(20, y_pred=called, y_prob=np.eye(2)[called] * 0.8 + 0.1),
+        "samples": pictures(20),
+        "quality": pictures(20, y_pred=called, y_prob=np.eye(2)[called] * 0.8 + 0.1),
         "over_time": pictures(12, epoch=np.repeat([1, 5, 9], 4), point=np.tile(np.arange(4), 3)),
-        "interpolation": pictures(8, pair=np.repeat([0, 1], 4), step=np.tile(np.arange(4), 2)),
-        "worst": pictures(5, training_pixels=np.zeros((5, 8, 8), np.uint8), nearest_training=np.linspace(0.5, 0.9, 5).astype(np.float32),
-                          nearest_training_id=np.array([f"Training/{i}" for i in range(5)]))}
+        "interpolation": pictures(8, way=np.repeat([0, 1], 4), step=np.tile(np.arange(4), 2)),
+        "worst": pictures(5, training_pixels=np.zeros((5, 8, 8), np.uint8), likeness=np.linspace(0.5, 0.9, 5).astype(np.float32),
+                          training_id=np.array([f"Training/{i}" for i in range(5)]))}
     history = [{"generator_loss": 2.0 - k, "discriminator_loss": 1.0, "real_score": 0.9, "held_out_score": 0.6, "fake_score": 0.1 + 0.1 * k}
                for k in range(2)]
     return Evidence(Run("image_synthesis", {}, seed), {}, Provenance("sha256:0", {}, {}), observations, history=history)

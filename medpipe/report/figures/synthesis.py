@@ -48,14 +48,17 @@ def gan_curves(title: str, runs: Sequence[Evidence]) -> Figure | None:
 
 def samples(title: str, run: Evidence) -> Figure | None:
     """The images generated first, with what the audit network calls them."""
-    o = run.observations.get(SAMPLES)
-    if o is None:
+    o, quality = run.observations.get(SAMPLES), run.observations.get("quality")
+    if o is None or quality is None:
         return None
-    called = [f"{o.classes[int(k)]}, {100 * float(p.max()):.0f} %" for k, p in zip(o["y_pred"], o["y_prob"], strict=True)]
-    share = ", ".join(f"{name} {sum(int(k) == i for k in o['y_pred'])}" for i, name in enumerate(o.classes))
+    place = {name: i for i, name in enumerate(quality["sample_id"].tolist())}
+    rows = [place[name] for name in o["sample_id"].tolist()]
+    called, sure = quality["y_pred"][rows].tolist(), quality["y_prob"][rows].max(axis=1).tolist()
+    words = [f"{quality.classes[k]}, {100 * p:.0f} %" for k, p in zip(called, sure, strict=True)]
+    share = ", ".join(f"{name} {called.count(i)}" for i, name in enumerate(quality.classes))
     answer = f"{plural(len(o), 'generated image')}, drawn by lot, not chosen. The audit network calls them: {share}."
     details = f"Seed {run.run.seed}; below each image the class that the audit network calls, with its stated probability."
-    return _figure(title, run, _sheet(o["pixels"], 10, called), answer, details)
+    return _figure(title, run, _sheet(o["pixels"], 10, words), answer, details)
 
 
 def over_time(title: str, run: Evidence) -> Figure | None:
@@ -76,9 +79,9 @@ def interpolation(title: str, run: Evidence) -> Figure | None:
     if o is None:
         return None
     rows = []
-    for pair in np.unique(o["pair"]).tolist():
-        here = np.flatnonzero(o["pair"] == pair)
-        rows.append((f"pair {pair + 1}", list(o["pixels"][here[np.argsort(o["step"][here])]])))
+    for way in np.unique(o["way"]).tolist():
+        here = np.flatnonzero(o["way"] == way)
+        rows.append((f"walk {way + 1}", list(o["pixels"][here[np.argsort(o["step"][here])]])))
     answer = (f"{plural(len(rows), 'walk')} between two latent points in {len(rows[0][1])} steps; a jump between two steps would hint at "
               "memorised images.")
     return _figure(title, run, _rows(rows), answer, f"Seed {run.run.seed}; latent points and steps are drawn by lot and equally far apart.")
@@ -91,11 +94,11 @@ def worst(title: str, run: Evidence) -> Figure | None:
         return None
     between = np.full((len(o), o["pixels"].shape[1], 2), 255, np.uint8)
     pairs = np.concatenate([o["pixels"], between, o["training_pixels"]], axis=2)
-    like = o["nearest_training"].astype(np.float64)
+    like = o["likeness"].astype(np.float64)
     said = [f"correlation {value:.3f}" for value in like]
     answer = (f"The {plural(len(o), 'generated image')} most alike to a training image, each with it on the right: the likest pair has a "
               f"correlation of {like.max():.3f}.")
-    ids = "; ".join(f"{a} beside {b}" for a, b in zip(o["sample_id"], o["nearest_training_id"], strict=True))
+    ids = "; ".join(f"{a} beside {b}" for a, b in zip(o["sample_id"], o["training_id"], strict=True))
     details = f"Seed {run.run.seed}; of all generated images compared, in eight orientations. Copies in the data are alike by 0.99 or more."
     return _figure(title, run, _sheet(pairs, 5, said), answer, details, ids)
 
