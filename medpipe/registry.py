@@ -19,6 +19,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "image_baselines": "medpipe.pipeline.experiments.image_baselines:run",
         "image_synthesis": "medpipe.pipeline.experiments.image_synthesis:run",
         "image_data_audit": "medpipe.pipeline.experiments.image_data_audit:run",
+        "deployment_ladder": "medpipe.pipeline.experiments.deployment_ladder:run",
         "image_sources": "medpipe.pipeline.experiments.image_sources:run",
         "gradient_flow": "medpipe.pipeline.experiments.gradient_flow:run",
         "mri_classification": "medpipe.pipeline.experiments.mri_classification:run",

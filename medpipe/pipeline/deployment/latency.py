@@ -1,0 +1,111 @@
+"""The one measuring function: several configurations side by side, warmed up until stable, in random order within every round.
+
+Configurations are compared within a round, so what slows the machine for a moment slows all of them, and ratios are paired. Inputs take
+turns, so that no cache can answer. Nothing that was measured is left out. A timer waits until the device is done.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+
+Progress = Callable[[int, int], None]
+WINDOW = 5
+"""Calls whose median is held against that of as many calls before them."""
+STABLE = 0.10
+"""Two such medians nearer than this share are stable."""
+
+
+def nothing() -> None:
+    """What waits for a processor that is done when the call returns."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Something to be timed: ``call`` takes one of ``inputs`` in turn; ``wait`` returns when the device has finished."""
+
+    name: str
+    call: Callable[[Any], Any]
+    inputs: Sequence[Any]
+    wait: Callable[[], None] = nothing
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One call: in which round, at which place within it, and how long it took."""
+
+    name: str
+    round: int
+    position: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """The calls before timing, in seconds, and whether they became stable before the cap."""
+
+    seconds: tuple[float, ...]
+    stable: bool
+
+
+@dataclass(frozen=True)
+class Measured:
+    """All timings in the order of their making, and the warm-up of each configuration."""
+
+    timings: tuple[Timing, ...]
+    warm_ups: dict[str, WarmUp] = field(default_factory=dict)
+
+    def of(self, name: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        """Seconds float64 ``(rounds,)`` of one configuration, by round."""
+        return np.array([t.seconds for t in self.timings if t.name == name], np.float64)
+
+
+def measure(configurations: Sequence[Configuration], *, rounds: int, seed: int, most_warm_up_s: float = 10.0, least_warm_up: int = 10,
+            progress: Progress = lambda done, total: None) -> Measured:
+    """Warm up each configuration, then time one call of each in every round, in an order drawn anew.
+
+    Warm-up goes on for at least ``least_warm_up`` calls, until the median of the last `WINDOW` calls is within `STABLE` of that of the
+    `WINDOW` before, or for ``most_warm_up_s`` seconds, whichever is first; `WarmUp.stable` says which.
+    """
+    turns = {c.name: cycle(c.inputs) for c in configurations}
+    warm_ups = {c.name: warm_up(c, turns[c.name], least_warm_up, most_warm_up_s) for c in configurations}
+    draw = np.random.default_rng(seed)
+    timings = []
+    for number in range(rounds):
+        for position, place in enumerate(draw.permutation(len(configurations)).tolist()):
+            c = configurations[place]
+            timings.append(Timing(c.name, number, position, timed(c, next(turns[c.name]))))
+        progress(number + 1, rounds)
+    return Measured(tuple(timings), warm_ups)
+
+
+def timed(configuration: Configuration, value: Any) -> float:
+    """Seconds from before the call until the device is done with it; nothing is under way when the clock starts."""
+    configuration.wait()
+    start = time.perf_counter()
+    configuration.call(value)
+    configuration.wait()
+    return time.perf_counter() - start
+
+
+def warm_up(configuration: Configuration, inputs: Iterator[Any], least: int, most_s: float) -> WarmUp:
+    """Call until stable, as `measure` says."""
+    seconds: list[float] = []
+    end = time.perf_counter() + most_s
+    while True:
+        seconds.append(timed(configuration, next(inputs)))
+        if len(seconds) >= max(least, 2 * WINDOW) and is_stable(seconds):
+            return WarmUp(tuple(seconds), True)
+        if time.perf_counter() >= end:
+            return WarmUp(tuple(seconds), False)
+
+
+def is_stable(seconds: Sequence[float]) -> bool:
+    """Whether the median of the last `WINDOW` calls is within `STABLE` of that of the `WINDOW` before."""
+    before, last = np.median(seconds[-2 * WINDOW:-WINDOW]), np.median(seconds[-WINDOW:])
+    return bool(abs(last - before) <= STABLE * before)

@@ -1,0 +1,69 @@
+"""Rungs that begin with an ONNX file: ONNX Runtime on either device, int8 calibrated on training images, and TensorRT."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from medpipe.pipeline.deployment.rungs import Exported, Images, Logits, Rung, Source
+
+INPUT, OUTPUT = "images", "logits"
+OPSET = 18
+SIDE = 64
+
+
+def onnx_file(source: Source) -> Path:
+    """The network as an ONNX file for batches and squares of any size, made once."""
+    path = source.folder / "network.onnx"
+    if not path.exists():
+        any_size = {0: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
+        program = torch.onnx.export(source.network, (torch.zeros(2, 3, SIDE, SIDE),), input_names=[INPUT], output_names=[OUTPUT],
+                                    opset_version=OPSET, dynamo=True, dynamic_shapes=(any_size,), verbose=False)
+        assert program is not None
+        program.save(str(path), external_data=False)
+    return path
+
+
+def export(rung: Rung, source: Source) -> Exported:
+    """The session of a rung. Raises `NotImplementedError` for one that ONNX Runtime does not offer here."""
+    if rung.name == "tensorrt":
+        raise NotImplementedError("TensorRT is listed, and not yet built by this version")
+    import onnxruntime
+
+    provider = "CUDAExecutionProvider" if rung.device == "cuda" else "CPUExecutionProvider"
+    if provider not in onnxruntime.get_available_providers():
+        raise NotImplementedError(f"this ONNX Runtime has no {provider}")
+    path = onnx_file(source)
+    if rung.precision == "int8":
+        path = _quantised(path, source)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = torch.get_num_threads(), 3
+    session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
+
+    def answer(images: Images) -> Logits:
+        return np.asarray(session.run([OUTPUT], {INPUT: images})[0], np.float32)
+
+    return Exported(lambda batch, side: answer, (path,))
+
+
+def _quantised(path: Path, source: Source) -> Path:
+    """Static int8 by channels, in the QDQ form, its ranges from the images to calibrate with."""
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
+        def __init__(self) -> None:
+            self.rest = iter(source.calibration)
+
+        def get_next(self) -> dict[str, Any] | None:
+            image = next(self.rest, None)
+            return None if image is None else {INPUT: image[None]}
+
+    prepared, made = source.folder / "prepared.onnx", source.folder / "int8.onnx"
+    quant_pre_process(str(path), str(prepared), skip_symbolic_shape=True)
+    quantize_static(str(prepared), str(made), Reader(), quant_format=QuantFormat.QDQ, per_channel=True, activation_type=QuantType.QUInt8,
+                    weight_type=QuantType.QInt8)
+    return made

@@ -1,0 +1,48 @@
+"""Rungs of OpenVINO: fp32, bf16 where the processor has it, and int8 by NNCF, its ranges from training images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from medpipe.pipeline.deployment.rungs import Answer, Exported, Images, Logits, Rung, Source
+
+HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
+SIDE = 64
+
+
+def export(rung: Rung, source: Source) -> Exported:
+    """A model for any shape, compiled for the shape that is asked for."""
+    import openvino as ov
+
+    if rung.precision == "bf16" and "BF16" not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise NotImplementedError("this processor has no bf16")
+    with torch.no_grad():
+        model = ov.convert_model(source.network, example_input=torch.zeros(1, 3, SIDE, SIDE), input=[-1, 3, -1, -1])
+    if rung.precision == "int8":
+        model = _quantised(model, source)
+    path = source.folder / f"{rung.slug}.xml"
+    ov.save_model(model, str(path), compress_to_fp16=False)
+
+    def at(batch: int, side: int) -> Answer:
+        shaped = ov.Core().read_model(str(path))
+        shaped.reshape([batch, 3, side, side])
+        compiled = ov.compile_model(shaped, "CPU", {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": HINTS[rung.precision],
+                                                    "INFERENCE_NUM_THREADS": torch.get_num_threads()})
+        request = compiled.create_infer_request()
+
+        def answer(images: Images) -> Logits:
+            return np.array(request.infer([images])[0], np.float32)
+
+        return answer
+
+    return Exported(at, (path, path.with_suffix(".bin")))
+
+
+def _quantised(model: Any, source: Source) -> Any:
+    import nncf
+
+    images = nncf.Dataset(list(source.calibration[:, None]))
+    return nncf.quantize(model, images, preset=nncf.QuantizationPreset.MIXED, subset_size=len(source.calibration))

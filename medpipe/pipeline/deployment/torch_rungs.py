@@ -1,0 +1,105 @@
+"""Rungs that torch runs itself: eager in its modes, TorchScript, torch.compile, AOTInductor."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_model
+from torch import Tensor, nn
+
+from medpipe.pipeline.deployment.rungs import Answer, Exported, Images, Logits, Rung, Source, as_host
+
+TYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+SIDE = 64
+"""Pixels of the example that a graph is traced with; the network takes any size."""
+
+
+def export(rung: Rung, source: Source) -> Exported:
+    """The form that ``rung`` names."""
+    network = copy.deepcopy(source.network).eval().to(rung.device, TYPES[rung.precision])
+    if rung.name not in ("eager_grad", "eager_no_grad", "eager", "script", "trace"):
+        network = network.to(memory_format=torch.channels_last)
+    network.requires_grad_(rung.name == "eager_grad")
+    return _MAKERS[rung.name](rung, network, source.folder)
+
+
+def _answer(rung: Rung, network: Callable[[Tensor], Tensor], mode: Callable[[], Any] = torch.inference_mode) -> Answer:
+    kind = TYPES[rung.precision]
+    layout = torch.contiguous_format if rung.name in ("eager_grad", "eager_no_grad", "eager", "script", "trace") else torch.channels_last
+
+    def answer(images: Images) -> Logits:
+        with mode():
+            given = torch.from_numpy(images).to(rung.device, kind, non_blocking=True).contiguous(memory_format=layout)
+            return as_host(network(given))
+
+    return answer
+
+
+def _eager(rung: Rung, network: nn.Module, folder: Path) -> Exported:
+    path = folder / f"{rung.slug}.safetensors"
+    save_model(network, str(path))
+    mode = {"eager_grad": torch.enable_grad, "eager_no_grad": torch.no_grad}.get(rung.name, torch.inference_mode)
+    return Exported(lambda batch, side: _with_tf32(rung, _answer(rung, network, mode)), (path,))
+
+
+def _with_tf32(rung: Rung, answer: Answer) -> Answer:
+    if rung.precision != "tf32":
+        return answer
+
+    def rounded(images: Images) -> Logits:
+        before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+        try:
+            return answer(images)
+        finally:
+            torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+
+    return rounded
+
+
+def _script(rung: Rung, network: nn.Module, folder: Path) -> Exported:
+    example = torch.zeros(1, 3, SIDE, SIDE, device=rung.device, dtype=TYPES[rung.precision])
+    with torch.inference_mode(False), torch.no_grad():
+        jit: Any = torch.jit  # has no types
+        made = jit.script(network) if rung.name == "script" else jit.trace(network, example)
+        made = jit.freeze(made.eval()) if rung.name == "frozen" else made
+        path = folder / f"{rung.slug}.pt"
+        made.save(str(path))  # before it is fitted to this machine, for such a graph cannot be kept
+        made = jit.optimize_for_inference(made) if rung.name == "frozen" else made
+    return Exported(lambda batch, side: _answer(rung, made), (path,))
+
+
+def _compiled(rung: Rung, network: nn.Module, folder: Path) -> Exported:
+    how: dict[str, Any] = {"compile": {}, "compile_max_autotune": {"mode": "max-autotune-no-cudagraphs"},
+                           "compile_cudagraphs": {"mode": "reduce-overhead"}}[rung.name]
+
+    def at(batch: int, side: int) -> Answer:
+        from torch._inductor import config as inductor
+
+        torch._dynamo.reset()
+        inductor.freezing = True  # torch.compile(options={"freezing": True}) is accepted and does nothing
+        return _answer(rung, torch.compile(network, dynamic=False, **how), torch.no_grad)
+
+    return Exported(at)
+
+
+def _ahead_of_time(rung: Rung, network: nn.Module, folder: Path) -> Exported:
+    def at(batch: int, side: int) -> Answer:
+        example = torch.zeros(batch, 3, side, side, device=rung.device).contiguous(memory_format=torch.channels_last)
+        path = folder / f"{rung.slug}_{batch}_{side}.pt2"
+        with torch.no_grad():
+            program = torch.export.export(network, (example,))
+            torch._inductor.aoti_compile_and_package(program, package_path=str(path))
+        return _answer(rung, torch._inductor.aoti_load_package(str(path)), torch.no_grad)
+
+    return Exported(at)
+
+
+_MAKERS: dict[str, Callable[[Rung, nn.Module, Path], Exported]] = {
+    "eager_grad": _eager, "eager_no_grad": _eager, "eager": _eager, "eager_channels_last": _eager, "script": _script, "trace": _script,
+    "frozen": _script, "compile": _compiled, "compile_max_autotune": _compiled, "compile_cudagraphs": _compiled,
+    "aot_inductor": _ahead_of_time}
