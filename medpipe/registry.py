@@ -54,6 +54,9 @@ BUILT_IN: dict[str, dict[str, str]] = {
         name: f"medpipe.judging.metrics.calibration:{name}"
         for name in ("accuracy_at_90_percent_coverage", "area_under_risk_coverage", "brier_score", "expected_calibration_error")
     } | {
+        name: f"medpipe.judging.metrics.deployment:{name}"
+        for name in ("accuracy_loss", "flipped_share", "median_ratio", "median_seconds", "p95_seconds")
+    } | {
         name: f"medpipe.judging.metrics.generation:{name}"
         for name in ("class_share_distance", "classes_covered", "copied_share", "coverage", "data_copying_z", "density", "fid",
                      "improved_precision", "improved_recall", "kid", "membership_auc_discriminator", "membership_auc_generator",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from medpipe import registry
-from medpipe.audits import collapse, generators, memorisation, relatives, shortcuts, sources
+from medpipe.audits import collapse, deployment, generators, memorisation, relatives, shortcuts, sources
 from medpipe.audits.figures import audit_figures
 from medpipe.audits.observed import EXPERIMENTS, FLAGS, observed
 from medpipe.claims.loading import Specs
@@ -22,13 +22,14 @@ Essence = tuple[str, str, str, bool, tuple[str, ...], tuple[str, ...]]
 def known_audits() -> frozenset[str]:
     """The names of all audits that look into a bundle here."""
     return frozenset(registry.names("audit")) | {threat for threat, _ in FLAGS.values()} | relatives.AUDITS | {
-        shortcuts.THREAT, collapse.THREAT, memorisation.THREAT}
+        shortcuts.THREAT, collapse.THREAT, memorisation.THREAT} | deployment.AUDITS
 
 
 def findings_in(bundle: Bundle, specs: Specs) -> tuple[Finding, ...]:
     """What all audits see in a bundle."""
     evidence = [e for key in bundle.keys() if _speaks_of_data(bundle, key) and (e := bundle.get(key)) is not None]  # noqa: SIM118 - no mapping
-    of_data = (audit(evidence, specs.claims) for audit in (observed, relatives.relatives, shortcuts.shortcuts, sources.sources))
+    of_data = (audit(evidence, specs.claims) for audit in (
+        observed, relatives.relatives, shortcuts.shortcuts, sources.sources, deployment.deployment))
     protocols = generators.protocols_by_run(specs, bundle.header()["profile"])
     of_generators = (audit(evidence, specs.claims, protocols) for audit in (collapse.collapse, memorisation.memorisation))
     return (*audit_figures(specs.figures, specs.claims), *(f for found in (*of_data, *of_generators) for f in found))
@@ -36,7 +37,7 @@ def findings_in(bundle: Bundle, specs: Specs) -> tuple[Finding, ...]:
 
 def _speaks_of_data(bundle: Bundle, key: str) -> bool:
     """Whether audits of data read this run: told before its arrays are."""
-    if key.startswith((*EXPERIMENTS, *shortcuts.EXPERIMENTS, sources.EXPERIMENT, generators.EXPERIMENT)):
+    if key.startswith((*EXPERIMENTS, *shortcuts.EXPERIMENTS, sources.EXPERIMENT, generators.EXPERIMENT, deployment.EXPERIMENT)):
         return True
     run = bundle.json(f"runs/{key}.json").get("run", {})
     return relatives.is_of_a_pair(run.get("parameters", {}))

@@ -14,9 +14,11 @@ from medpipe.phrases import listed, plural
 from medpipe.report import record
 from medpipe.report.baselines import baselines
 from medpipe.report.case import Case, Item, claim_on, protocol_title, splits_of
+from medpipe.report.deployed import deployed
 from medpipe.report.figures import (
     Figure,
     confusion_matrix,
+    deployment_figures,
     gallery_figures,
     gradient_flow,
     grid_figures,
@@ -121,6 +123,7 @@ def _part(case: Case, part: str) -> dict[str, Any]:
         "about": "" if any(i.verdict.interval for i in items) else "No claim of this part was tested, so there is nothing to draw.",
         "grids": _pairs(grid_figures(titled)), "sizes": size_figures(titled), "repaired": repaired(case, part),
         "worths": worths(case, part), "generators": measured_generators(case, part), "remedies": remedies(case, part),
+        "deployed": deployed(case, part),
         "baselines": baselines(case, part), "paired": paired(case, part), "intervals": interval_figures(items),
         "findings": record.findings(case, items),
         "protocols": [shown for p in _once(made) if p not in elsewhere and (shown := _protocol(case, p))["blocks"]]}
@@ -150,6 +153,7 @@ def _protocol(case: Case, name: str) -> dict[str, Any]:
     for split in splits:
         pair = [f for f in (confusion_matrix(protocol.title, made[0], split), reliability(protocol.title, made[0], split)) if f]
         blocks += [pair] if pair else []
-    blocks += [[f] for f in (*gallery_figures(protocol.title, made[0]), *synthesis_figures(protocol.title, made))]
+    blocks += [[f] for f in (*gallery_figures(protocol.title, made[0]), *synthesis_figures(protocol.title, made),
+                               *deployment_figures(protocol.title, made))]
     classes = [{"split": split, "seed": made[0].run.seed, "rows": rows} for split in splits[:1] if (rows := per_class(made, split))]
     return {"name": name, "title": protocol.title, "runs": plural(len(made), "run"), "blocks": blocks, "classes": classes}

@@ -28,7 +28,7 @@ REFERENCE, BASELINE = "eager", "eager_grad"
 BATCH = 32
 INPUTS = 8
 """Inputs that take turns in timing."""
-BLOCK = 5
+BLOCK = 10
 """Neighbouring rounds that an interval draws together: what slows a machine lasts longer than one call."""
 Progress = Callable[[int, int, str], None]
 

@@ -2,6 +2,7 @@
 
 from medpipe.report.figures.classification import confusion_matrix, reliability
 from medpipe.report.figures.curves import evidence_keys, learning_curves
+from medpipe.report.figures.deployment import deployment_figures
 from medpipe.report.figures.gallery import gallery_figures
 from medpipe.report.figures.gradients import gradient_flow
 from medpipe.report.figures.grid import grid_figures, grid_members
@@ -11,6 +12,6 @@ from medpipe.report.figures.svg import Figure
 from medpipe.report.figures.synthesis import synthesis_figures
 
 __all__ = [
-    "Figure", "confusion_matrix", "evidence_keys", "gallery_figures", "gradient_flow", "grid_figures", "grid_members", "interval_figures",
-    "learning_curves", "reliability", "size_figures", "size_members", "synthesis_figures",
+    "Figure", "confusion_matrix", "deployment_figures", "evidence_keys", "gallery_figures", "gradient_flow", "grid_figures", "grid_members",
+    "interval_figures", "learning_curves", "reliability", "size_figures", "size_members", "synthesis_figures",
 ]

@@ -1,0 +1,213 @@
+"""Whether times and answers of deployed forms can be trusted, and which form wins.
+
+**Purpose.** A speed-up is worth what its timer, its baseline and its answers are worth.
+
+**Method.** From the evidence of ``deployment_ladder``. *Timing*: the reference timed twice must be as fast as itself (interval of the ratio
+holds 1); warm-ups must have become stable; no form may do more operations a second than the device does in a matrix product; none may
+remember answers; a baseline that tracks gradients is named with what that costs. *Parity*: of each form, flipped predictions and accuracy
+lost against the reference. Forms that compute in fp32 must call the same; others surely at most `FLIPPED` otherwise and `LOST` worse. The
+winner is the fastest form that passes. *Attribution*: `medpipe.audits.attribution`.
+
+**Limits.** Times are of one machine and one batch size. Operations are counted of the network as written: a form that leaves some out can
+look impossible, and one that is slow can hide a fault. Demonstration data says nothing about the published network and is left out.
+
+**Example.** TorchScript, frozen, on the same processor makes it 1.3 times as fast (1.2 to 1.4); the published table itself gives 0.82.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from medpipe.audits.attribution import SPEED, attributed, geometric
+from medpipe.claims.claim import Claim
+from medpipe.evidence import Evidence, Observations
+from medpipe.evidence.contributions import mean
+from medpipe.evidence.finding import Finding
+from medpipe.phrases import listed, plural
+from medpipe.statistics import Interval, clopper_pearson
+
+EXPERIMENT, PART = "deployment_ladder", "deployment"
+TIMING, PARITY = "timing", "parity"
+AUDITS = frozenset({TIMING, PARITY})
+REFERENCE, BASELINE = "eager", "eager_grad"
+FLIPPED, LOST = 0.01, 0.005
+"""One call in a hundred, and the margin of non-inferiority."""
+POSSIBLE = 1.25
+"""A form that does more than this share of the operations of a matrix product did not do them."""
+COSTS = 1.05
+PEAKS = {"fp32": "gemm_fp32", "tf32": "gemm_fp32", "bf16": "gemm_bf16"}
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Of one form against the reference: the share that is called otherwise, accuracy lost, the largest difference of probabilities."""
+
+    flipped: Interval
+    lost: Interval
+    difference: float
+    exact: bool
+
+    @property
+    def severity(self) -> str:
+        """``clean`` where the form may be used for the reference, ``undermines`` where it surely may not, else ``narrows``."""
+        if self.exact:
+            return "clean" if self.flipped.estimate == 0 else "undermines"
+        if self.flipped.low > FLIPPED or self.lost.low > LOST:
+            return "undermines"
+        return "clean" if self.flipped.high <= FLIPPED and self.lost.high <= LOST else "narrows"
+
+
+def deployment(evidence: Sequence[Evidence], claims: Sequence[Claim]) -> tuple[Finding, ...]:
+    """What each run of the ladder shows of its times and answers."""
+    return tuple(f for e in evidence if _speaks(e) for f in (*_timing(e, claims), *_parities(e, claims)))
+
+
+def _speaks(e: Evidence) -> bool:
+    return e.run.experiment == EXPERIMENT and e.failure is None and e.resolved.get("data", {}).get("source") != "demonstration"
+
+
+def parity(o: Observations, *, exact: bool) -> Parity:
+    """What a split ``parity_<slug>`` shows."""
+    flips = o["y_pred"] != o["reference_pred"]
+    right, wanted = ((o[name] == o["y_true"]).astype(np.float64) for name in ("y_pred", "reference_pred"))
+    flipped, lost = clopper_pearson(int(flips.sum()), len(o)), mean(wanted - right).interval(bounds=(-1.0, 1.0))
+    if not flips.any():
+        lost = Interval(-flipped.high, 0.0, flipped.high, len(o), flipped.method)
+    return Parity(flipped, lost, float(o["difference"].max()), exact)
+
+
+def parities(e: Evidence) -> dict[str, Parity]:
+    """By slug, of every form that was built and is not the reference."""
+    o = e.observations["ladder"]
+    exact = {slug: flag == "yes" for slug, flag in zip(o["slug"].tolist(), o["exact"].tolist(), strict=True)}
+    return {slug: parity(e.observations[f"parity_{slug}"], exact=exact[slug]) for slug in exact if f"parity_{slug}" in e.observations}
+
+
+def winner(e: Evidence) -> tuple[str, Interval] | None:
+    """The fastest form whose parity is clean, with how many times as fast as the baseline it is; None where nothing was timed."""
+    passed = {REFERENCE} | {slug for slug, p in parities(e).items() if p.severity == "clean"}
+    speeds = {slug: speed(e.observations[SPEED + slug]) for slug in passed if SPEED + slug in e.observations}
+    best = max(speeds, key=lambda slug: speeds[slug].estimate, default=None)
+    return None if best is None else (best, speeds[best])
+
+
+def speed(o: Observations) -> Interval:
+    """How many times as fast as the baseline of the same rounds, geometric mean."""
+    return geometric(np.log(o["ratio"]), o["block"])
+
+
+def _bearing(claims: Sequence[Claim], threat: str, split: str = "") -> tuple[str, ...]:
+    """Claims of the part that name the threat and measure a split of that form; all of them without a split."""
+    return tuple(c.id for c in claims if c.part == PART and threat in c.threats
+                 and (not split or any(m.split in (SPEED + split, f"parity_{split}") for m in c.measure.parts())))
+
+
+def _timing(e: Evidence, claims: Sequence[Claim]) -> Iterator[Finding]:
+    bearing = _bearing(claims, TIMING)
+    looks = (_same_again(e), _warm_ups(e), _impossible(e), _remembered(e), _baseline(e), _torchscript(e), _left_out(e))
+    for aspect, severity, statement, figures in looks:
+        yield Finding(TIMING, severity, statement, bearing, figures, id=f"{TIMING}:{aspect}.seed{e.run.seed}")
+
+
+Look = tuple[str, str, str, Mapping[str, float]]
+
+
+def _same_again(e: Evidence) -> Look:
+    found = speed(e.observations["same_again"])
+    holds = found.low <= 1 <= found.high
+    return ("same_again", "clean" if holds else "narrows",
+            f"The reference timed against itself is {_times(found)} as fast: " + (
+                "the timer finds no difference where there is none." if holds else "differences of that size are the machine’s."),
+            {"ratio": found.estimate, "low": found.low, "high": found.high, "n": found.n})
+
+
+def _warm_ups(e: Evidence) -> Look:
+    o = e.observations["warmup"]
+    names = list(dict.fromkeys(o["slug"][o["stable"] == "no"].tolist()))
+    every = len(np.unique(o["slug"]))
+    figures = {"unstable": len(names), "configurations": every}
+    if names:
+        return "warm_up", "narrows", f"The warm-up of {listed(names)} did not become stable before its cap.", figures
+    return "warm_up", "clean", f"All {every} warm-ups became stable before timing.", figures
+
+
+def _impossible(e: Evidence) -> Look:
+    o = e.observations["ladder"]
+    peak = dict(zip(e.observations["device"]["sample_id"].tolist(), e.observations["device"]["per_second"].tolist(), strict=True))
+    shares = {}
+    for slug, precision, flops in zip(o["slug"].tolist(), o["precision"].tolist(), o["flops"].tolist(), strict=True):
+        if SPEED + slug in e.observations and PEAKS.get(precision) in peak:
+            limit = max(peak[PEAKS[precision]], peak["gemm_fp32"])
+            shares[slug] = flops / float(np.median(e.observations[SPEED + slug]["seconds"])) / limit
+    top = max(shares, key=lambda s: shares[s])
+    over = [s for s, share in shares.items() if share > POSSIBLE]
+    figures = {"largest_share": shares[top], "over": len(over)}
+    if over:
+        return ("impossible", "undermines", f"More operations a second than this machine does in a matrix product would be done by "
+                f"{listed(over)}: not all of the work is timed.", figures)
+    return ("impossible", "clean", f"No form does more operations a second than a matrix product here; the nearest is {top} at "
+            f"{100 * shares[top]:.0f} %.", figures)
+
+
+def _remembered(e: Evidence) -> Look:
+    names = [n.removeprefix("remembers_") for n, v in e.scalars.items() if n.startswith("remembers_") and v]
+    if names:
+        return ("remembered", "undermines", f"The same answer to unlike images, remembered and not computed, gave {listed(names)}.",
+                {"forms": len(names)})
+    return "remembered", "clean", "Unlike images get unlike answers from every form that was timed.", {"forms": 0}
+
+
+def _baseline(e: Evidence) -> Look:
+    found = speed(e.observations[SPEED + REFERENCE])
+    costs = found.low > COSTS
+    return ("baseline", "narrows" if costs else "clean",
+            f"Without tracking gradients the plain model is {_times(found)} as fast: " + (
+                "ratios to the published baseline are larger by that much than any export is worth." if costs
+                else "the published baseline, which tracks them, is not crippled by it."),
+            {"ratio": found.estimate, "low": found.low, "high": found.high, "n": found.n})
+
+
+def _torchscript(e: Evidence) -> Look:
+    steps = (("TorchScript on the same processor", REFERENCE, "script"),)
+    found = attributed(e.observations, steps)[0].interval
+    device = ("what the GPU adds was timed beside it" if f"{SPEED}script_cuda" in e.observations
+              else "what a GPU adds was not tested: none was there")
+    if found is None:
+        return "torchscript", "narrows", f"TorchScript was not timed; {device}.", {}
+    small = found.high < 2
+    return ("torchscript", "undermines" if small else "narrows",
+            f"TorchScript on the same processor makes it {_times(found)} as fast; the published table itself gives 125.2 / 151.9 = 0.82, "
+            f"and 151.9 / 4.9 = 31.0 for the change of device; {device}.",
+            {"ratio": found.estimate, "low": found.low, "high": found.high, "n": found.n})
+
+
+def _left_out(e: Evidence) -> Look:
+    o = e.observations["ladder"]
+    absent = o["state"] != "built"
+    why = "; ".join(f"{s}: {r}" for s, r in zip(o["slug"][absent].tolist(), o["reason"][absent].tolist(), strict=True))
+    said = f"{int((~absent).sum())} of {plural(len(o), 'form')} were built."
+    figures = {"built": int((~absent).sum()), "n": len(o)}
+    return "forms", "narrows" if absent.any() else "clean", said + (f" Not built: {why}." if why else ""), figures
+
+
+def _parities(e: Evidence, claims: Sequence[Claim]) -> Iterator[Finding]:
+    for slug, p in parities(e).items():
+        verdict = {"clean": "it may stand for the reference", "narrows": "whether it may stand for the reference is open",
+                   "undermines": "it may not stand for the reference, and cannot win"}[p.severity]
+        yield Finding(
+            PARITY, p.severity, f"Of {p.flipped.n:,} images {slug} calls {round(p.flipped.estimate * p.flipped.n):,} otherwise than the "
+            f"reference ({100 * p.flipped.low:.2f} to {100 * p.flipped.high:.2f} %) and loses {_points(p.lost)} of accuracy; probabilities "
+            f"differ by up to {p.difference:.2g}: {verdict}.", _bearing(claims, PARITY, slug),
+            {"flipped": p.flipped.estimate, "low": p.flipped.low, "high": p.flipped.high, "lost": p.lost.estimate, "n": p.flipped.n},
+            id=f"{PARITY}:{slug}.seed{e.run.seed}")
+
+
+def _times(i: Interval) -> str:
+    return f"{i.estimate:.2f} times ({i.low:.2f} to {i.high:.2f})"
+
+
+def _points(i: Interval) -> str:
+    return f"{100 * i.estimate:.2f} points ({100 * i.low:.2f} to {100 * i.high:.2f})".replace("-", "\N{MINUS SIGN}")

@@ -1,0 +1,72 @@
+"""Controls of the audits of deployment: what spoils a timing or an answer is found, and the clean twin passes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from made_up_ladder import ladder_evidence, slow
+
+from medpipe.audits.attribution import geometric
+from medpipe.audits.deployment import deployment, parities, winner
+
+TIMES = {"eager_grad": 1.0, "eager": 1.0, "script": 1.1, "frozen": 1.5, "openvino_int8": 6.0}
+
+
+def severities(**changes: object) -> dict[str, str]:
+    found = deployment([ladder_evidence(TIMES, **changes)], [])  # type: ignore[arg-type]
+    return {f.id.split(":")[1].split(".")[0]: f.severity for f in found}
+
+
+def test_the_clean_twin_passes() -> None:
+    found = severities()
+    assert {k: v for k, v in found.items() if k not in ("torchscript", "forms")} == dict.fromkeys(
+        ("same_again", "warm_up", "impossible", "remembered", "baseline", "eager_grad", "script", "frozen", "openvino_int8"), "clean")
+    assert found["forms"] == "narrows" and found["torchscript"] == "undermines"  # no TensorRT; TorchScript is worth a tenth
+    best = winner(ladder_evidence(TIMES))
+    assert best is not None and best[0] == "openvino_int8" and best[1].low < 6 < best[1].high
+
+
+@pytest.mark.parametrize(("change", "aspect"), [
+    ({"remembers": ("script",)}, "remembered"), ({"unstable": ("frozen",)}, "warm_up"), ({"flops": 4e9}, "impossible")])
+def test_a_spoilt_timing_is_found(change: dict[str, object], aspect: str) -> None:
+    assert severities(**change)[aspect] in ("narrows", "undermines")
+
+
+def test_a_baseline_crippled_by_gradients_is_named() -> None:
+    found = deployment([ladder_evidence({**TIMES, "eager": 1.4})], [])
+    (baseline,) = [f for f in found if f.id.startswith("timing:baseline")]
+    assert baseline.severity == "narrows" and "1.4" in baseline.statement
+
+
+def test_swapped_weights_are_found_and_cannot_win() -> None:
+    e = ladder_evidence(TIMES, {"frozen": 600, "openvino_int8": 30})
+    assert parities(e)["frozen"].severity == "undermines" and parities(e)["script"].severity == "clean"
+    best = winner(e)
+    assert best is not None and best[0] == "script"
+
+
+def test_a_quantisation_that_flips_one_in_a_hundred_does_not_pass() -> None:
+    """At 1,000 images 1 % of flips is never cleared, 3 % is surely found, and the clean twin is."""
+    def passed(flips: int) -> int:
+        return sum(parities(ladder_evidence(TIMES, {"openvino_int8": flips}, seed=s, rounds=10))["openvino_int8"].severity == "clean"
+                   for s in range(20))
+
+    def caught(flips: int) -> int:
+        return sum(parities(ladder_evidence(TIMES, {"openvino_int8": flips}, seed=s, rounds=10))["openvino_int8"].severity == "undermines"
+                   for s in range(20))
+
+    assert (passed(10), caught(30), passed(0)) == (0, 20, 20)
+    exact = parities(ladder_evidence(TIMES, {"openvino_int8": 10}, exact=("openvino_int8",)))["openvino_int8"]
+    assert exact.severity == "undermines"  # a form in fp32 may flip none
+
+
+def test_the_same_form_twice_is_as_fast_as_itself() -> None:
+    """The interval of the ratio holds 1 in at least 93 of 100 repeats, under noise that lasts over rounds."""
+    holds = 0
+    for repeat in range(400):
+        draw = np.random.default_rng((7, repeat))
+        shared = slow(120, draw)
+        first, second = (shared + 0.05 * slow(120, draw, 1.0, 0.3) for _ in range(2))
+        found = geometric(first - second, np.array([f"{k // 10}" for k in range(120)]))
+        holds += found.low <= 1 <= found.high
+    assert holds >= 0.93 * 400
