@@ -20,7 +20,7 @@ from medpipe.errors import DataError
 from medpipe.evidence.observations import Observations
 from medpipe.pipeline.deployment.guards import cached_answer
 from medpipe.pipeline.deployment.latency import Configuration, Measured, measure
-from medpipe.pipeline.deployment.rungs import Answer, Built, Images, first_line, logits_of
+from medpipe.pipeline.deployment.rungs import FAILURES, Answer, Built, Images, first_line, logits_of
 from medpipe.pipeline.prediction import probabilities
 from medpipe.pipeline.splits import Subset
 

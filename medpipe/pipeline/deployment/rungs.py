@@ -26,6 +26,8 @@ Device = Literal["cpu", "cuda"]
 State = Literal["built", "not_installed", "not_supported", "failed"]
 BUILDERS = {"torch": "medpipe.pipeline.deployment.torch_rungs", "onnxruntime": "medpipe.pipeline.deployment.onnx_rungs",
             "openvino": "medpipe.pipeline.deployment.openvino_rungs", "tensorrt": "medpipe.pipeline.deployment.onnx_rungs"}
+FAILURES = (ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+"""What exporters and runtimes raise where they cannot make or run a form."""
 
 
 @dataclass(frozen=True)
