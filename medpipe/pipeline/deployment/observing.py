@@ -56,7 +56,7 @@ def compared(built: Sequence[Built], asked: Compared, progress: Progress) -> tup
         if b.exported is not None:
             try:
                 answered[b.rung.slug] = probabilities(logits_of(b.exported.at(BATCH, asked.side), asked.images, BATCH))
-            except Exception as error:
+            except FAILURES as error:  # what a runtime raises is evidence about that form
                 b = replace(b, state="failed", reason=first_line(error), exported=None)
         results.append(b)
     if REFERENCE not in answered:

@@ -122,7 +122,7 @@ def build(rung: Rung, source: Source) -> Built:
             exported = importlib.import_module(BUILDERS[rung.family]).export(rung, source)
     except NotImplementedError as error:
         return Built(rung, "not_supported", first_line(error))
-    except Exception as error:
+    except FAILURES as error:  # what an exporter raises is evidence about that exporter
         return Built(rung, "failed", first_line(error))
     return Built(rung, "built", "", exported, time.perf_counter() - start, _version(rung))
 
