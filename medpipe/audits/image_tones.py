@@ -15,17 +15,22 @@ those at `EDGES` or more are copies by grey values, too, and none is of two fold
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medpipe.audits.image_copies import ORIENTATIONS, SIDE, Pair
+from medpipe.audits.image_copies import ORIENTATIONS, SIDE, Pair, groups
 from medpipe.errors import DataError
 
-EDGES = 0.94
+EDGES, ALIGNED = 0.90, 0.94
+"""The least correlation of a copy's edges as they are, and after an alignment, which brings other slices nearer, too."""
+SHIFTED_FROM = 0.70
+"""From this correlation on a pair is aligned, where nothing else joins it."""
 _COARSE, _LIKELY = 24, 0.90
+_THUMB, _FINE, _BROAD = (0.7, 2.0, 11), (1.0, 2.5, 27), (1.5, 4.0, 27)
+"""Pixels of the two blurs and of what is around: of thumbnails, of whole images, and of whole images to align them by."""
 _ROWS, _PAIRS = 1024, 128
 _FLOOR = 0.05
 """Of an image's deviation: edges fainter than this are not raised to the strength of others, or noise would count as much as a skull."""
@@ -41,23 +46,54 @@ def retoned(images: NDArray[np.uint8], known: Collection[tuple[int, int]] = ()) 
     likely = {how: met for how, met in _likely(images) if len(met)}
     if not likely:
         return ()
+    scored = _scored(images, likely, set(known))
+    found = {key: pair for key, pair in scored.items() if pair.score >= EDGES}
+    cluster = _joined(len(images), [*known, *found])
+    for key, pair in scored.items():
+        if SHIFTED_FROM <= pair.score < EDGES and cluster[pair.first] != cluster[pair.second]:
+            score = _aligned(images[pair.first], images[pair.second], pair.how)
+            if score >= ALIGNED:
+                found[key] = Pair(pair.first, pair.second, score, pair.how)
+    return tuple(sorted(found.values(), key=lambda p: (-p.score, p.first, p.second)))
+
+
+def _scored(images: NDArray[np.uint8], likely: Mapping[str, NDArray[np.int64]], known: set[tuple[int, int]]) -> dict[tuple[int, int], Pair]:
+    """The likely pairs that are not known, each in its best orientation, with the correlation of their edges at 128 pixels."""
     places = np.unique(np.concatenate(list(likely.values())))
     edges = _edges(images[places], SIDE, np.float16)  # half precision keeps a correlation to the third digit and halves the memory
     of_place = np.full(len(images), -1, np.int64)
     of_place[places] = np.arange(len(places))
-    left_out, found = set(known), dict[tuple[int, int], Pair]()
+    found: dict[tuple[int, int], Pair] = {}
     for how, met in likely.items():
-        wanted = np.array([pair for pair in map(tuple, met.tolist()) if pair not in left_out], np.int64).reshape(-1, 2)
+        wanted = [(a, b) for a, b in met.tolist() if (a, b) not in known]
         for start in range(0, len(wanted), _PAIRS):
             block = wanted[start:start + _PAIRS]
-            one, other = (edges[of_place[block[:, side]]].astype(np.float32) for side in (0, 1))
-            score = np.einsum("nij,nij->n", one, ORIENTATIONS[how](other))
-            for k in np.flatnonzero(score >= EDGES).tolist():
-                pair = Pair(int(block[k, 0]), int(block[k, 1]), min(float(score[k]), 1.0), how)
-                key = (pair.first, pair.second)
-                if key not in found or found[key].score < pair.score:
-                    found[key] = pair
-    return tuple(sorted(found.values(), key=lambda p: (-p.score, p.first, p.second)))
+            one, other = (edges[of_place[list(side)]].astype(np.float32) for side in zip(*block, strict=True))
+            for key, score in zip(block, np.einsum("nij,nij->n", one, ORIENTATIONS[how](other)).tolist(), strict=True):
+                if key not in found or found[key].score < score:
+                    found[key] = Pair(*key, min(score, 1.0), how)
+    return found
+
+
+def _joined(count: int, pairs: Collection[tuple[int, int]]) -> NDArray[np.int64]:
+    return groups(count, [Pair(a, b, 1.0, "") for a, b in pairs])
+
+
+def _aligned(image: NDArray[np.uint8], other: NDArray[np.uint8], how: str) -> float:
+    """The correlation of edges after an affine alignment, where the two images overlap; -1 where none is found."""
+    import cv2
+
+    one, turned = (np.ascontiguousarray(x, np.float32) for x in (image, ORIENTATIONS[how](other)))
+    stop, size = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 1e-4), (SIDE, SIDE)
+    try:
+        _, warp = cv2.findTransformECC(_band(one, *_BROAD), _band(turned, *_BROAD), np.eye(2, 3, dtype=np.float32), cv2.MOTION_AFFINE,
+                                       stop, np.ones(size, np.uint8), 1)
+    except cv2.error:  # it does not converge where nothing is alike
+        return -1.0
+    inverse = cv2.WARP_INVERSE_MAP
+    both = cv2.warpAffine(np.ones(size, np.float32), warp, size, flags=cv2.INTER_NEAREST | inverse) > 0
+    moved = cv2.warpAffine(turned, warp, size, flags=cv2.INTER_LINEAR | inverse)
+    return float(np.corrcoef(_band(one, *_FINE)[both], _band(moved, *_FINE)[both])[0, 1]) if both.mean() > 0.5 else -1.0
 
 
 def _likely(images: NDArray[np.uint8]) -> Iterator[tuple[str, NDArray[np.int64]]]:
@@ -77,18 +113,24 @@ def _edges(images: NDArray[np.uint8], side: int, kind: type[np.floating[Any]]) -
     """Bands ``(N, side, side)`` of mean 0 and length 1, so that a product is a correlation; an even image becomes 0."""
     import cv2
 
-    fine, coarse, around = (0.7, 2.0, 11) if side == _COARSE else (1.5, 4.0, 27)  # pixels
     bands = np.zeros((len(images), side, side), kind)
     for band, image in zip(bands, images, strict=True):
         small = cv2.resize(image.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
-        edge: Any = cv2.GaussianBlur(small, (0, 0), fine) - cv2.GaussianBlur(small, (0, 0), coarse)
-        strength = np.maximum(cv2.blur(edge * edge, (around, around)), 0)  # running sums may fall a little below
-        edge /= np.sqrt(strength) + _FLOOR * small.std() + 1e-3
+        edge = _band(small, *(_THUMB if side == _COARSE else _FINE))
         edge -= edge.mean()
         length = float(np.linalg.norm(edge))
         if length > 1:
             band[:] = edge / length
     return bands
+
+
+def _band(grey: NDArray[np.float32], fine: float, coarse: float, around: int) -> NDArray[np.float32]:
+    """What lies between two blurs of ``fine`` and ``coarse`` pixels, over its strength within ``around`` pixels."""
+    import cv2
+
+    edge: Any = cv2.GaussianBlur(grey, (0, 0), fine) - cv2.GaussianBlur(grey, (0, 0), coarse)
+    strength = np.maximum(cv2.blur(edge * edge, (around, around)), 0)  # running sums may fall a little below
+    return np.asarray(edge / (np.sqrt(strength) + _FLOOR * grey.std() + 1e-3), np.float32)
 
 
 def known_of(pairs: Sequence[Pair], least: float) -> set[tuple[int, int]]:
