@@ -96,6 +96,13 @@ def _print(found: ImageAudit) -> None:
         say("Copies that carry two labels")
         for one, other, how, score in found.contradicted[:SHOWN]:
             say(f"  {one}  =  {other}  {how}, correlation {score:.4f}")
+    say("Odd images (share with 95 % interval)")
+    _print_table(["images that are", "share"], [[o.kind, _share(o.found)] for o in found.oddities])
+    for o in found.oddities:
+        if o.examples:
+            say(f"{o.kind}, such as")
+            for path, what in o.examples[:SHOWN]:
+                say(f"  {path}  {what}")
     say("What tells the class without a network, in points above the commonest class")
     told = [[b.part, b.model, f"{100 * b.right:.1f} %", _points(b.above)] for b in found.baselines]
     _print_table(["part", "from", "right", "above"], told)

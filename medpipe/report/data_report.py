@@ -44,6 +44,10 @@ def _context(found: Mapping[str, Any], pictures: Mapping[str, bytes]) -> dict[st
         "counts": [{"part": part, "counts": [f"{n:,}" for n in count.values()]} for part, count in counts.items()],
         "relations": [{"part": r["part"], "kind": r["kind"], "share": _share(r["found"])} for r in found["relations"]],
         "galleries": list(_galleries(found, pictures)),
+        "oddities": [{"kind": o["kind"], "share": _share(o["found"])} for o in found["oddities"]],
+        "odd_galleries": [{"title": o["kind"], "figures": [{"path": path, "what": what, "uri": _uri(pictures[path])}
+                                                           for path, what in o["examples"][:MOST_PAIRS]]}
+                          for o in found["oddities"] if o["examples"]],
         "learnt": found["trained_on"] or "four fifths of the clusters of copies",
         "baselines": [{"part": b["part"], "model": b["model"], "right": f"{100 * b['right']:.1f} %", "above": _points(b["above"])}
                       for b in found["baselines"]],

@@ -43,10 +43,13 @@ class Problem:
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """``data``: the images that could be read, grey at 128 pixels whatever size is asked for; ``marks`` of their files by part."""
+    """``data``: the images that could be read, grey at 128 pixels whatever size is asked for; by part ``marks`` of their files and
+    ``colour``, float64 ``(N,)``: the mean difference between the largest and the smallest of an image's channels, in grey levels.
+    """
 
     data: ImageData
     marks: Mapping[str, tuple[FileMarks, ...]]
+    colour: Mapping[str, NDArray[np.float64]]
     problems: tuple[Problem, ...]
 
 
@@ -56,6 +59,7 @@ class _Read:
     digest: str
     marks: FileMarks
     grey: NDArray[np.uint8]
+    colour: float
 
 
 def read_image_set(place: Path, told: Told = lambda done, total: None) -> ImageSet:
@@ -74,9 +78,11 @@ def read_image_set(place: Path, told: Told = lambda done, total: None) -> ImageS
         else:
             problems.append(Problem(path, found))
         told(done, len(wanted))
-    data, marks = _arranged(place, read)
+    data, by_part = _arranged(place, read)
     problems += _empty_classes(data)
-    return ImageSet(data, marks, tuple(sorted(problems, key=lambda p: p.path)))
+    return ImageSet(data, {name: tuple(r.marks for r in found) for name, found in by_part.items()},
+                    {name: np.array([r.colour for r in found]) for name, found in by_part.items()},
+                    tuple(sorted(problems, key=lambda p: p.path)))
 
 
 def _sorted_out(files: FileSet) -> tuple[list[str], list[Problem]]:
@@ -106,12 +112,13 @@ def _read(path: str, content: bytes) -> _Read | str:
     try:
         rgb = decode(content, "file", SIDE)
         grey = np.rint(rgb.mean(axis=2, dtype=np.float32)).astype(np.uint8)
-        return _Read(path, hashlib.sha256(content).hexdigest(), marks_of(content, "file"), grey)
+        colour = float((rgb.max(axis=2) - rgb.min(axis=2)).mean())
+        return _Read(path, hashlib.sha256(content).hexdigest(), marks_of(content, "file"), grey, colour)
     except DataError as error:
         return str(error).removeprefix("file: ")
 
 
-def _arranged(place: Path, read: list[_Read]) -> tuple[ImageData, dict[str, tuple[FileMarks, ...]]]:
+def _arranged(place: Path, read: list[_Read]) -> tuple[ImageData, dict[str, list[_Read]]]:
     read.sort(key=lambda r: r.path)
     classes = tuple(sorted({r.path.split("/")[-2] for r in read}))
     if len(classes) < 2:
@@ -122,7 +129,7 @@ def _arranged(place: Path, read: list[_Read]) -> tuple[ImageData, dict[str, tupl
     lines = "".join(f"{r.path}\t{r.digest}\n" for r in read)
     parts = {name: _part(found, classes) for name, found in by_part.items()}
     data = ImageData(str(place), classes, parts, f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}")
-    return data, {name: tuple(r.marks for r in found) for name, found in by_part.items()}
+    return data, by_part
 
 
 def _part(read: list[_Read], classes: tuple[str, ...]) -> ImagePart:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.model_selection import StratifiedGroupKFold
 
-from medpipe.audits.image_copies import COPY, NEIGHBOUR, SIDE, Pair, alike, groups
+from medpipe.audits.image_copies import COPY, SIDE, Pair, alike, groups
+from medpipe.audits.image_tones import retoned
 from medpipe.audits.observed import LARGE as MANY
 from medpipe.audits.observed import SMALL as FEW
 from medpipe.audits.shares import Share, share
@@ -28,6 +29,7 @@ from medpipe.phrases import plural
 from medpipe.pipeline.data.image_sets import ImageSet
 from medpipe.pipeline.data.images import ImageData
 from medpipe.pipeline.imaging.baselines import Blurred, Border, File, Majority, Model, Nearest, classifier, features
+from medpipe.pipeline.imaging.oddities import Oddity, oddities
 from medpipe.statistics import Interval
 
 TRAINING = ("training", "train")
@@ -80,6 +82,7 @@ class ImageAudit:
     copies: int
     clusters: int
     contradicted: tuple[tuple[str, str, str, float], ...]
+    oddities: tuple[Oddity, ...]
     baselines: tuple[Blindness, ...]
     sources: tuple[Mapping[str, Any], ...]
     verdict: str
@@ -96,22 +99,25 @@ def audit_images(images: ImageSet, table: Mapping[str, str] | None = None) -> Im
     ids = np.concatenate([part.sample_id for part in data.parts.values()])
     label = np.concatenate([part.label for part in data.parts.values()])
     part_of = np.repeat(list(data.parts), [len(part) for part in data.parts.values()])
-    pairs = alike(np.concatenate([part.planes(SIDE).planes for part in data.parts.values()]))
-    cluster = ids[np.unique(groups(len(ids), pairs), return_index=True)[1]][groups(len(ids), pairs)]
+    grey = np.concatenate([part.planes(SIDE).planes for part in data.parts.values()])
+    copies, near = _pairs(grey)
+    number = groups(len(ids), copies, -1)
+    cluster = ids[np.unique(number, return_index=True)[1]][number]
     trained_on = next((name for name in data.parts if name.lower() in TRAINING), "")
-    relations = tuple(_relations(ids, part_of, cluster, pairs, trained_on, _known(table, ids)))
-    contradicted = tuple(_shown(p, ids) for p in pairs if p.score >= COPY and label[p.first] != label[p.second])
+    relations = tuple(_relations(ids, part_of, cluster, copies, near, trained_on, _known(table, ids)))
+    contradicted = tuple(_shown(p, ids) for p in copies if label[p.first] != label[p.second])
     baselines = tuple(_baselines(images, dict(_split(data, cluster, part_of, trained_on)), cluster))
     verdict, reasons = _verdict(relations, contradicted, baselines)
     counts = {name: {kind: int((part.label == k).sum()) for k, kind in enumerate(data.classes)} for name, part in data.parts.items()}
     return ImageAudit(data.source, data.digest, counts, tuple((p.path, p.what) for p in images.problems), trained_on, relations,
-                      sum(p.score >= COPY for p in pairs), len(np.unique(cluster)), contradicted[:MOST_EXAMPLES], baselines,
+                      len(copies), len(np.unique(cluster)), contradicted[:MOST_EXAMPLES], oddities(images, grey, cluster), baselines,
                       tuple(_sources(images)), verdict, reasons)
 
 
 def pictures_of(images: ImageSet, found: ImageAudit) -> dict[str, bytes]:
     """The images that ``found`` names as examples, as PNG of 128 pixels by path."""
     named = {path for r in found.relations for e in r.examples for path in e[:2]} | {path for e in found.contradicted for path in e[:2]}
+    named |= {path for o in found.oddities for path, _ in o.examples}
     pictures = {}
     for part in images.data.parts.values():
         for i in np.flatnonzero(np.isin(part.sample_id, sorted(named))).tolist():
@@ -119,6 +125,14 @@ def pictures_of(images: ImageSet, found: ImageAudit) -> dict[str, bytes]:
             Image.fromarray(part.planes(SIDE)[i][0]).save(stored, "PNG")
             pictures[str(part.sample_id[i])] = stored.getvalue()
     return pictures
+
+
+def _pairs(grey: NDArray[np.uint8]) -> tuple[tuple[Pair, ...], tuple[Pair, ...]]:
+    """Copies, those under another tone last, and all pairs that are likely of one patient, copies among them."""
+    near = alike(grey)
+    same = tuple(p for p in near if p.score >= COPY)
+    toned = tuple(replace(p, how=f"{p.how}, in another tone") for p in retoned(grey, {(p.first, p.second) for p in same}))
+    return same + toned, near + toned
 
 
 def _known(table: Mapping[str, str] | None, ids: NDArray[np.str_]) -> NDArray[np.str_] | None:
@@ -129,22 +143,22 @@ def _known(table: Mapping[str, str] | None, ids: NDArray[np.str_]) -> NDArray[np
     return np.array([table.get(i, "") for i in ids.tolist()])
 
 
-def _relations(ids: NDArray[np.str_], part_of: NDArray[np.str_], cluster: NDArray[np.str_], pairs: Sequence[Pair], trained_on: str,
-               known: NDArray[np.str_] | None) -> Iterator[Relation]:
+def _relations(ids: NDArray[np.str_], part_of: NDArray[np.str_], cluster: NDArray[np.str_], copies: Sequence[Pair],
+               near: Sequence[Pair], trained_on: str, known: NDArray[np.str_] | None) -> Iterator[Relation]:
     trained = part_of == trained_on
     for part in dict.fromkeys(part_of.tolist()):
         here = part_of == part
         other = trained if trained_on and part != trained_on else here
         where = "trained on" if trained_on and part != trained_on else f"in {part} itself"
-        for kind, least in ((f"copies of images {where}", COPY), (f"likely slices of patients {where}", NEIGHBOUR)):
-            met = [p for p in pairs if p.score >= least and ((here[p.first] and other[p.second]) or (here[p.second] and other[p.first]))]
+        for kind, pairs in ((f"copies of images {where}", copies), (f"likely slices of patients {where}", near)):
+            met = [p for p in pairs if (here[p.first] and other[p.second]) or (here[p.second] and other[p.first])]
             flags = np.zeros(len(ids), bool)
             for p in met:
                 flags[p.first] |= here[p.first] and other[p.second]
                 flags[p.second] |= here[p.second] and other[p.first]
             examples = tuple(_shown(p, ids) for p in _spread(met, cluster))
             found = share(kind, flags[here], ids[here].tolist(), cluster[here].tolist())
-            yield Relation(part, kind, found, examples, least == COPY and where == "trained on")
+            yield Relation(part, kind, found, examples, pairs is copies and where == "trained on")
         if known is not None and trained_on and part != trained_on and (known[here] != "").any():
             flags = np.isin(known, known[trained & (known != "")]) & here
             kind = "of a group of the table that is trained on"

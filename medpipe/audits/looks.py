@@ -1,0 +1,86 @@
+"""How images look: a few plain measures of each, and which are dark, light, blurred, empty, or of an odd size or shape.
+
+**Method.** The rules and thresholds are those of cleanvision 0.3, which others have tried on many sets; on images reduced to 128 pixels a
+side. Sizes are odd more than three interquartile ranges beyond the quartiles of the set.
+
+**Limits.** A rule is about one measure: a photograph of common size and tone breaks none (`medpipe.audits.oddities` looks for those).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.float64]
+DARK, LIGHT, EMPTY, BLURRED, NARROW, RANGES = 0.32, 0.95, 3.0, 0.29, 0.35, 3.0
+"""Darkest the 99th and lightest the 5th percentile of grey (0 to 1), least entropy (bits), sharpness, and ratio of sides; see `rules`."""
+COLOURED = 4.0
+"""Mean difference of an image's channels, in grey levels, from which it is coloured: compression makes one or two."""
+_GRID, _EDGES = 4, 64
+
+
+@dataclass(frozen=True, eq=False)
+class Looks:
+    """``named``: float64 ``(N,)`` by name; ``layout``: float64 ``(N, 16)``, the image's grey in 4 by 4 fields over its deviation."""
+
+    named: Mapping[str, Numbers]
+    layout: Numbers
+
+    def table(self) -> Numbers:
+        """All measures, float64 ``(N, F)``, the named ones first, in their order."""
+        return np.column_stack([*self.named.values(), self.layout])
+
+
+def looks(grey: NDArray[np.uint8], colour: Numbers, width: Numbers, height: Numbers) -> Looks:
+    """Measures of grey images uint8 ``(N, 128, 128)``; ``colour``: mean difference of channels; sides in pixels as stored, ``(N,)``."""
+    import cv2
+
+    flat = grey.reshape(len(grey), -1)
+    share = np.stack([np.bincount(image, minlength=256) for image in flat]) / flat.shape[1]
+    low, high = ((share.cumsum(axis=1) < part).sum(axis=1) / 255 for part in (0.05, 0.99))
+    middle = grey[:, 32:96, 32:96].mean(axis=(1, 2)) / 255
+    border = (flat.sum(axis=1) - grey[:, 8:120, 8:120].sum(axis=(1, 2))) / (128 ** 2 - 112 ** 2) / 255
+    small = [cv2.resize(image, (_EDGES, _EDGES), interpolation=cv2.INTER_AREA) for image in grey]
+    fields = np.stack([cv2.resize(image, (_GRID, _GRID), interpolation=cv2.INTER_AREA).ravel() for image in small]).astype(np.float64)
+    deviation = flat.std(axis=1) / 255
+    return Looks({
+        "light": low, "dark": high, "mean grey": flat.mean(axis=1) / 255, "contrast": deviation, "border": border,
+        "border against middle": border - middle, "entropy": _entropy(share),
+        "sharpness": np.array([_sharpness(image) for image in small]), "noise": np.array([_noise(image) for image in grey]),
+        "colour": np.log1p(colour), "size": np.log(np.sqrt(width * height)), "shape": np.log(width / height)},
+        (fields - fields.mean(axis=1, keepdims=True)) / (255 * deviation[:, None] + 1))
+
+
+def rules(found: Looks) -> dict[str, NDArray[np.bool_]]:
+    """The images that are odd by a rule, bool ``(N,)`` by rule."""
+    n, size = found.named, np.exp(found.named["size"])
+    first, third = np.percentile(size, (25, 75))
+    reach = RANGES * (third - first)
+    coloured = n["colour"] > np.log1p(COLOURED)
+    return {"dark": n["dark"] < DARK, "light": n["light"] > LIGHT, "little information": n["entropy"] < EMPTY,
+            "blurred": n["sharpness"] < BLURRED, "odd shape": np.exp(-np.abs(n["shape"])) < NARROW,
+            "odd size": (size < first - reach) | (size > third + reach) if reach > 0 else size != first,
+            "colour where the rest is grey": coloured & bool(coloured.mean() < 0.5)}
+
+
+def _entropy(share: Numbers) -> Numbers:
+    """Of histograms ``(N, 256)``, in bits: 0 to 8."""
+    return np.asarray(-(share * np.log2(share, out=np.zeros_like(share), where=share > 0)).sum(axis=1))
+
+
+def _sharpness(image: NDArray[np.uint8]) -> float:
+    """0 to 1, from the deviation of edges in 64 pixels a side, as cleanvision weighs it."""
+    import cv2
+
+    edges = np.clip(cv2.filter2D(image.astype(np.float32), -1, np.array([[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]], np.float32)), 0, 255)
+    return float(1 - np.exp(-0.01 * edges.std()))
+
+
+def _noise(image: NDArray[np.uint8]) -> float:
+    """The share of an image's variance in its finest differences: near 0 for pictures, near 1 for noise."""
+    fine = image.astype(np.float32)
+    rough = (np.diff(fine, axis=0)[:, :-1].var() + np.diff(fine, axis=1)[:-1].var()) / 4
+    return float(np.sqrt(rough / (fine.var() + 1)))
