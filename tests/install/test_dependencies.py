@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[2]
 DISTRIBUTION = {"PIL": "pillow", "cv2": "opencv-python-headless", "fontTools": "fonttools", "sklearn": "scikit-learn", "yaml": "pyyaml"}
 NOT_DECLARED = {"medpipe", "pytest"}  # pytest loads pytest_plugin.py itself, nothing else imports it
-PASSED_ON: set[str] = set()  # declared for another package's sake, each with its reason
+PASSED_ON = {"onnx", "onnxscript"}  # what torch writes ONNX files with
 
 
 def imported(package: Path) -> dict[str, str]:
@@ -32,7 +32,7 @@ def imported(package: Path) -> dict[str, str]:
 def declared() -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
-    lines = [*project["dependencies"], *extras["train"], *extras["report"]]
+    lines = [*project["dependencies"], *extras["train"], *extras["report"], *extras["deploy"]]
     return {canonicalize_name(Requirement(line).name) for line in lines}
 
 
