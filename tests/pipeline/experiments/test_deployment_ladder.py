@@ -1,0 +1,75 @@
+"""The ladder on the package's own images: parity of every form, times by round, and what is not there is listed."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from medpipe.claims import load_specs
+from medpipe.errors import DataError
+from medpipe.pipeline.deployment import rungs
+from medpipe.pipeline.experiments import deployment_ladder
+from medpipe.running.experiment import ExperimentResult, RunContext
+
+SPECS = Path(__file__).parents[3] / "specs"
+NAMED = ["eager_grad", "eager", "script", "frozen"]
+
+
+def small() -> dict[str, Any]:
+    parameters: dict[str, Any] = copy.deepcopy(dict(load_specs(SPECS).protocols["deployment.ladder"].parameters))
+    parameters["data"]["source"] = "demonstration"
+    parameters["model"] |= {"kind": "resnet18", "weights": "none"}
+    parameters["training"] |= {"resolution": 33, "epochs": 1}
+    parameters["timing"] = {"resolution": 33, "batches": [1, 2], "rounds": 20, "rungs": NAMED, "evaluated": 40, "calibrated": 8}
+    return parameters
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> ExperimentResult:
+    return deployment_ladder.run(small(), 0, RunContext(tmp_path_factory.mktemp("ladder"), "cpu"))
+
+
+def test_every_form_answers_the_same_images(result: ExperimentResult) -> None:
+    seen = result.observations
+    assert {s for s in seen if s.startswith("parity")} == {"parity", "parity_eager_grad", "parity_script", "parity_frozen"}
+    for slug in ("eager_grad", "script", "frozen"):
+        o = seen[f"parity_{slug}"]
+        assert len(o) == 40 and np.array_equal(o["sample_id"], seen["parity"]["sample_id"])
+        assert np.array_equal(o["y_pred"], o["reference_pred"]) and o["difference"].max() < 1e-4
+
+
+def test_times_are_by_round_and_the_rest_is_listed(result: ExperimentResult) -> None:
+    seen = result.observations
+    assert all(len(seen[f"speed_{slug}"]) == 20 for slug in NAMED) and len(seen["same_again"]) == 20
+    assert seen["speed_eager_grad"]["ratio"].tolist() == [1.0] * 20 and set(seen["latency"]["batch"].tolist()) == {1, 2}
+    ladder = seen["ladder"]
+    assert set(ladder["slug"][ladder["state"] == "built"].tolist()) == set(NAMED)
+    assert (ladder["reason"][ladder["state"] != "built"] != "").all() and result.scalars["rungs_known"] == len(ladder)
+    assert result.scalars["size_mb_script"] > 40 and (seen["device"]["per_second"] > 0).all()
+    assert any("threads" in note for note in result.notes)
+
+
+def test_given_weights_are_read_or_refused(tmp_path: Path, result: ExperimentResult, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(deployment_ladder.WEIGHTS, str(result.files["weights"]))
+    again = deployment_ladder.run(small() | {"timing": small()["timing"] | {"rungs": ["eager_grad", "eager"], "rounds": 10}}, 0,
+                                  RunContext(tmp_path / "again", "cpu"))
+    assert np.allclose(again.observations["parity"]["y_prob"], result.observations["parity"]["y_prob"], atol=2e-3)
+    assert any("digest sha256:" in note for note in again.notes)
+    (tmp_path / "broken.safetensors").write_bytes(b"no weights")
+    monkeypatch.setenv(deployment_ladder.WEIGHTS, str(tmp_path / "broken.safetensors"))
+    with pytest.raises(DataError, match="expected weights of a resnet18 with 4 classes"):
+        deployment_ladder.run(small(), 0, RunContext(tmp_path / "no", "cpu"))
+
+
+def test_a_form_that_is_not_installed_or_fails_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    source = rungs.Source(deployment_ladder.build_resnet("resnet18", classes=2, weights="none", head_dropout=0.0).eval(),
+                          np.zeros((1, 3, 33, 33), np.float32), tmp_path)
+    absent = rungs.build(rungs.Rung("openvino", "fp32", "cpu", "openvino", ("no_such_package",)), source)
+    assert (absent.state, absent.reason) == ("not_installed", "needs no_such_package")
+    failed = rungs.build(rungs.Rung("unheard_of", "fp32", "cpu"), source)
+    assert failed.state == "failed" and "unheard_of" in failed.reason
+    assert rungs.build(rungs.Rung("eager", "fp32", "cuda"), source).state in ("not_supported", "built")
