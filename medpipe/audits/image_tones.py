@@ -5,7 +5,8 @@ contrast alone: a sharpened copy resembles its original no more than the next sl
 
 **Method.** What such a change leaves is where edges lie. Every image becomes a band of its frequencies (the difference of two Gaussian
 blurs), divided by the band's strength around each pixel; the correlation of two such bands is compared at 24 pixels for all pairs in eight
-orientations, and where it reaches `_LIKELY` again at 128 pixels: as they are, and aligned where nothing else joins the two images.
+orientations, and where it reaches `_LIKELY` again at 128 pixels: as they are, and aligned where nothing else joins the two images; of two
+clusters of copies the most alike pair is aligned.
 
 **Thresholds**, on the brain MRI set, as `docs/imaging_comparison.md` says: among pairs of tumours whose patients other auditors have
 traced, those at `EDGES` or more are copies by grey values, too; slices of one patient next to each other reach 0.90 at most. Aligned,
@@ -54,11 +55,21 @@ def retoned(images: NDArray[np.uint8], known: Collection[tuple[int, int]] = ()) 
     scored = _scored(images, likely, set(known))
     found = {key: pair for key, pair in scored.items() if pair.score >= EDGES}
     cluster = _joined(len(images), [*known, *found])
-    apart = [p for p in scored.values() if SHIFTED_FROM <= p.score < EDGES and cluster[p.first] != cluster[p.second]]
+    apart = _between(cluster, [p for p in scored.values() if SHIFTED_FROM <= p.score < EDGES])
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         again = pool.map(lambda p: replace(p, score=_aligned(images[p.first], images[p.second], p.how)), apart)
         found |= {(p.first, p.second): p for p in again if p.score >= ALIGNED}
     return tuple(sorted(found.values(), key=lambda p: (-p.score, p.first, p.second)))
+
+
+def _between(cluster: NDArray[np.int64], pairs: Collection[Pair]) -> list[Pair]:
+    """The most alike pair of each two clusters: one alignment is enough to join them, and alignments are what takes the time."""
+    best: dict[tuple[int, int], Pair] = {}
+    for p in sorted(pairs, key=lambda p: (-p.score, p.first, p.second)):
+        one, other = sorted((int(cluster[p.first]), int(cluster[p.second])))
+        if one != other:
+            best.setdefault((one, other), p)
+    return list(best.values())
 
 
 def _scored(images: NDArray[np.uint8], likely: Mapping[str, NDArray[np.int64]], known: set[tuple[int, int]]) -> dict[tuple[int, int], Pair]:
