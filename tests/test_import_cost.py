@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "medpipe"
 MAKING = {"torch", "torchvision", "transformers", "accelerate"}
 TELLING = {"weasyprint", "pyhanko", "jinja2", "matplotlib"}
 HEAVY = MAKING | TELLING | {"sklearn", "pandas", "statsmodels", "cryptography"}
-EXTRAS = HEAVY | {"PIL", "asn1crypto", "cv2", "fontTools", "huggingface_hub", "pydyf", "pyhanko_certvalidator", "safetensors"}
+EXTRAS = HEAVY | {"PIL", "asn1crypto", "c2pa", "cv2", "fontTools", "huggingface_hub", "pydyf", "pyhanko_certvalidator", "safetensors"}
 
 
 def loaded_by(program: str) -> set[str]:

@@ -18,7 +18,7 @@ LAYERS = [
     {"errors", "phrases"},
     {"registry", "statistics", "documents"},
     {"evidence", "claims"},
-    {"running", "judging", "audits", "reading"},
+    {"running", "judging", "audits", "reading", "marking"},
     {"report", "pipeline"},
     {"cli", "pytest_plugin", "serving"},
     {""},  # medpipe/__init__.py, the front door: it may show everything, and nothing may lean on it

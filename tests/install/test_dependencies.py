@@ -11,7 +11,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
-DISTRIBUTION = {"PIL": "pillow", "cv2": "opencv-python-headless", "fontTools": "fonttools", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+DISTRIBUTION = {"PIL": "pillow", "c2pa": "c2pa-python", "cv2": "opencv-python-headless", "fontTools": "fonttools",
+                "sklearn": "scikit-learn", "yaml": "pyyaml"}
 NOT_DECLARED = {"medpipe", "pytest"}  # pytest loads pytest_plugin.py itself, nothing else imports it
 PASSED_ON = {"onnx", "onnxscript"}  # what torch writes ONNX files with
 
@@ -32,7 +33,7 @@ def imported(package: Path) -> dict[str, str]:
 def declared() -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     extras = project["optional-dependencies"]
-    lines = [*project["dependencies"], *extras["train"], *extras["report"], *extras["deploy"]]
+    lines = [*project["dependencies"], *(line for extra in ("train", "report", "deploy", "c2pa") for line in extras[extra])]
     return {canonicalize_name(Requirement(line).name) for line in lines}
 
 

@@ -32,10 +32,22 @@ def strict_images() -> Iterator[None]:
 def decode(content: bytes, where: str, size: int) -> NDArray[np.uint8]:
     """RGB pixels of an image file: uint8 ``(size, size, 3)``, resized as torchvision's ``Resize`` does with Pillow images.
 
+    Else as `pixels`. Use within `strict_images`. Raises `DataError` naming ``where``.
+    """
+    return np.asarray(_read(content, where).resize((size, size), Image.Resampling.BILINEAR))
+
+
+def pixels(content: bytes, where: str) -> NDArray[np.uint8]:
+    """RGB pixels of an image file in its own size: uint8 ``(H, W, 3)``.
+
     JPEG and PNG are told by content, whatever the name says. Grey becomes three equal channels, 16-bit grey is scaled by
     its full range, transparency is laid over black; a rotation noted in EXIF is left alone, as in the published protocol.
     Use within `strict_images`. Raises `DataError` naming ``where``.
     """
+    return np.asarray(_read(content, where))
+
+
+def _read(content: bytes, where: str) -> Image.Image:
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
@@ -45,13 +57,21 @@ def decode(content: bytes, where: str, size: int) -> NDArray[np.uint8]:
             if frames != 1:
                 raise DataError(f"{where}: expected one picture, got {frames} frames; keep one of them")
             image.load()
-            rgb = _to_rgb(image, where)
+            return _to_rgb(image, where)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(f"{where}: expected an image of at most {MAX_PIXELS} pixels, got a larger one; remove it") from error
     except (OSError, SyntaxError, ValueError, EOFError, UserWarning) as error:
         raise DataError(f"{where}: expected a whole JPEG or PNG image, got something else or a damaged one; "
-                        "get the data set again") from error
-    return np.asarray(rgb.resize((size, size), Image.Resampling.BILINEAR))
+                        "get the file again") from error
+
+
+def size_of(content: bytes, where: str) -> tuple[int, int]:
+    """Width and height of an image file in pixels; only its header is read. Raises `DataError` naming ``where``."""
+    try:
+        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+            return image.size
+    except (OSError, SyntaxError, ValueError, UserWarning, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError(f"{where}: expected a JPEG or PNG image, got something else or a damaged one; get the file again") from error
 
 
 def resize_grey(planes: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

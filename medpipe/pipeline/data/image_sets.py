@@ -23,7 +23,9 @@ from medpipe.pipeline.data.decoding import decode, resize_grey, strict_images
 from medpipe.pipeline.data.files import FileSet, open_files
 from medpipe.pipeline.data.image_files import FileMarks, marks_of
 from medpipe.pipeline.data.images import ImageData, ImagePart
+from medpipe.pipeline.data.places import data_home
 from medpipe.pipeline.data.planes import Planes
+from medpipe.pipeline.data.synthetic import Listings, manifests_around, read_listings, refuse, without_manifest
 
 WHOLE = "all"
 """The name of the one part of a set without parts."""
@@ -60,24 +62,28 @@ class _Read:
     marks: FileMarks
     grey: NDArray[np.uint8]
     colour: float
+    synthetic: str | None
 
 
 def read_image_set(place: Path, told: Told = lambda done, total: None) -> ImageSet:
     """Read every image once. ``told(done, total)`` is called as files are read.
 
-    Raises `DataError` where there is no such folder, or fewer than two classes with a readable image.
+    Raises `DataError` where there is no such folder, fewer than two classes with a readable image, or an image that a manifest lists
+    as synthetic (`medpipe.pipeline.data.synthetic`).
     """
     if not place.exists():
         raise DataError(f"{place}: expected a folder or zip file of images, found none")
-    files = open_files(place)
+    every = open_files(place)
+    files, listings = without_manifest(every), read_listings(every, manifests_around(data_home()))
     wanted, problems = _sorted_out(files)
     read: list[_Read] = []
-    for done, (path, found) in enumerate(_each(files, wanted), 1):
+    for done, (path, found) in enumerate(_each(files, wanted, listings), 1):
         if isinstance(found, _Read):
             read.append(found)
         else:
             problems.append(Problem(path, found))
         told(done, len(wanted))
+    refuse(place, [(r.path, r.synthetic) for r in read if r.synthetic is not None])
     data, by_part = _arranged(place, read)
     problems += _empty_classes(data)
     return ImageSet(data, {name: tuple(r.marks for r in found) for name, found in by_part.items()},
@@ -100,20 +106,21 @@ def _sorted_out(files: FileSet) -> tuple[list[str], list[Problem]]:
     return wanted, problems
 
 
-def _each(files: FileSet, wanted: Iterable[str]) -> Iterator[tuple[str, _Read | str]]:
+def _each(files: FileSet, wanted: Iterable[str], listings: Listings) -> Iterator[tuple[str, _Read | str]]:
     """Each path with what was read, or the sentence that says why it was not; batches bound the memory."""
     contents = files.read_each(wanted)
     with strict_images(), ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         while batch := list(islice(contents, _BATCH)):
-            yield from pool.map(lambda item: (item[0], _read(*item)), batch)
+            yield from pool.map(lambda item: (item[0], _read(item[0], item[1], listings)), batch)
 
 
-def _read(path: str, content: bytes) -> _Read | str:
+def _read(path: str, content: bytes, listings: Listings) -> _Read | str:
     try:
         rgb = decode(content, "file", SIDE)
         grey = np.rint(rgb.mean(axis=2, dtype=np.float32)).astype(np.uint8)
         colour = float((rgb.max(axis=2) - rgb.min(axis=2)).mean())
-        return _Read(path, hashlib.sha256(content).hexdigest(), marks_of(content, "file"), grey, colour)
+        digest = hashlib.sha256(content).hexdigest()
+        return _Read(path, digest, marks_of(content, "file"), grey, colour, listings.find(content, digest))
     except DataError as error:
         return str(error).removeprefix("file: ")
 

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from medpipe.errors import DataError, UnknownNameError
 from medpipe.pipeline.data import phantoms
-from medpipe.pipeline.data.decoding import resize_grey
+from medpipe.pipeline.data.decoding import resize_grey, strict_images
 from medpipe.pipeline.data.files import FileSet, Stamp, open_files
 from medpipe.pipeline.data.folders import find_known, path_of
 from medpipe.pipeline.data.phantoms import MRI_CLASSES
 from medpipe.pipeline.data.pixel_cache import cached_planes
-from medpipe.pipeline.data.places import DEMONSTRATION, IMAGE_FOLDERS, find, unavailable
+from medpipe.pipeline.data.places import DEMONSTRATION, IMAGE_FOLDERS, data_home, find, unavailable
 from medpipe.pipeline.data.planes import Planes
+from medpipe.pipeline.data.synthetic import manifests_around, read_listings, refuse, without_manifest
 
 __all__ = ["MRI_CLASSES", "ImageData", "ImagePart", "load_images"]
 
@@ -78,7 +79,8 @@ def load_images(source: str | Sequence[str], folder: Path | None = None) -> Imag
     ``source``: ``"brain-tumor-mri-dataset"``, ``"demonstration"``, or ``"folder:<path>"`` for ``<part>/<class>/<image>`` of one's own,
     absolute or below the data home; of several the first that exists is taken. ``folder``: where to look; by default `data_home`.
 
-    Raises `UnavailableError` where none exists, `DataError` where the one taken is broken, `UnknownNameError`.
+    Raises `UnavailableError` where none exists, `DataError` where the one taken is broken or holds an image that a manifest lists as
+    synthetic (`medpipe.pipeline.data.synthetic`), `UnknownNameError`.
     """
     names = [source] if isinstance(source, str) else list(source)
     known: dict[str, tuple[str, ...]] = dict(IMAGE_FOLDERS)
@@ -94,7 +96,7 @@ def load_images(source: str | Sequence[str], folder: Path | None = None) -> Imag
         place = find(name, known, folder)
         if place is not None:
             files = open_files(place)
-            return _read(name, files.place, files.stamp)
+            return _read(name, files.place, files.stamp, manifests_around(data_home() if folder is None else folder))
     raise unavailable(names, known, folder)
 
 
@@ -130,12 +132,19 @@ def _own_layout(files: FileSet) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 @lru_cache(maxsize=2)
-def _read(name: str, place: Path, stamp: Stamp) -> ImageData:
-    """Hash the files in ``place``; ``stamp`` makes a changed file be read again."""
-    files = open_files(place)
+def _read(name: str, place: Path, stamp: Stamp, manifests: Stamp) -> ImageData:
+    """Hash the files in ``place``; the stamps make a changed file be read again."""
+    every = open_files(place)
+    files, listings = without_manifest(every), read_listings(every, manifests)
     names, classes = (PARTS, MRI_CLASSES) if name in IMAGE_FOLDERS else _own_layout(files)
     by_part = sort_by_part(files, names, classes)
-    digests = {path: hashlib.sha256(content).hexdigest() for path, content in files.read_each(files.names)}
+    digests, synthetic = {}, []
+    with strict_images():
+        for path, content in files.read_each(files.names):
+            digests[path] = hashlib.sha256(content).hexdigest()
+            if (where := listings.find(content, digests[path])) is not None:
+                synthetic.append((path, where))
+    refuse(place, synthetic)
     lines = "".join(f"{path}\t{digests[path]}\n" for path in sorted(digests))
     digest = f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
     parts = {part: _real_part(files, {path: digests[path] for path in paths}, classes) for part, paths in by_part.items()}

@@ -1,0 +1,79 @@
+"""The watermark's promises on real images, in full: the numbers of docs/marking.md.
+
+Images come from ``MEDPIPE_DATA`` where it holds the published MRI set (both parts), else the demonstration's. Every image is marked
+with a key of its own; unmarked images are looked through for fresh keys, none used twice, so that given the images the trials are
+independent. Beside that, a few keys are looked for in all images each, as a user with one key would. Intervals are Clopper-Pearson's,
+95 %.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from watermark_trials import KEPT, OTHER, Pixels, key_of, marked_trials, unmarked_trials
+
+from medpipe.marking.watermark import FALSE_ALARM, SMALLEST, Detection, detect
+from medpipe.pipeline.data.images import load_images
+from medpipe.statistics import Interval, clopper_pearson
+
+MARKED = {32: 400, 48: 400, 64: 7_023, 96: 1_000, 128: 1_000, 224: 400}
+"""Size in pixels and how many images are marked at it, evenly over the set."""
+KEYS = {64: 8, 128: 4, 224: 1}
+"""Size and how many fresh keys are looked for in each unmarked image of it."""
+ONE_KEY, IN_ALL = 64, 20
+"""How many keys are looked for in all images of that size."""
+
+
+def images_at(size: int, count: int | None = None) -> list[Pixels]:
+    """Images as they would be saved: grey where the three channels agree."""
+    data = load_images(["brain-tumor-mri-dataset", "demonstration"])
+    planes = [(part.planes(size), i) for part in data.parts.values() for i in range(len(part))]
+    chosen = planes if count is None or count >= len(planes) else [planes[i] for i in np.linspace(0, len(planes) - 1, count).astype(int)]
+    return [of[i][0] if len(of[i]) == 1 else np.ascontiguousarray(np.moveaxis(of[i], 0, -1)) for of, i in chosen]
+
+
+def share(found: list[Detection]) -> Interval:
+    return clopper_pearson(sum(d.marked for d in found), len(found))
+
+
+def said(interval: Interval) -> str:
+    return f"{round(interval.estimate * interval.n):,} of {interval.n:,}, {100 * interval.low:.4g} to {100 * interval.high:.4g} %"
+
+
+@pytest.mark.parametrize("size", MARKED)
+def test_marked_images_are_found(benchmark: Any, capsys: pytest.CaptureFixture[str], size: int) -> None:
+    images = images_at(size, MARKED[size])
+    changes = KEPT | OTHER if size in (64, 128) else KEPT
+    found, kept = benchmark.pedantic(marked_trials, (images, changes, np.random.default_rng(size)), rounds=1)
+    with capsys.disabled():
+        print(f"\n{size} pixels, {len(images):,} images, PSNR {min(kept):.2f} to {max(kept):.2f} dB")  # noqa: T201 - its result
+        for name, detections in found.items():
+            z = np.array([d.z for d in detections])
+            print(f"  {name}: {said(share(detections))}; z {z.min():.1f}, median {np.median(z):.1f}")  # noqa: T201
+    assert min(kept) >= 42
+    if size >= SMALLEST:
+        assert all(share(found[name]).low >= 0.99 for name in KEPT)
+
+
+@pytest.mark.parametrize("size", KEYS)
+def test_unmarked_images_pass(benchmark: Any, capsys: pytest.CaptureFixture[str], size: int) -> None:
+    images = images_at(size)
+    found = benchmark.pedantic(unmarked_trials, (images, KEYS[size], np.random.default_rng((1, size))), rounds=1)
+    z = np.array([d.z for d in found])
+    alarms = {bound: sum(d.false_alarm <= bound for d in found) for bound in (FALSE_ALARM, 1e-4, 1e-3, 1e-2)}
+    with capsys.disabled():
+        print(f"\n{size} pixels, unmarked, {len(images):,} images, {KEYS[size]} keys each: {said(share(found))}; "  # noqa: T201 - its result
+              f"z {z.min():.2f} to {z.max():.2f}, mean {z.mean():.4f}, deviation {z.std():.4f}; at bounds {alarms}")
+    assert all(count <= bound * len(found) + 4 * (bound * len(found)) ** 0.5 for bound, count in alarms.items())
+
+
+def test_one_key_in_all_images(benchmark: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    images, keys = images_at(ONE_KEY), [key_of(np.random.default_rng((2, i))) for i in range(IN_ALL)]
+    z = benchmark.pedantic(lambda: np.array([[detect(image, key).z for image in images] for key in keys]), rounds=1)
+    with capsys.disabled():
+        print(f"\n{ONE_KEY} pixels, unmarked, {IN_ALL} keys in all {len(images):,} images: largest z by key "  # noqa: T201 - its result
+              f"{np.round(z.max(axis=1), 1).tolist()}, deviation by key {z.std(axis=1).min():.2f} to {z.std(axis=1).max():.2f}, "
+              f"mean by key {z.mean(axis=1).min():.2f} to {z.mean(axis=1).max():.2f}")
+    assert z.shape == (IN_ALL, len(images))
