@@ -48,7 +48,8 @@ KEPT: dict[str, Change] = {"as it is": lambda x: x, "JPEG 90": jpeg(90), "JPEG 8
 OTHER: dict[str, Change] = {
     "JPEG 50": jpeg(50), "JPEG 40": jpeg(40), "JPEG 60 twice": lambda x: jpeg(60)(jpeg(60)(x)), "1.2 times as bright": brighter,
     "right and bottom eighth cropped": lambda x: x[: x.shape[0] * 7 // 8, : x.shape[1] * 7 // 8],
-    "left column cropped": lambda x: x[:, 1:], "mirrored": lambda x: x[:, ::-1], "a quarter turn": lambda x: np.rot90(x),
+    "one column at the left cropped": lambda x: x[:, 1:], "four columns at the left cropped": lambda x: x[:, 4:],
+    "mirrored": lambda x: x[:, ::-1], "a quarter turn": lambda x: np.rot90(x),
     "turned by 5 degrees": turned, "to 3/4 of the size and back": lambda x: resized(x.shape[0] * 3 // 4)(x),
     "to twice the size and back": lambda x: resized(2 * x.shape[0])(x)}
 """What it may or may not survive."""

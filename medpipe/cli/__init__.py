@@ -17,7 +17,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
 
 def main() -> None:
     """Run the command line; every error that medpipe raises on purpose becomes one sentence and an exit code."""
-    from medpipe.cli import auditing, data_auditing, deploying, judging, making, reading
+    from medpipe.cli import auditing, data_auditing, deploying, judging, making, marking, reading
     from medpipe.errors import MedpipeError, SignatureError, SpecError, TamperedError, UnknownNameError
 
     making.register(app)
@@ -26,6 +26,7 @@ def main() -> None:
     data_auditing.register(app)
     reading.register(app)
     deploying.register(app)
+    marking.register(app)
     try:
         app()
     except (TamperedError, SignatureError) as error:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -63,7 +62,7 @@ def sign_content(content: bytes, signer: ContentSigner) -> bytes:
     """
     c2pa = _package("signing an image with C2PA")
     action = {"action": CREATED, "digitalSourceType": SOURCE}
-    manifest = {"claim_generator_info": [{"name": "medpipe", "version": version("medpipe")}],
+    manifest = {"claim_generator_info": [{"name": "medpipe"}],
                 "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": [action]}}]}
     signed = io.BytesIO()
     try:

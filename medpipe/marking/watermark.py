@@ -37,6 +37,9 @@ FALSE_ALARM: Final = 1e-6
 SMALLEST: Final = 64
 """Shorter side in pixels from which finding the mark again is promised."""
 
+MAX_PIXELS: Final = 2**24
+"""Larger images are refused, so that memory stays below a gigabyte."""
+
 _BLOCK: Final = 8
 _BAND: Final = np.array([(0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (3, 0)])
 """Row and column in the block: every coefficient that the JPEG standard's table divides by 14 or less; eight, so a block takes a byte."""
@@ -180,4 +183,6 @@ def _distance(one: Image, other: Image) -> float:
 def _checked(image: Image) -> Image:
     if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
         raise DataError(f"watermark: expected 8-bit pixels (H, W) or (H, W, 3), got {image.dtype} {image.shape}; convert the image")
+    if image.shape[0] * image.shape[1] > MAX_PIXELS:
+        raise DataError(f"watermark: expected at most {MAX_PIXELS:,} pixels, got {image.shape[1]} by {image.shape[0]}; make it smaller")
     return image
