@@ -31,7 +31,7 @@ ONE_KEY, IN_ALL = 64, 20
 def images_at(size: int, count: int | None = None) -> list[Pixels]:
     """Images as they would be saved: grey where the three channels agree."""
     data = load_images(["brain-tumor-mri-dataset", "demonstration"])
-    planes = [(part.planes(size), i) for part in data.parts.values() for i in range(len(part))]
+    planes = [(of, i) for of in (part.planes(size) for part in data.parts.values()) for i in range(len(of))]
     chosen = planes if count is None or count >= len(planes) else [planes[i] for i in np.linspace(0, len(planes) - 1, count).astype(int)]
     return [of[i][0] if len(of[i]) == 1 else np.ascontiguousarray(np.moveaxis(of[i], 0, -1)) for of, i in chosen]
 
