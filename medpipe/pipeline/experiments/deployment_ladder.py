@@ -71,6 +71,8 @@ def run(config: Mapping[str, Any], seed: int, context: RunContext) -> Experiment
     written = parse(DeploymentLadder, config, NAME)
     machine = open_machine(context.device, written.training.precision)
     torch.use_deterministic_algorithms(False)  # timing is of what a user would run
+    cudnn: Any = torch.backends.cudnn  # these attributes are made at run time
+    cudnn.allow_tf32 = False  # as before, but said so that exporters, which ask for it by this name, can read it
     data = with_clusters(load_images(written.data.source))
     splits = splits_of(data, written.data)
     network, notes, weights = _network(data, splits, written, seed, machine, context)
