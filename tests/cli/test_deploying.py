@@ -12,6 +12,8 @@ from torch import nn
 
 from medpipe.cli import main
 
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.*` is deprecated")
+
 
 @pytest.fixture
 def classifier(tmp_path: Path) -> Path:

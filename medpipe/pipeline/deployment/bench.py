@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import shutil
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,8 +65,10 @@ def network_of(name: str) -> nn.Module:
         return network.eval()
     path = Path(name)
     try:
-        jit: Any = torch.jit  # has no types
-        loaded: nn.Module = jit.load(str(path), map_location="cpu")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch announces the end of TorchScript at every call
+            jit: Any = torch.jit  # has no types
+            loaded: nn.Module = jit.load(str(path), map_location="cpu")
     except (OSError, RuntimeError, ValueError) as error:
         raise SpecError("--models", "torchvision:NAME, timm:NAME or a TorchScript file", f"{name!r} ({first_line(error)})") from None
     return loaded.eval()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,23 @@ SIDE = 64
 
 def export(rung: Rung, source: Source) -> Exported:
     """The form that ``rung`` names."""
-    network = copy.deepcopy(source.network).eval().to(rung.device, TYPES[rung.precision])
+    network = _copy(source.network).eval().to(rung.device, TYPES[rung.precision])
     if rung.name not in ("eager_grad", "eager_no_grad", "eager", "script", "trace"):
         network = network.to(memory_format=torch.channels_last)
-    network.requires_grad_(rung.name == "eager_grad")
+    for parameter in network.parameters():  # one by one: a scripted module cannot do it at once
+        parameter.requires_grad_(rung.name == "eager_grad")
     return _MAKERS[rung.name](rung, network, source.folder)
+
+
+def _copy(network: nn.Module) -> nn.Module:
+    """A network of its own. Copies of a scripted one share what it computes with, so it is saved and read again."""
+    jit: Any = torch.jit  # has no types
+    if not isinstance(network, jit.ScriptModule):
+        return copy.deepcopy(network)
+    written = io.BytesIO()
+    jit.save(network, written)
+    again: nn.Module = jit.load(io.BytesIO(written.getvalue()), map_location="cpu")
+    return again
 
 
 def _answer(rung: Rung, network: Callable[[Tensor], Tensor], mode: Callable[[], Any] = torch.inference_mode) -> Answer:
