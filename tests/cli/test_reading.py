@@ -45,7 +45,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     study = read_key(place / "study/key.json")
     rng = np.random.default_rng(0)
     for reader in ("R1", "R2", "R3"):
-        (place / f"answers-{reader}.json").write_text(json.dumps(answers(study, reader, rng, sees=3.0)), "utf-8")
+        (place / f"answers-{reader}.json").write_text(json.dumps(answers(study, reader, rng, sees=1.8)), "utf-8")
     (place / "made.txt").write_text(made.stdout, "utf-8")
     data = json.loads((place / "study/key.json").read_text("utf-8"))
     other_side = {"real": "synthetic", "synthetic": "real", "control": "control"}
