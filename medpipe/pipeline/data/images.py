@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medpipe.errors import DataError, UnknownNameError
-from medpipe.pipeline.data import phantoms
+from medpipe.pipeline.data import drawn, phantoms
 from medpipe.pipeline.data.decoding import resize_grey, strict_images
 from medpipe.pipeline.data.files import FileSet, Stamp, open_files
 from medpipe.pipeline.data.folders import find_known, path_of
@@ -161,7 +161,7 @@ def _demonstration() -> ImageData:
     sha = hashlib.sha256()
     parts = {}
     for part in PARTS:
-        made = phantoms.make(part)
+        made = drawn.slices(part)
         order = sorted(range(len(made.names)), key=lambda i: made.names[i])
         planes, people = made.pixels[order], [made.people[i] for i in order]
         groups = {column: np.array([getattr(person, column) for person in people]) for column in phantoms.Person._fields}

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 from medpipe.evidence.observations import Observations
 from medpipe.pipeline.checkpoint import CheckpointStore
 from medpipe.pipeline.classification import weights_digest
@@ -17,11 +19,13 @@ from medpipe.pipeline.config import parse, stand_in
 from medpipe.pipeline.data.images import load_images
 from medpipe.pipeline.imaging.grouping import with_clusters
 from medpipe.pipeline.machine import Machine, code_digest, open_machine, seed_all
+from medpipe.pipeline.splits import Index
 from medpipe.pipeline.synthesis import observing
 from medpipe.pipeline.synthesis.audit_network import AuditNetwork, audit_network
 from medpipe.pipeline.synthesis.course import course
 from medpipe.pipeline.synthesis.generating import generate, latent_points
 from medpipe.pipeline.synthesis.networks import build_networks
+from medpipe.pipeline.synthesis.observing import Side
 from medpipe.pipeline.synthesis.pictures import pictures
 from medpipe.pipeline.synthesis.sampling import Chosen, Images, choose, in_one_row, pools
 from medpipe.pipeline.synthesis.settings import ImageSynthesis
@@ -80,19 +84,24 @@ def data_digests(config: Mapping[str, Any]) -> dict[str, str]:
 def _observe(written: ImageSynthesis, images: Images, chosen: Chosen, played: Played, audit: AuditNetwork, stages: Stages, *, seed: int,
              machine: Machine) -> dict[str, Observations]:
     progress, device, networks = stages.next("observing"), machine.device, played.networks
-    places = pools(images, chosen, written.observe.real, seed)
     pixels = generate(networks.maker, latent_points(written.observe.generated, seed, GENERATED), machine)
     made = observing.generated_side(pixels, audit, device)
     progress(1, 4, "observing real images")
-    training, held = (observing.real_side(origin, images, index, audit, device)
-                      for origin, index in zip((observing.TRAINING, observing.HELD_OUT), places, strict=True))
+    places = [pools(images, chosen, written.observe.real, seed, as_seen=as_seen) for as_seen in (True, False)]
+    (training, held), (known, unknown) = (_real_sides(images, each, audit, device) for each in places)
     progress(2, 4, "observing likeness")
-    seen = {"quality": observing.quality((made, training, held), images.classes), "memory": observing.memory(made, training, held),
+    seen = {"quality": observing.quality((made, training, held), images.classes), "memory": observing.memory(made, known, unknown),
             "pairs": observing.pairs((made, training), seed),
-            "membership": observing.membership(made, training, held, networks.discriminator, device),
+            "membership": observing.membership(made, known, unknown, networks.discriminator, device),
             "seen": observing.seen(images, chosen)}
     progress(3, 4, "making pictures")
     return seen | (pictures(images, chosen, made, played, seed=seed, machine=machine) if written.observe.pictures else {})
+
+
+def _real_sides(images: Images, places: tuple[Index, Index], audit: AuditNetwork, device: torch.device) -> tuple[Side, Side]:
+    seen, unseen = places
+    return (observing.real_side(observing.TRAINING, images, seen, audit, device),
+            observing.real_side(observing.HELD_OUT, images, unseen, audit, device))
 
 
 def _scalars(images: Images, played: Played, audit: AuditNetwork) -> dict[str, float]:
@@ -105,7 +114,8 @@ def _scalars(images: Images, played: Played, audit: AuditNetwork) -> dict[str, f
 
 def _told(audit: AuditNetwork) -> str:
     return (f"features and classes are those of a ResNet-18 at 64 pixels with the digest {audit.digest}, trained on two thirds of the real "
-            f"images; it tells {100 * audit.accuracy:.1f} % of {audit.n} others right")
+            f"images; it tells {100 * audit.accuracy:.1f} % of {audit.n} others right; of its 512 features {len(audit.axes)} principal "
+            f"components are kept, which hold {100 * audit.kept:.1f} % of their variance")
 
 
 def _where(images: Images, chosen: Chosen) -> list[str]:

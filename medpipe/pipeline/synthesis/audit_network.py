@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from sklearn.decomposition import PCA
 from torch import nn
 
 from medpipe.pipeline.augmentation import normalise
@@ -44,15 +45,26 @@ from medpipe.running.experiment import Progress
 SEED = 20_240_611
 UNTRAINED = 1 / 3
 BATCH = 256
+COMPONENTS = 64
+"""Principal components of the 512 features that are kept: those of few classes lie in few directions, and evidence is to be carried."""
+LOOKED_AT = 2000
+"""At most so many images trained on tell the components."""
 
 
 @dataclass(frozen=True, eq=False)
 class AuditNetwork:
-    """``accuracy`` on ``n`` real images that it was not trained on; ``digest`` of its weights."""
+    """``accuracy`` on ``n`` real images that it was not trained on; ``digest`` of its weights.
+
+    ``centre`` ``(512,)`` and ``axes`` ``(D, 512)``: of the features before its head, on images that it was trained on, the mean and the
+    principal components that are kept; they hold ``kept`` of the variance.
+    """
 
     network: nn.Module
     accuracy: float
     n: int
+    centre: torch.Tensor
+    axes: torch.Tensor
+    kept: float
 
     @property
     def digest(self) -> str:
@@ -60,16 +72,28 @@ class AuditNetwork:
         return weights_digest(self.network)
 
     def read(self, pixels: Pixels, device: torch.device) -> tuple[NDArray[np.float16], NDArray[np.float64]]:
-        """Of images uint8 ``(N, 64, 64, 3)``: features before the head, float16 ``(N, 512)``, and probabilities ``(N, C)``."""
-        *body, head = self.network.children()
-        before = nn.Sequential(*body, nn.Flatten()).to(device).eval()
-        features, logits = [], []
+        """Of images uint8 ``(N, 64, 64, 3)``: features, float16 ``(N, D)``, and probabilities ``(N, C)``."""
+        *_, head = self.network.children()
+        before = _before_head(self.network, pixels, device)
         with torch.inference_mode():
-            for start in range(0, len(pixels), BATCH):
-                seen = before(normalise(pixels[start:start + BATCH]).to(device))
-                features.append(seen.half().cpu().numpy())
-                logits.append(head.to(device)(seen).float().cpu().numpy())
-        return np.concatenate(features), probabilities(np.concatenate(logits))
+            features = (before - self.centre) @ self.axes.T
+            logits = head.cpu()(before)
+        return features.half().numpy(), probabilities(logits.numpy())
+
+
+def _before_head(network: nn.Module, pixels: Pixels, device: torch.device) -> torch.Tensor:
+    """Float ``(N, 512)`` on the CPU."""
+    body = nn.Sequential(*list(network.children())[:-1], nn.Flatten()).to(device).eval()
+    with torch.inference_mode():
+        return torch.cat([body(normalise(pixels[start:start + BATCH]).to(device)).float().cpu() for start in range(0, len(pixels), BATCH)])
+
+
+def _principal(network: nn.Module, pixels: Pixels, device: torch.device) -> tuple[torch.Tensor, torch.Tensor, float]:
+    """Mean, principal components, and the share of the variance that these hold."""
+    features = _before_head(network, pixels, device).double()
+    found = PCA(min(COMPONENTS, *features.shape), svd_solver="full").fit(features.numpy())
+    centre, axes = (torch.from_numpy(np.ascontiguousarray(values, np.float32)) for values in (found.mean_, found.components_))
+    return centre, axes, float(found.explained_variance_ratio_.sum())
 
 
 def trained_and_not(images: Images, most: int | None) -> tuple[Index, Index]:
@@ -95,7 +119,8 @@ def audit_network(data: ImageData, images: Images, written: Audit, *, machine: M
         network, probable = fitting.fit(images.every, len(data.classes), trained, untrained, written.epochs, seed=SEED, machine=machine,
                                         folder=folder, identity={"audit network": key, **machine.describe()}, progress=progress)
         right = float(np.mean(probable.argmax(axis=1) == images.every.label[untrained]))
-        made = AuditNetwork(network.cpu(), right, len(untrained))
+        looked_at = images.planes(64).rgb(np.random.default_rng(SEED).permutation(trained)[:LOOKED_AT].tolist())
+        made = AuditNetwork(network.cpu(), right, len(untrained), *_principal(network, looked_at, machine.device))
         with suppress(OSError):  # a full or read-only disk costs time at the next call, nothing else
             path.parent.mkdir(parents=True, exist_ok=True)
             _write(path, made)
@@ -131,14 +156,16 @@ def _read(path: Path, classes: int) -> AuditNetwork | None:
     try:
         with safe_open(path, "pt") as file:
             weights, told = {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["told"])  # noqa: SIM118
+        centre, axes = weights.pop("principal.centre"), weights.pop("principal.axes")
         network = fitting.new_network(classes)
         network.load_state_dict(weights)
-        return AuditNetwork(network, float(told["accuracy"]), int(told["n"]))
+        return AuditNetwork(network, float(told["accuracy"]), int(told["n"]), centre, axes, float(told["kept"]))
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError):
         return None
 
 
 def _write(path: Path, made: AuditNetwork) -> None:
     temporary = path.with_suffix(".tmp")
-    save_file(weights_of(made.network), temporary, {"told": json.dumps({"accuracy": made.accuracy, "n": made.n})})
+    tensors = {**weights_of(made.network), "principal.centre": made.centre, "principal.axes": made.axes}
+    save_file(tensors, temporary, {"told": json.dumps({"accuracy": made.accuracy, "n": made.n, "kept": made.kept})})
     temporary.replace(path)

@@ -1,7 +1,8 @@
 """What is observed of a trained generator: generated images beside real ones that it saw and real ones that it did not see.
 
 On either side stands one image of every cluster, as many on both sides and as many of each class (`sampling.pools`), so that a difference
-between the sides is one of having been seen.
+between the sides is one of having been seen. What is asked of distributions has the classes in the proportions that were seen; memory and
+membership have as many images as there are.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ GENERATED, TRAINING, HELD_OUT = "generated", "training", "held_out"
 @dataclass(frozen=True, eq=False)
 class Side:
     """Images of one origin, N each: ``ids`` and ``label`` (``""`` for generated) str ``(N,)``, ``pixels`` uint8 ``(N, 64, 64, 3)``,
-    ``features`` float16 ``(N, 512)`` and ``probable`` ``(N, C)`` of the audit network.
+    ``features`` float16 ``(N, D)`` and ``probable`` ``(N, C)`` of the audit network.
     """
 
     origin: str

@@ -95,18 +95,20 @@ def _as_many_of_each(label: NDArray[np.int64], count: int, seed: int) -> Index:
     return np.sort(np.concatenate(drawn))
 
 
-def pools(images: Images, chosen: Chosen, at_most: int, seed: int) -> tuple[Index, Index]:
+def pools(images: Images, chosen: Chosen, at_most: int, seed: int, *, as_seen: bool) -> tuple[Index, Index]:
     """Seen and unseen images to compare with each other, drawn at random: as many on either side, of each class as many on either side,
-    classes in the proportions of what was seen, and of every cluster one image, so that all are independent of each other.
+    and of every cluster one image, so that all are independent of each other.
 
-    Raises `DataError` where fewer than two of a side are left.
+    ``as_seen``: classes in the proportions of what was seen, for what is asked of a distribution; else as many of each class as both sides
+    have, for what is asked of having been seen. Raises `DataError` where fewer than two of a side are left.
     """
     label = images.every.label
     sides = [_one_of_each_cluster(images, side, (seed, number)) for number, side in enumerate((chosen.seen, chosen.unseen))]
     kinds, count = np.unique(label[chosen.seen], return_counts=True)
-    share = count / count.sum()
-    there = [[int((label[side] == kind).sum()) for kind in kinds] for side in sides]
-    largest = min(float(at_most), *(n / s for side in there for n, s in zip(side, share, strict=True)))
+    there = np.min([[int((label[side] == kind).sum()) for kind in kinds] for side in sides], axis=0)
+    parts = count if as_seen else there
+    share = parts / max(parts.sum(), 1)
+    largest = np.min(there[share > 0] / share[share > 0], initial=at_most)
     wanted = np.floor(largest * share + 1e-9).astype(int)
     if wanted.sum() < 2:
         raise DataError("synthesis: expected unseen images of every class that the generator sees, got too few; hold out a share of them")

@@ -73,7 +73,7 @@ def test_what_is_seen_and_what_is_not(result: ExperimentResult) -> None:
     assert len(of["generated"]) == 30 and len(of["training"]) == len(of["held_out"]) == 23  # 24 at most, classes as seen
     assert set(of["training"]["sample_id"]) <= set(seen["sample_id"]) and not set(of["held_out"]["sample_id"]) & set(seen["sample_id"])
     assert set(of["generated"]["label"]) == {""} and of["generated"]["sample_id"][0] == "generated/00000"
-    assert quality["features"].shape == (76, 512) and quality["features"].dtype == np.float16
+    assert quality["features"].shape == (76, 20) and quality["features"].dtype == np.float16
     assert quality.classes == ("glioma", "meningioma", "notumor", "pituitary") and quality["y_prob"].dtype == np.float16
     patients = [{name.split("/")[2].split("-")[0] for name in side["sample_id"].tolist()} for side in (seen, of["held_out"])]
     assert not patients[0] & patients[1]
@@ -161,7 +161,7 @@ def test_membership_and_worst_find_a_generator_that_replays(result: ExperimentRe
 
     images = in_one_row(with_clusters(load(None)))
     chosen = choose(images, Data(source="demonstration", part="Training", held_out=0.5))
-    seen, unseen = pools(images, chosen, 40, 0)
+    seen, unseen = pools(images, chosen, 40, 0, as_seen=False)
     empty = np.zeros((len(seen), 512), np.float16), np.full((len(seen), 4), 0.25)
 
     def side(origin: str, places: Any, turned: int = 0) -> observing.Side:

@@ -60,16 +60,19 @@ def test_is_trained_once_and_again_where_the_kept_file_is_damaged(phantoms: Imag
     pixels = phantoms.planes(64).rgb(range(5))
     for one, other in itertools.pairwise(each.read(pixels, torch.device("cpu")) for each in (first, loaded)):
         assert np.array_equal(one[0], other[0]) and np.array_equal(one[1], other[1])
-        assert one[0].shape == (5, 512) and one[0].dtype == np.float16 and one[0].min() >= 0
+        assert one[0].shape == (5, len(first.axes)) and one[0].dtype == np.float16
         assert one[1].shape == (5, 4) and np.allclose(one[1].sum(axis=1), 1)
 
 
-def test_features_are_those_before_the_head(phantoms: Images) -> None:
+def test_features_are_those_before_the_head_turned(phantoms: Images) -> None:
+    """Four images lie in three directions, so that all of their variance is kept, and the head can be fed again."""
     torch.manual_seed(0)
     plain = module.fitting.new_network(4)
     pixels = phantoms.planes(64).rgb(range(4))
-    features, probable = AuditNetwork(plain, 0.5, 4).read(pixels, torch.device("cpu"))
+    centre, axes, share = module._principal(plain, pixels, torch.device("cpu"))
+    features, probable = AuditNetwork(plain, 0.5, 4, centre, axes, share).read(pixels, torch.device("cpu"))
     with torch.no_grad():
         logits = plain.eval()(module.normalise(pixels))
-        again = plain.fc(torch.from_numpy(features).float())
+        again = plain.fc(torch.from_numpy(features).float() @ axes + centre)
+    assert share == pytest.approx(1) and torch.allclose(axes @ axes.T, torch.eye(4), atol=1e-4)
     assert np.allclose(probable, torch.softmax(logits, 1).numpy(), atol=1e-5) and torch.allclose(again, logits, atol=1e-2)

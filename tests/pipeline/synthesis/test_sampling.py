@@ -51,12 +51,13 @@ def test_the_first_3000_are_those_of_the_published_run() -> None:
 
 
 @settings(max_examples=20)
-@given(st.sampled_from([0.1, 0.2, 0.5]), st.sampled_from([None, 8, 22]), st.sampled_from([None, 160]), st.integers(0, 99))
-def test_no_image_held_out_is_a_copy_of_one_seen(held_out: float, train_sample: int | None, first: int | None, seed: int) -> None:
+@given(st.sampled_from([0.1, 0.2, 0.5]), st.sampled_from([None, 8, 22]), st.sampled_from([None, 160]), st.integers(0, 99), st.booleans())
+def test_no_image_held_out_is_a_copy_of_one_seen(held_out: float, train_sample: int | None, first: int | None, seed: int,
+                                                 as_seen: bool) -> None:
     images = in_one_row(data(dict.fromkeys("abcd", 60), others=40))
     chosen = choose(images, written(first=first, held_out=held_out, train_sample=train_sample, sample_seed=seed))
     assert not clusters(images, chosen.seen) & clusters(images, chosen.unseen)
-    seen, unseen = pools(images, chosen, 200, seed)
+    seen, unseen = pools(images, chosen, 200, seed, as_seen=as_seen)
     assert len(seen) == len(unseen) <= 200 and set(seen) <= set(chosen.seen) and set(unseen) <= set(chosen.unseen)
     assert np.bincount(images.every.label[seen]).tolist() == np.bincount(images.every.label[unseen]).tolist()
     for side in (seen, unseen):
@@ -69,12 +70,25 @@ def test_no_image_held_out_is_a_copy_of_one_seen(held_out: float, train_sample: 
 def test_pools_have_the_proportions_of_what_was_seen() -> None:
     images = in_one_row(data())
     chosen = choose(images, written(first=3000))
-    seen, unseen = pools(images, chosen, 1000, 0)
+    seen, unseen = pools(images, chosen, 1000, 0, as_seen=True)
     for side in (seen, unseen):
         assert np.bincount(images.every.label[side], minlength=4)[3] == 0
         assert np.bincount(images.every.label[side])[:3] / len(side) == pytest.approx([1321 / 3000, 1339 / 3000, 340 / 3000], abs=0.01)
-    others = pools(images, chosen, 1000, 1)
-    assert not np.array_equal(others[0], seen) and np.array_equal(pools(images, chosen, 1000, 1)[0], others[0])
+    others = pools(images, chosen, 1000, 1, as_seen=True)
+    assert not np.array_equal(others[0], seen) and np.array_equal(pools(images, chosen, 1000, 1, as_seen=True)[0], others[0])
+
+
+def test_pools_take_all_that_both_sides_have_where_proportions_do_not_matter() -> None:
+    images = in_one_row(data())
+    chosen = choose(images, written(first=3000))
+    label = images.every.label
+    both = [[len(clusters(images, side[label[side] == kind])) for kind in range(4)] for side in (chosen.seen, chosen.unseen)]
+    seen, unseen = pools(images, chosen, 10_000, 0, as_seen=False)
+    for side in (seen, unseen):
+        assert np.bincount(label[side], minlength=4).tolist() == np.min(both, axis=0).tolist()
+    assert len(seen) > len(pools(images, chosen, 10_000, 0, as_seen=True)[0])
+    few = pools(images, chosen, 50, 0, as_seen=False)
+    assert 45 < len(few[0]) == len(few[1]) <= 50
 
 
 def test_patients_of_drawn_images_are_on_one_side(phantoms: Images) -> None:
@@ -93,10 +107,11 @@ def test_says_what_it_needs(change: dict[str, Any], says: str) -> None:
         choose(in_one_row(data()), written(**change))
 
 
-def test_something_must_stay_unseen() -> None:
+@pytest.mark.parametrize("as_seen", [True, False])
+def test_something_must_stay_unseen(as_seen: bool) -> None:
     whole = data()
     alone = in_one_row(ImageData("x", whole.classes, {"Training": whole.parts["Training"]}, ""))
     with pytest.raises(DataError, match=r"data\.held_out: expected real images that the generator does not see"):
         choose(alone, written())
     with pytest.raises(DataError, match="expected unseen images of every class"):
-        pools(alone, Chosen(np.arange(3000), np.array([4000])), 100, 0)
+        pools(alone, Chosen(np.arange(3000), np.array([4000])), 100, 0, as_seen=as_seen)
