@@ -19,7 +19,9 @@ cropped by more, may pass as a neighbour or not be seen. What is alike by nature
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,9 +111,9 @@ def _equal(images: Grey) -> Iterator[Pair]:
         turned = np.ascontiguousarray(turn(thumb)).reshape(len(images), -1)
         turned_fine = np.ascontiguousarray(turn(fine)).reshape(len(images), -1)
         for start in range(0, len(images), _ROWS):
-            rows, columns = np.nonzero(plain[start:start + _ROWS] @ turned.T >= COPY - 0.01)  # coarse pixels vary a little more
-            rows = rows[keep := rows + start < columns] + start
-            columns = columns[keep]
+            rows, columns = np.nonzero(plain[start:start + _ROWS] @ turned[start:].T >= COPY - 0.01)  # coarse pixels vary a little more
+            keep = rows < columns
+            rows, columns = rows[keep] + start, columns[keep] + start
             for at in range(0, len(rows), _ROWS):
                 one, other = rows[at:at + _ROWS], columns[at:at + _ROWS]
                 score = np.einsum("ij,ij->i", plain_fine[one], turned_fine[other])
@@ -122,10 +124,12 @@ def _equal(images: Grey) -> Iterator[Pair]:
 def _nearest_aligned(images: Grey) -> Iterator[Pair]:
     """Each image with the one that its thumbnail resembles most under any orientation and crop, aligned."""
     score, other, how, window = _nearest(images)
-    for i in np.flatnonzero(score >= _LIKELY).tolist():
-        aligned = _aligned(images[i], images[other[i]], how[i], window[i])
-        if aligned >= NEIGHBOUR:
-            yield Pair(min(i, int(other[i])), max(i, int(other[i])), aligned, how[i])
+    likely = np.flatnonzero(score >= _LIKELY).tolist()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        aligned = pool.map(lambda i: _aligned(images[i], images[other[i]], how[i], window[i]), likely)
+        for i, found in zip(likely, aligned, strict=True):
+            if found >= NEIGHBOUR:
+                yield Pair(min(i, int(other[i])), max(i, int(other[i])), found, how[i])
 
 
 def _windows(side: int) -> tuple[tuple[int, int, int], ...]:
