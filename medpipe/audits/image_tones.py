@@ -19,7 +19,7 @@ edges are gone.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -78,16 +78,23 @@ def _scored(images: NDArray[np.uint8], likely: Mapping[str, NDArray[np.int64]], 
     edges = _edges(images[places], SIDE, np.float16)  # half precision keeps a correlation to the third digit and halves the memory
     of_place = np.full(len(images), -1, np.int64)
     of_place[places] = np.arange(len(places))
+    blocks = [(how, block) for how, met in likely.items() for block in _blocks([(a, b) for a, b in met.tolist() if (a, b) not in known])]
+
+    def score(how: str, block: Sequence[tuple[int, int]]) -> list[float]:
+        one, other = (edges[of_place[list(side)]].astype(np.float32) for side in zip(*block, strict=True))
+        return list(np.einsum("nij,nij->n", one, ORIENTATIONS[how](other)).tolist())
+
     found: dict[tuple[int, int], Pair] = {}
-    for how, met in likely.items():
-        wanted = [(a, b) for a, b in met.tolist() if (a, b) not in known]
-        for start in range(0, len(wanted), _PAIRS):
-            block = wanted[start:start + _PAIRS]
-            one, other = (edges[of_place[list(side)]].astype(np.float32) for side in zip(*block, strict=True))
-            for key, score in zip(block, np.einsum("nij,nij->n", one, ORIENTATIONS[how](other)).tolist(), strict=True):
-                if key not in found or found[key].score < score:
-                    found[key] = Pair(*key, min(score, 1.0), how)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for (how, block), scores in zip(blocks, pool.map(lambda b: score(*b), blocks), strict=True):
+            for key, value in zip(block, scores, strict=True):
+                if key not in found or found[key].score < value:
+                    found[key] = Pair(*key, min(value, 1.0), how)
     return found
+
+
+def _blocks(pairs: list[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
+    yield from (pairs[start:start + _PAIRS] for start in range(0, len(pairs), _PAIRS))
 
 
 def _joined(count: int, pairs: Collection[tuple[int, int]]) -> NDArray[np.int64]:
@@ -150,4 +157,4 @@ def _band(grey: NDArray[np.float32], fine: float, coarse: float, around: int) ->
 
     edge: Any = cv2.GaussianBlur(grey, (0, 0), fine) - cv2.GaussianBlur(grey, (0, 0), coarse)
     strength = np.maximum(cv2.blur(edge * edge, (around, around)), 0)  # running sums may fall a little below
-    return np.asarray(edge / (np.sqrt(strength) + _FLOOR * grey.std() + 1e-3), np.float32)
+    return np.asarray(edge / (np.sqrt(strength) + _FLOOR * cv2.meanStdDev(grey)[1].item() + 1e-3), np.float32)

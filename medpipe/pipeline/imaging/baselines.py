@@ -12,6 +12,7 @@ from pydantic import Field
 from medpipe.pipeline.config import Section
 from medpipe.pipeline.data.image_files import FileMarks
 from medpipe.pipeline.data.images import ImageData
+from medpipe.pipeline.data.planes import Planes
 
 Features = NDArray[np.float64]
 Marks = Mapping[str, tuple[FileMarks, ...]]
@@ -62,12 +63,18 @@ def features(data: ImageData, model: Model, marks: Callable[[], Marks]) -> dict[
     if isinstance(model, Majority):
         return {name: np.zeros((len(part), 1)) for name, part in data.parts.items()}
     side = FRAME if isinstance(model, Border) else model.side
-    grey = {name: part.pixels(side).mean(axis=3) for name, part in data.parts.items()}
+    grey = {name: _grey(part.planes(side)) for name, part in data.parts.items()}
     if isinstance(model, Border):
         outside = np.ones((side, side), bool)
         outside[model.width:-model.width, model.width:-model.width] = False
         return {name: planes[:, outside] for name, planes in grey.items()}
     return {name: planes.reshape(len(planes), -1) for name, planes in grey.items()}
+
+
+def _grey(images: Planes) -> Features:
+    """The mean of each image's channels, float64 ``(N, H, W)``."""
+    first = np.cumsum(images.channels, dtype=np.int64) - images.channels
+    return np.add.reduceat(images.planes, first, axis=0, dtype=np.float64) / images.channels[:, None, None]
 
 
 def _encoded(marks: Marks) -> dict[str, Features]:

@@ -15,7 +15,7 @@ from medpipe.audits.text_labels import suspect_labels
 from medpipe.pipeline.data.image_sets import ImageSet
 
 MOST = 8
-FOLDS, SIDE, TREES, SEED, MANY = 5, 16, 100, 0, 2000
+FOLDS, SIDE, TREES, SEED, MANY = 5, 16, 50, 0, 2000
 UNLIKE = f"unlike the others of their class (at most {100 * RATE:.0f} % of those named by chance)"
 DOUBTFUL = "of another class by the look of their 16 by 16 pixels"
 
