@@ -18,8 +18,10 @@ from medpipe.errors import BundleError, SpecError
 from medpipe.evidence.files import sha256
 
 ENDS = ("finished", "failed", "unavailable")
-EVENTS = ("started", *ENDS, "reused")
-"""``reused``: the evidence was taken from another bundle, in whose ledger its starts stand."""
+EVENTS = ("started", *ENDS, "reused", "kept")
+"""``reused``: the evidence was taken from another bundle, in whose ledger its starts stand; ``kept``: so was this, though it was made by
+other code or packages than today's.
+"""
 
 GENESIS = "0" * 64
 

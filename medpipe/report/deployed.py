@@ -1,17 +1,25 @@
-"""The tables of deployment: every form of the ladder with what became of it, and the speed-up taken apart into factors."""
+"""The tables of deployment: every form with what became of it, its times and rates, and the speed-up taken apart into factors."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import quantile_test
 
-from medpipe.audits.attribution import GPU_STEPS, STEPS, Factor, attributed
+from medpipe.audits.attribution import GPU_STEPS, STEPS, Factor, attributed, geometric
 from medpipe.audits.deployment import EXPERIMENT, REFERENCE, parities, speed, winner
 from medpipe.evidence import Evidence
 from medpipe.report.case import Case
 from medpipe.statistics import Interval
 
+END_TO_END, FROM_FILE = "end_to_end", "from_file"
+QUANTILES = (0.5, 0.95, 0.99)
+SCALARS = (("first_answer_s", 2), ("memory_mb", 0), ("energy_j", 2))
+"""With their digits after the point."""
+BLOCKS = 12
+"""Rounds of a batch size are put into so many blocks at most for an interval."""
 WORDS = {"clean": "the same", "narrows": "open", "undermines": "differ"}
 
 
@@ -21,7 +29,8 @@ def deployed(case: Case, part: str) -> dict[str, Any] | None:
         made = [e for e in case.made(name) if e.run.experiment == EXPERIMENT and e.failure is None]
         if made:
             best = winner(made[0])
-            return {"rows": _forms(made[0]), "factors": [*_factors(made[0], STEPS), *_factors(made[0], GPU_STEPS)],
+            return {"rows": _forms(made[0]), "times": _waits(made[0]), "rates": _rates(made[0]),
+                    "factors": [*_factors(made[0], STEPS), *_factors(made[0], GPU_STEPS)],
                     "winner": best[0] if best else "none", "n": int(made[0].scalars["eval_n"])}
     return None
 
@@ -34,15 +43,58 @@ def _forms(e: Evidence) -> list[dict[str, str]]:
         rows.append({
             "form": slug, "state": o["state"][k].replace("_", " "), "reason": o["reason"][k],
             "ms": "–" if timed is None else f"{1000 * float(np.median(timed['seconds'])):.1f}",
-            "p95": "–" if timed is None else f"{1000 * float(np.quantile(timed['seconds'], 0.95)):.1f}",
             "times": "–" if timed is None else _times(speed(timed)),
             "answers": "reference" if slug == REFERENCE else WORDS[p.severity] if p else "–",
             "flipped": f"{round(p.flipped.estimate * p.flipped.n):,}" if p else "–",
             "lost": _points(p.lost) if p else "–",
             "size": "–" if not np.isfinite(o["size_bytes"][k]) else f"{float(o['size_bytes'][k]) / 2**20:.1f}",
-            "export": "–" if not np.isfinite(o["export_s"][k]) else f"{float(o['export_s'][k]):.1f}",
-            "first": f"{e.scalars[f'first_answer_s_{slug}']:.2f}" if f"first_answer_s_{slug}" in e.scalars else "–"})
+            "export": "–" if not np.isfinite(o["export_s"][k]) else f"{float(o['export_s'][k]):.1f}"})
     return rows
+
+
+def _waits(e: Evidence) -> list[dict[str, Any]]:
+    """How long one image takes: quantiles with intervals, from a file, to the first answer; memory and energy."""
+    o = e.observations.get("latency")
+    slugs = [s for s in e.observations["ladder"]["slug"].tolist() if f"speed_{s}" in e.observations]
+    rows = []
+    for slug in slugs:
+        seconds = 1000 * e.observations[f"speed_{slug}"]["seconds"]
+        files = [] if o is None else o["seconds"][(o["slug"] == slug) & (o["scope"] == FROM_FILE)]
+        rows.append({"form": slug, "quantiles": [_quantile(seconds, p) for p in QUANTILES],
+                     "file": f"{1000 * float(np.median(files)):.1f}" if len(files) else "–",
+                     **{name: _scalar(e, f"{name}_{slug}", digits) for name, digits in SCALARS}})
+    return rows
+
+
+def _scalar(e: Evidence, name: str, digits: int) -> str:
+    return f"{e.scalars[name]:,.{digits}f}" if name in e.scalars else "–"
+
+
+def _quantile(values: NDArray[np.float64], p: float) -> str:
+    """A quantile with the 95 % interval of order statistics; a side that so few values cannot bound is left open."""
+    found = quantile_test(values, q=0, p=p).confidence_interval(0.95)
+    low, high = (f"{v:.1f}" if np.isfinite(v) else "…" for v in (found.low, found.high))
+    return f"{np.quantile(values, p):.1f} ({low} to {high})"
+
+
+def _rates(e: Evidence) -> dict[str, Any] | None:
+    """Images a second of each form by batch size, with intervals; None where only one size was timed."""
+    o = e.observations.get("latency")
+    if o is None or len(sizes := sorted(set(o["batch"][o["scope"] == END_TO_END].tolist()))) < 2:
+        return None
+    rows = []
+    for slug in dict.fromkeys(e.observations["ladder"]["slug"].tolist()):
+        of_form = [o["seconds"][(o["slug"] == slug) & (o["scope"] == END_TO_END) & (o["batch"] == b)] for b in sizes]
+        if all(len(seconds) for seconds in of_form):
+            rows.append({"form": slug, "cells": [_rate(b, seconds) for b, seconds in zip(sizes, of_form, strict=True)]})
+    return {"sizes": sizes, "rows": rows}
+
+
+def _rate(batch: int, seconds: NDArray[np.float64]) -> str:
+    count = len(seconds)
+    block = np.array([f"{k * min(count, BLOCKS) // count:02d}" for k in range(count)])
+    i = geometric(np.log(batch / seconds), block)
+    return f"{i.estimate:.1f} ({i.low:.1f} to {i.high:.1f})"
 
 
 def _factors(e: Evidence, steps: tuple[tuple[str, str, str], ...]) -> list[dict[str, str]]:

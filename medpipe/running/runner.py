@@ -34,26 +34,30 @@ def to_run(plan: Plan, bundle: Bundle) -> tuple[PlannedRun, ...]:
     return tuple(p for p, made in zip(plan.runs, now, strict=True) if not _matches(stored[p.run.key], made))
 
 
-def reuse(waiting: Sequence[PlannedRun], bundle: Bundle, source: Bundle) -> tuple[PlannedRun, ...]:
-    """Take from ``source`` the evidence that `to_run` would have accepted; what is left to run. Each one taken stands in the ledger."""
+def reuse(waiting: Sequence[PlannedRun], bundle: Bundle, source: Bundle, *, any_code: bool = False) -> tuple[PlannedRun, ...]:
+    """Take from ``source`` the evidence that `to_run` would have accepted; what is left to run. Each one taken stands in the ledger.
+
+    ``any_code``: evidence of the same data that other code or packages made is kept, too.
+    """
     stored = {p.run.key: source.get(p.run.key) for p in waiting}
     there = [p for p in waiting if stored[p.run.key] is not None]
     taken = set()
     for p, made in zip(there, _probe([p.run for p in there]) if there else (), strict=True):
         evidence = stored[p.run.key]
-        if evidence is not None and _matches(evidence, made):
+        same = _matches(evidence, made)
+        if evidence is not None and (same or (any_code and _matches(evidence, made, any_code=True))):
             bundle.put(evidence)
-            ledger.append(bundle.ledger_path, "reused", p.run.key)
+            ledger.append(bundle.ledger_path, "reused" if same else "kept", p.run.key)
             taken.add(p.run.key)
     return tuple(p for p in waiting if p.run.key not in taken)
 
 
-def _matches(evidence: Evidence | None, now: Mapping[str, Any] | None) -> bool:
+def _matches(evidence: Evidence | None, now: Mapping[str, Any] | None, *, any_code: bool = False) -> bool:
     if evidence is None or evidence.failure is not None or now is None:
         return False
     stored = evidence.provenance
     same_data = now["data_digests"] in (None, dict(stored.data_digests))  # data that is not here cannot have changed for us
-    return same_data and (now["code_digest"], now["packages"]) == (stored.code_digest, dict(stored.packages))
+    return same_data and (any_code or (now["code_digest"], now["packages"]) == (stored.code_digest, dict(stored.packages)))
 
 
 def _probe(runs: Sequence[Run]) -> list[Mapping[str, Any] | None]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from made_up_ladder import ladder_evidence
 
 from medpipe.audits.attribution import GPU_STEPS, STEPS, attributed
-from medpipe.evidence import Bundle
+from medpipe.evidence import Bundle, Observations
 from medpipe.report.case import Case, read_case
 from medpipe.report.deployed import deployed
 from medpipe.report.figures import deployment_figures
@@ -32,6 +35,29 @@ def test_tables_hold_forms_and_factors(small_bundle: Bundle, monkeypatch: pytest
     assert rows["eager"]["answers"] == "reference"
     assert rows["tensorrt"]["state"] == "not installed" and rows["tensorrt"]["times"] == "–"
     assert [f["times"] for f in table["factors"][-4:]] == ["not tested"] * 4  # no GPU: unknown, not 1
+
+
+def test_times_have_quantiles_and_rates_by_batch(small_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    case, e = read_case(small_bundle), ladder_evidence(TIMES)
+    seconds = e.observations["speed_eager"]["seconds"]
+    count = len(seconds)
+    kinds = (("end_to_end", 1), ("end_to_end", 8), ("from_file", 1))
+    latency = Observations({
+        "sample_id": np.array([f"{scope}/{batch}/{k}" for scope, batch in kinds for k in range(count)]),
+        "slug": np.full(3 * count, "eager"), "scope": np.repeat(["end_to_end", "end_to_end", "from_file"], count),
+        "batch": np.repeat([1, 8, 1], count), "seconds": np.concatenate([seconds, 4 * seconds, seconds + 0.01])})
+    timed = replace(e, observations={**e.observations, "latency": latency}, scalars={**e.scalars, "memory_mb_eager": 12.4})
+    monkeypatch.setattr(Case, "made", lambda self, name: (timed,))
+    table = deployed(case, case.parts[0])
+    assert table is not None
+    row = {r["form"]: r for r in table["times"]}["eager"]
+    median, p95, p99 = row["quantiles"]
+    assert median.startswith(f"{1000 * np.median(seconds):.1f} (") and "…" not in median and p95 != median and p99.endswith("to …)")
+    assert float(row["file"]) == pytest.approx(1000 * np.median(seconds) + 10, abs=0.06) and row["memory_mb"] == "12"
+    assert (row["energy_j"], {r["form"]: r for r in table["times"]}["frozen"]["file"]) == ("–", "–")
+    assert table["rates"]["sizes"] == [1, 8] and [r["form"] for r in table["rates"]["rows"]] == ["eager"]
+    one, eight = (float(c.split()[0]) for c in table["rates"]["rows"][0]["cells"])
+    assert eight == pytest.approx(2 * one, rel=0.02)
 
 
 def test_factors_multiply_to_the_whole() -> None:

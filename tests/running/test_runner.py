@@ -141,6 +141,19 @@ def test_evidence_of_another_bundle_is_used_again_where_it_matches(bundle: Bundl
     assert to_run(plan_of(tmp_path, good), other) == ()
 
 
+def test_evidence_of_other_code_is_kept_only_where_that_is_asked_for(bundle: Bundle, tmp_path: Path) -> None:
+    good, bad = planned("well"), planned("fail")
+    made(bundle, good, bad)
+    (tmp_path / "stranger_runs.py").write_text(CODE.replace('"begin"', '"commence"'), encoding="utf-8")
+    other = Bundle.create(tmp_path / "other", "made-up", "small")
+    assert reuse((good, bad), other, bundle) == (good, bad) and other.ledger() == ()
+    assert reuse((good, bad), other, bundle, any_code=True) == (bad,)
+    assert [(e.event, e.run) for e in other.ledger()] == [("kept", good.run.key)]
+    assert to_run(plan_of(tmp_path, good), other) == (good,)  # what it is made of is still told
+    (tmp_path / "data").write_text("two", encoding="utf-8")
+    assert reuse((good,), Bundle.create(tmp_path / "third", "made-up", "small"), bundle, any_code=True) == (good,)  # other data
+
+
 def test_data_that_is_gone_does_not_cost_the_evidence_that_was_made_of_it(bundle: Bundle, tmp_path: Path) -> None:
     run = planned("well")
     look = "if not pathlib.Path(os.environ['STRANGER_DATA']).exists(): raise UnavailableError('gone')\n    "

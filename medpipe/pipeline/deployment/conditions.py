@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
 UNREADABLE = "not readable"
+Made = TypeVar("Made")
 _CPU = Path("/sys/devices/system/cpu/cpu0/cpufreq")
 _ENERGY = Path("/sys/class/powercap/intel-rapl:0/energy_uj")
+_CLEAR, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 _HEAT = Path("/sys/class/thermal/thermal_zone0/temp")
 _ALLOCATOR = ("LD_PRELOAD", "MALLOC_CONF", "MALLOC_ARENA_MAX", "PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF", "OMP_NUM_THREADS",
               "KMP_AFFINITY")
@@ -32,6 +37,43 @@ def energy_j() -> float | None:
         return int(_ENERGY.read_text()) / 1e6
     except (OSError, ValueError):
         return None
+
+
+def energy_of(call: Callable[[], object], seconds: float = 1.0) -> float:
+    """Joules of the processor for one call, over calls of ``seconds`` in all; NaN where its counter cannot be read or ran over."""
+    before, start, calls = energy_j(), time.perf_counter(), 0
+    if before is None:
+        return float("nan")
+    while time.perf_counter() - start < seconds:
+        call()
+        calls += 1
+    after = energy_j()
+    return float("nan") if after is None or after < before else (after - before) / calls
+
+
+def memory_rise(make: Callable[[], Made], device: str) -> tuple[Made, float]:
+    """What ``make`` returns, and by how many MiB the memory in use rose meanwhile at the most: on ``cuda`` torch's own count on the device,
+    else the process's resident memory; NaN where it cannot be read.
+    """
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        held = torch.cuda.memory_allocated()
+        made = make()
+        torch.cuda.synchronize()
+        return made, (torch.cuda.max_memory_allocated() - held) / 2**20
+    try:
+        _CLEAR.write_text("5")  # the kernel begins its high-water mark anew
+        before = _resident("VmRSS")
+    except OSError:
+        before = float("nan")
+    made = make()
+    return made, _resident("VmHWM") - before
+
+
+def _resident(name: str) -> float:
+    """A line of the process's status, in MiB."""
+    found = [line.split()[1] for line in _text(_STATUS).splitlines() if line.startswith(f"{name}:")]
+    return int(found[0]) / 1024 if found else float("nan")
 
 
 def _text(path: Path) -> str:

@@ -1,8 +1,12 @@
 """What is observed of the forms: answers to the same images, and times side by side.
 
 Splits: ``parity`` (the reference, eager fp32 without gradients) and ``parity_<slug>`` with ``reference_pred`` and the largest difference
-of probabilities ``difference``; ``latency`` (a row for each timed call), ``warmup``, ``same_again`` (the reference twice), and
-``speed_<slug>``: by round, ``seconds`` and ``ratio`` to eager with gradients, and the group ``block`` of neighbouring rounds.
+of probabilities ``difference``; ``latency`` (a row for each timed call; ``scope`` says from where to where), ``warmup``, ``same_again``
+(the reference twice), and ``speed_<slug>``: by round, ``seconds`` and ``ratio`` to eager with gradients, and the group ``block`` of
+neighbouring rounds.
+
+Scopes: ``end_to_end`` is from a host image to a host answer, ``from_file`` from the bytes of a JPEG file to a host answer; ``decoding``
+names the reading of the file alone.
 """
 
 from __future__ import annotations
@@ -18,9 +22,10 @@ from numpy.typing import NDArray
 
 from medpipe.errors import DataError
 from medpipe.evidence.observations import Observations
+from medpipe.pipeline.deployment.conditions import energy_of, memory_rise
 from medpipe.pipeline.deployment.guards import cached_answer
 from medpipe.pipeline.deployment.latency import Configuration, Measured, measure
-from medpipe.pipeline.deployment.rungs import FAILURES, Answer, Built, Images, first_line, logits_of
+from medpipe.pipeline.deployment.rungs import FAILURES, Answer, Built, Exported, Images, first_line, logits_of
 from medpipe.pipeline.prediction import probabilities
 from medpipe.pipeline.splits import Subset
 
@@ -30,7 +35,26 @@ INPUTS = 8
 """Inputs that take turns in timing."""
 BLOCK = 10
 """Neighbouring rounds that an interval draws together: what slows a machine lasts longer than one call."""
+LEAST_ROUNDS = 10
+END_TO_END, FROM_FILE, DECODING = "end_to_end", "from_file", "decoding"
 Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What is timed: images of ``side`` pixels in ``batches``, the first of which ratios are told at, ``rounds`` times; larger batches as
+    many times fewer, at least `LEAST_ROUNDS`. ``files``: JPEG files; ``read``: one of them as a batch float32 ``(1, 3, side, side)``.
+    """
+
+    side: int
+    batches: Sequence[int]
+    rounds: int
+    files: Sequence[bytes]
+    read: Callable[[bytes], Images]
+
+    def rounds_at(self, place: int) -> int:
+        """The rounds of a batch size by its place."""
+        return max(min(LEAST_ROUNDS, self.rounds), self.rounds * self.batches[0] // self.batches[place])
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,27 +96,28 @@ def compared(built: Sequence[Built], asked: Compared, progress: Progress) -> tup
     return results, observations
 
 
-def timed_observations(built: Sequence[Built], side: int, batches: Sequence[int], rounds: int, seed: int,
+def timed_observations(built: Sequence[Built], plan: Plan, seed: int,
                        progress: Progress) -> tuple[dict[str, Observations], dict[str, float]]:
-    """Times of all forms that are built, at each batch size; ratios are told at the first."""
+    """Times of all forms that are built, at each batch size and from files; ratios are told at the first batch size."""
     draw = np.random.default_rng(seed)
+    by_slug = {b.rung.slug: b for b in built}
     rows: list[Observations] = []
     warm: list[Observations] = []
     found: dict[str, Observations] = {}
     scalars: dict[str, float] = {}
-    for place, batch in enumerate(batches):
-        inputs = [draw.standard_normal((batch, 3, side, side)).astype(np.float32) for _ in range(INPUTS)]
-        ready, first, remembered = _ready(built, batch, side, inputs)
-        at = {slug: Configuration(slug, answer, inputs) for slug, answer in ready.items()}
+    for place, batch in enumerate(plan.batches):
+        inputs = [draw.standard_normal((batch, 3, plan.side, plan.side)).astype(np.float32) for _ in range(INPUTS)]
+        ready = _ready(built, batch, plan.side, inputs)
+        at = {slug: Configuration(slug, r.answer, inputs) for slug, r in ready.items()}
         again = [replace(at[REFERENCE], name=f"{REFERENCE}, again")] if place == 0 else []
-        told = partial(_told, progress, place, len(batches), batch)
+        rounds, told = plan.rounds_at(place), partial(_told, progress, place, len(plan.batches), batch)
         measured = measure([*at.values(), *again], rounds=rounds, seed=seed + place, progress=told)
-        rows.append(_rows(measured, batch, {b.rung.slug: b for b in built}))
+        rows.append(_rows(measured, batch, END_TO_END, by_slug))
         warm.append(_warm_ups(measured, batch))
         if place == 0:
             found |= _speeds(measured, rounds)
-            scalars |= {f"first_answer_s_{slug}": seconds for slug, seconds in first.items()}
-            scalars |= {f"remembers_{slug}": float(slug in remembered) for slug in at}
+            scalars |= _scalars(ready, inputs)
+            rows.append(_rows(_from_files(ready, plan, seed), 1, FROM_FILE, by_slug))
     return {"latency": _joined(rows), "warmup": _joined(warm), **found}, scalars
 
 
@@ -100,26 +125,60 @@ def _told(progress: Progress, place: int, batches: int, batch: int, done: int, o
     progress(place * of + done, batches * of, f"batches of {batch}")
 
 
-def _ready(built: Sequence[Built], batch: int, side: int, inputs: Sequence[Images]) -> tuple[dict[str, Answer], dict[str, float], set[str]]:
-    """What answers, by slug; the time to its first answer, made ready included; and those that remember answers."""
-    ready, first, remembered = {}, {}, set()
+@dataclass(frozen=True, eq=False)
+class _Ready:
+    """What answers; ``first_s`` to its first answer, made ready included; how far memory rose for it; whether it remembers answers."""
+
+    answer: Answer
+    first_s: float
+    memory_mb: float
+    remembers: bool
+
+
+def _ready(built: Sequence[Built], batch: int, side: int, inputs: Sequence[Images]) -> dict[str, _Ready]:
+    """By slug."""
+    ready = {}
     for b in built:
         if b.exported is not None:
             start = time.perf_counter()
-            answer = b.exported.at(batch, side)
-            answer(inputs[0])
-            ready[b.rung.slug], first[b.rung.slug] = answer, time.perf_counter() - start
-            if cached_answer(answer, inputs[:3]):
-                remembered.add(b.rung.slug)
-    return ready, first, remembered
+            answer, rise = memory_rise(partial(_first, b.exported, batch, side, inputs[0]), b.rung.device)
+            ready[b.rung.slug] = _Ready(answer, time.perf_counter() - start, rise, cached_answer(answer, inputs[:3]) is not None)
+    return ready
 
 
-def _rows(measured: Measured, batch: int, built: dict[str, Built]) -> Observations:
+def _first(exported: Exported, batch: int, side: int, images: Images) -> Answer:
+    answer = exported.at(batch, side)
+    answer(images)
+    return answer
+
+
+def _scalars(ready: dict[str, _Ready], inputs: Sequence[Images]) -> dict[str, float]:
+    """What is told of each form beside its times; energy where the processor's counter can be read."""
+    found: dict[str, float] = {}
+    for slug, r in ready.items():
+        of_form = {"first_answer_s": r.first_s, "remembers": float(r.remembers), "memory_mb": r.memory_mb,
+                   "energy_j": energy_of(partial(r.answer, inputs[0]))}
+        found |= {f"{name}_{slug}": value for name, value in of_form.items() if np.isfinite(value)}
+    return found
+
+
+def _from_files(ready: dict[str, _Ready], plan: Plan, seed: int) -> Measured:
+    """One file at a time, decoded, resized, normalised and answered; and the reading alone."""
+    one = {slug: r.answer for slug, r in ready.items()} if plan.batches[0] == 1 else {}
+    made = [Configuration(slug, partial(_answered, plan.read, answer), plan.files) for slug, answer in one.items()]
+    return measure([*made, Configuration(DECODING, plan.read, plan.files)], rounds=max(LEAST_ROUNDS, plan.rounds // 4), seed=seed)
+
+
+def _answered(read: Callable[[bytes], Images], answer: Answer, content: bytes) -> Any:
+    return answer(read(content))
+
+
+def _rows(measured: Measured, batch: int, scope: str, built: dict[str, Built]) -> Observations:
     t = measured.timings
     rung = [built.get(x.name.split(",")[0]) for x in t]
     return Observations({
-        "sample_id": np.array([f"{x.name}/b{batch}/{x.round:04d}" for x in t]), "slug": np.array([x.name for x in t]),
-        "device": np.array([r.rung.device if r else "" for r in rung]), "scope": np.full(len(t), "end_to_end"),
+        "sample_id": np.array([f"{x.name}/{scope}/b{batch}/{x.round:04d}" for x in t]), "slug": np.array([x.name for x in t]),
+        "device": np.array([r.rung.device if r else "" for r in rung]), "scope": np.full(len(t), scope),
         "round": np.array([f"b{batch}/{x.round:04d}" for x in t]), "batch": np.full(len(t), batch),
         "position": np.array([x.position for x in t]), "seconds": np.array([x.seconds for x in t], np.float64)})
 

@@ -8,6 +8,7 @@ Then all forms are timed side by side, host images in and host answers out.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import torch
+from PIL import Image
 from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.torch import load_model
@@ -22,12 +24,13 @@ from torch import nn
 
 from medpipe.errors import DataError
 from medpipe.evidence.observations import Observations
-from medpipe.pipeline.augmentation import Augmentation
+from medpipe.pipeline.augmentation import Augmentation, normalise
 from medpipe.pipeline.classification import Split, Task, classify
 from medpipe.pipeline.config import Positive, Section, parse, stand_in
+from medpipe.pipeline.data.decoding import decode, strict_images
 from medpipe.pipeline.data.images import ImageData, load_images
 from medpipe.pipeline.deployment.conditions import conditions
-from medpipe.pipeline.deployment.observing import Compared, compared, timed_observations
+from medpipe.pipeline.deployment.observing import INPUTS, Compared, Plan, compared, timed_observations
 from medpipe.pipeline.deployment.roofline import moved_bytes, operations, peaks
 from medpipe.pipeline.deployment.rungs import Built, Device, Source, build, ladder
 from medpipe.pipeline.imaging.grouping import cluster_of, with_clusters
@@ -41,12 +44,13 @@ from medpipe.running.experiment import ExperimentResult, RunContext
 
 NAME = "deployment_ladder"
 WEIGHTS = "MEDPIPE_WEIGHTS"
+FILE_SIDE = 512
 
 
 class Timing(Section):
-    """``resolution``: pixels a side of the timed images; ``batches``: batch sizes, the first of which ratios are told at; ``rounds`` for
-    each; ``rungs``: only these forms, all where none are named; ``evaluated``: at most so many images for parity; ``calibrated``: so many
-    training images set the ranges of int8.
+    """``resolution``: pixels a side of the timed images; ``batches``: batch sizes, the first of which ratios are told at, ``rounds`` times,
+    larger ones fewer (`medpipe.pipeline.deployment.observing.Plan`); ``rungs``: only these forms, all where none are named;
+    ``evaluated``: at most so many images for parity; ``calibrated``: so many training images set the ranges of int8.
     """
 
     resolution: Annotated[int, Field(ge=33, le=1024)]
@@ -87,8 +91,10 @@ def run(config: Mapping[str, Any], seed: int, context: RunContext) -> Experiment
     built = _build(device, written.timing.rungs, source, context)
     found = Compared(data.classes, cluster_of(data), subset, images, written.training.resolution)
     built, observations = compared(built, found, lambda done, of, what: context.progress(300 + 200 * done // of, 1000, f"parity: {what}"))
-    more, scalars = timed_observations(built, written.timing.resolution, written.timing.batches, written.timing.rounds, seed,
-                                       lambda done, of, what: context.progress(500 + 490 * done // of, 1000, f"timing: {what}"))
+    plan = _plan(data, written, subset)
+    with strict_images():
+        more, scalars = timed_observations(built, plan, seed,
+                                           lambda done, of, what: context.progress(500 + 490 * done // of, 1000, f"timing: {what}"))
     observations |= more | {"ladder": _ladder(built, network, written.timing.resolution), "device": _device(machine)}
     scalars |= {f"size_mb_{b.rung.slug}": b.exported.size_bytes / 2**20 for b in built
                 if b.exported is not None and np.isfinite(b.exported.size_bytes)}
@@ -151,6 +157,21 @@ def _images(data: ImageData, written: DeploymentLadder, subset: Subset) -> np.nd
     slices = Slices(planes, subset, Augmentation(0, 0, 0, 0), 0, torch.device("cpu"))
     parts = [slices.batch(np.arange(start, min(start + 256, len(subset))), None)["x"].numpy() for start in range(0, len(subset), 256)]
     return np.ascontiguousarray(np.concatenate(parts), np.float32)
+
+
+def _plan(data: ImageData, written: DeploymentLadder, subset: Subset) -> Plan:
+    """Files are JPEG of `FILE_SIDE` pixels, the size that most images of the published set have, made from evaluated images."""
+    planes, side = data.parts[written.data.part].planes(written.training.resolution), written.timing.resolution
+    files = []
+    for pixels in planes.rgb(subset.index[:INPUTS].tolist()):
+        stored = io.BytesIO()
+        Image.fromarray(pixels).resize((FILE_SIDE, FILE_SIDE), Image.Resampling.BICUBIC).save(stored, "JPEG", quality=90)
+        files.append(stored.getvalue())
+
+    def read(content: bytes) -> np.ndarray[Any, np.dtype[np.float32]]:
+        return np.ascontiguousarray(normalise(np.array(decode(content, "file", side))[None]).numpy())
+
+    return Plan(side, written.timing.batches, written.timing.rounds, files, read)
 
 
 def _build(device: Device, named: list[str] | None, source: Source, context: RunContext) -> list[Built]:

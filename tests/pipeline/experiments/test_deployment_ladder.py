@@ -46,11 +46,17 @@ def test_times_are_by_round_and_the_rest_is_listed(result: ExperimentResult) -> 
     seen = result.observations
     assert all(len(seen[f"speed_{slug}"]) == 20 for slug in NAMED) and len(seen["same_again"]) == 20
     assert seen["speed_eager_grad"]["ratio"].tolist() == [1.0] * 20 and set(seen["latency"]["batch"].tolist()) == {1, 2}
+    latency = seen["latency"]
+    files = latency.take(latency["scope"] == "from_file")
+    assert set(files["slug"].tolist()) == {*NAMED, "decoding"} and len(np.unique(latency["sample_id"])) == len(latency)
+    script = latency.take((latency["slug"] == "script") & (latency["scope"] == "end_to_end"))
+    assert np.unique(script["batch"], return_counts=True)[1].tolist() == [20, 10]  # larger batches take fewer rounds
     ladder = seen["ladder"]
     assert set(ladder["slug"][ladder["state"] == "built"].tolist()) == set(NAMED)
     assert (ladder["reason"][ladder["state"] != "built"] != "").all() and result.scalars["rungs_known"] == len(ladder)
     assert result.scalars["size_mb_script"] > 40 and (seen["device"]["per_second"] > 0).all()
     assert any("threads" in note for note in result.notes)
+    assert result.scalars["memory_mb_script"] >= 0 and result.scalars["first_answer_s_script"] > 0
 
 
 def test_given_weights_are_read_or_refused(tmp_path: Path, result: ExperimentResult, monkeypatch: pytest.MonkeyPatch) -> None:

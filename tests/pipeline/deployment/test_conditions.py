@@ -1,0 +1,38 @@
+"""What a machine tells of memory and energy, and what it does not tell is not a number."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from medpipe.pipeline.deployment import conditions
+from medpipe.pipeline.deployment.conditions import energy_of, memory_rise
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs the memory counters of Linux")
+def test_memory_that_was_needed_for_a_moment_is_seen() -> None:
+    made, rise = memory_rise(lambda: float(np.ones(2**24).sum()), "cpu")  # 128 MiB, given back at once
+    assert made == 2**24 and 100 < rise < 200
+    assert memory_rise(lambda: None, "cpu")[1] < 50
+
+
+def test_what_cannot_be_read_is_no_number(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(conditions, "_STATUS", tmp_path / "no status")
+    assert math.isnan(memory_rise(lambda: None, "cpu")[1])
+    monkeypatch.setattr(conditions, "_ENERGY", tmp_path / "no counter")
+    assert math.isnan(energy_of(lambda: None, 0.01))
+
+
+def test_energy_is_that_of_one_call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    counter = tmp_path / "energy_uj"
+    counter.write_text("1000000\n")
+    monkeypatch.setattr(conditions, "_ENERGY", counter)
+
+    def call() -> None:  # half a joule each
+        counter.write_text(str(int(counter.read_text()) + 500_000))
+
+    assert energy_of(call, 0.02) == pytest.approx(0.5)
+    assert math.isnan(energy_of(lambda: counter.write_text("0"), 0.02))  # the counter ran over
