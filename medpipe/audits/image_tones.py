@@ -34,7 +34,7 @@ EDGES, ALIGNED = 0.90, 0.94
 """The least correlation of a copy's edges as they are, and after an alignment, which brings other slices nearer, too."""
 SHIFTED_FROM = 0.60
 """From this correlation on a pair is aligned, where nothing else joins it."""
-_COARSE, _LIKELY = 24, 0.90
+_COARSE, _LIKELY = 24, 0.86
 _THUMB, _FINE, _BROAD = (0.7, 2.0, 11), (1.0, 2.5, 27), (1.5, 4.0, 27)
 """Pixels of the two blurs and of what is around: of thumbnails, of whole images, and of whole images to align them by."""
 _ROWS, _PAIRS = 1024, 128

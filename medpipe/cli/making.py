@@ -25,7 +25,8 @@ ReportsOption = Annotated[Path, typer.Option("--reports", help="Folder that hold
 JobsOption = Annotated[int | None, typer.Option("--jobs", min=1, help="Runs at a time; one a core, at most four, if not given.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 CheckpointOption = Annotated[str | None, typer.Option("--checkpoint", help="Folder or hub id of other transformer weights.")]
-FromOption = Annotated[Path | None, typer.Option("--from", help="Another bundle, whose evidence is used again where it still matches.")]
+FromOption = Annotated[list[Path] | None, typer.Option("--from", help="Another bundle, whose evidence is used again where it still "
+                                                                      "matches; may be given several times.")]
 AnyCodeOption = Annotated[bool, typer.Option("--any-code", help="With --from: keep evidence of the same data that other code or "
                                                                 "packages made, too; the ledger says so.")]
 FolderOption = Annotated[Path | None, typer.Option("--folder", help="Where to put them, if not into MEDPIPE_DATA or the cache.")]
@@ -46,7 +47,7 @@ class Job:
     work: Path
     jobs: int
     device: str
-    source: Bundle | None
+    sources: tuple[Bundle, ...]
     any_code: bool
 
 
@@ -77,7 +78,7 @@ def has_cuda() -> bool:
 
 
 def prepare(specs_folder: Path, profile: str, name: str | None, reports: Path, jobs: int | None, device: str,
-            checkpoint: str | None, source: Path | None, any_code: bool) -> Job:
+            checkpoint: str | None, sources: list[Path] | None, any_code: bool) -> Job:
     """Load the specifications and make the plan and the bundle's folder."""
     from medpipe.claims import load_specs
     from medpipe.claims.checkpoint import with_checkpoint
@@ -90,9 +91,9 @@ def prepare(specs_folder: Path, profile: str, name: str | None, reports: Path, j
         specs = with_checkpoint(specs, profile, checkpoint)
     name = name or f"{specs.subject.id}-{profile}"
     bundle = Bundle.create(reports / name, name, profile)
-    other = None if source is None else Bundle.open(source)
+    others = tuple(Bundle.open(source) for source in sources or ())
     here = min(os.cpu_count() or 1, 4) if device == "cpu" or not has_cuda() else 1
-    return Job(specs, make_plan(specs, specs.profile(profile)), bundle, Path(".medpipe") / name, jobs or here, device, other,
+    return Job(specs, make_plan(specs, specs.profile(profile)), bundle, Path(".medpipe") / name, jobs or here, device, others,
                any_code)
 
 
@@ -105,8 +106,9 @@ def make_evidence(job: Job) -> None:
         waiting = to_run(job.plan, job.bundle)
         job.bundle.drop_runs(job.plan.keys)
         job.bundle.write_specs(job.specs.files)
-        if job.source is not None:
-            waiting = reuse(waiting, job.bundle, job.source, any_code=job.any_code)
+        for any_code in (False, True) if job.any_code else (False,):
+            for source in job.sources:
+                waiting = reuse(waiting, job.bundle, source, any_code=any_code)
         print_plan(job.specs, job.plan, waiting, job.jobs)
         if waiting:
             with Watcher(waiting) as watcher:
@@ -116,7 +118,7 @@ def make_evidence(job: Job) -> None:
 
 def verify(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, name: NameOption = None,
            reports: ReportsOption = Path("reports"), jobs: JobsOption = None, device: DeviceOption = "auto",
-           checkpoint: CheckpointOption = None, source: FromOption = None, any_code: AnyCodeOption = False,
+           checkpoint: CheckpointOption = None, sources: FromOption = None, any_code: AnyCodeOption = False,
            strict: StrictOption = False, pkcs12: Pkcs12Option = None, as_json: JsonOption = False) -> None:
     """Do all of it: plan, run, judge, write and sign the report, and check it as a reviewer would."""
     from medpipe.cli.auditing import say_first
@@ -130,7 +132,7 @@ def verify(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, na
     if profile is None:
         profile, why = choose_profile()
     say(f"Profile {profile}: {why}.")
-    job = prepare(specs, profile, name, reports, jobs, device, checkpoint, source, any_code)
+    job = prepare(specs, profile, name, reports, jobs, device, checkpoint, sources, any_code)
     say_first(job.specs)
     make_evidence(job)
     verdicts = judge_and_store(job.bundle)
@@ -164,11 +166,11 @@ def plan(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, as_j
 
 def run(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, name: NameOption = None,
         reports: ReportsOption = Path("reports"), jobs: JobsOption = None, device: DeviceOption = "auto",
-        checkpoint: CheckpointOption = None, source: FromOption = None, any_code: AnyCodeOption = False) -> None:
+        checkpoint: CheckpointOption = None, sources: FromOption = None, any_code: AnyCodeOption = False) -> None:
     """Make the evidence that is not there yet. A run that was killed goes on from its checkpoint."""
     from medpipe.cli.show import say
 
-    job = prepare(specs, profile or choose_profile()[0], name, reports, jobs, device, checkpoint, source, any_code)
+    job = prepare(specs, profile or choose_profile()[0], name, reports, jobs, device, checkpoint, sources, any_code)
     make_evidence(job)
     say(f"Evidence: {job.bundle.folder}  root digest {job.bundle.root_digest}")
 

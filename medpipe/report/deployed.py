@@ -10,11 +10,11 @@ from scipy.stats import quantile_test
 
 from medpipe.audits.attribution import GPU_STEPS, STEPS, Factor, attributed, geometric
 from medpipe.audits.deployment import EXPERIMENT, REFERENCE, parities, speed, winner
-from medpipe.evidence import Evidence
+from medpipe.evidence import Evidence, Observations
 from medpipe.report.case import Case
 from medpipe.statistics import Interval
 
-END_TO_END, FROM_FILE = "end_to_end", "from_file"
+END_TO_END, FROM_FILE, KERNEL = "end_to_end", "from_file", "kernel"
 QUANTILES = (0.5, 0.95, 0.99)
 SCALARS = (("first_answer_s", 2), ("memory_mb", 0), ("energy_j", 2))
 """With their digits after the point."""
@@ -59,11 +59,16 @@ def _waits(e: Evidence) -> list[dict[str, Any]]:
     rows = []
     for slug in slugs:
         seconds = 1000 * e.observations[f"speed_{slug}"]["seconds"]
-        files = [] if o is None else o["seconds"][(o["slug"] == slug) & (o["scope"] == FROM_FILE)]
         rows.append({"form": slug, "quantiles": [_quantile(seconds, p) for p in QUANTILES],
-                     "file": f"{1000 * float(np.median(files)):.1f}" if len(files) else "–",
+                     "file": _median(o, slug, FROM_FILE), "alone": _median(o, slug, KERNEL),
                      **{name: _scalar(e, f"{name}_{slug}", digits) for name, digits in SCALARS}})
     return rows
+
+
+def _median(latency: Observations | None, slug: str, scope: str) -> str:
+    """In milliseconds."""
+    seconds = [] if latency is None else latency["seconds"][(latency["slug"] == slug) & (latency["scope"] == scope)]
+    return f"{1000 * float(np.median(seconds)):.1f}" if len(seconds) else "–"
 
 
 def _scalar(e: Evidence, name: str, digits: int) -> str:

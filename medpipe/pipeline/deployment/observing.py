@@ -5,8 +5,8 @@ of probabilities ``difference``; ``latency`` (a row for each timed call; ``scope
 (the reference twice), and ``speed_<slug>``: by round, ``seconds`` and ``ratio`` to eager with gradients, and the group ``block`` of
 neighbouring rounds.
 
-Scopes: ``end_to_end`` is from a host image to a host answer, ``from_file`` from the bytes of a JPEG file to a host answer; ``decoding``
-names the reading of the file alone.
+Scopes: ``end_to_end`` is from a host image to a host answer, ``from_file`` from the bytes of a JPEG file to a host answer (``decoding``
+names the reading of the file alone), ``kernel`` from an input on the device to logits there, on a GPU by its own events.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from medpipe.pipeline.deployment.conditions import energy_of, memory_rise
 from medpipe.pipeline.deployment.guards import cached_answer
 from medpipe.pipeline.deployment.latency import Configuration, Measured, measure
 from medpipe.pipeline.deployment.rungs import FAILURES, Answer, Built, Exported, Images, first_line, logits_of
+from medpipe.pipeline.deployment.torch_rungs import TorchAnswer, cuda_seconds
 from medpipe.pipeline.prediction import probabilities
 from medpipe.pipeline.splits import Subset
 
@@ -36,7 +37,7 @@ INPUTS = 8
 BLOCK = 10
 """Neighbouring rounds that an interval draws together: what slows a machine lasts longer than one call."""
 LEAST_ROUNDS = 10
-END_TO_END, FROM_FILE, DECODING = "end_to_end", "from_file", "decoding"
+END_TO_END, FROM_FILE, DECODING, KERNEL = "end_to_end", "from_file", "decoding", "kernel"
 Progress = Callable[[int, int, str], None]
 
 
@@ -118,6 +119,7 @@ def timed_observations(built: Sequence[Built], plan: Plan, seed: int,
             found |= _speeds(measured, rounds)
             scalars |= _scalars(ready, inputs)
             rows.append(_rows(_from_files(ready, plan, seed), 1, FROM_FILE, by_slug))
+            rows.append(_rows(_on_device(ready, by_slug, plan, inputs, seed), batch, KERNEL, by_slug))
     return {"latency": _joined(rows), "warmup": _joined(warm), **found}, scalars
 
 
@@ -167,6 +169,14 @@ def _from_files(ready: dict[str, _Ready], plan: Plan, seed: int) -> Measured:
     one = {slug: r.answer for slug, r in ready.items()} if plan.batches[0] == 1 else {}
     made = [Configuration(slug, partial(_answered, plan.read, answer), plan.files) for slug, answer in one.items()]
     return measure([*made, Configuration(DECODING, plan.read, plan.files)], rounds=max(LEAST_ROUNDS, plan.rounds // 4), seed=seed)
+
+
+def _on_device(ready: dict[str, _Ready], built: dict[str, Built], plan: Plan, inputs: Sequence[Images], seed: int) -> Measured:
+    """Forms that torch runs, from an input that lies on the device to logits there."""
+    made = [Configuration(slug, r.answer.compute, [r.answer.place(images) for images in inputs],
+                          seconds=cuda_seconds if built[slug].rung.device == "cuda" else None)
+            for slug, r in ready.items() if isinstance(r.answer, TorchAnswer)]
+    return measure(made, rounds=max(LEAST_ROUNDS, plan.rounds // 4), seed=seed)
 
 
 def _answered(read: Callable[[bytes], Images], answer: Answer, content: bytes) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,23 +40,48 @@ def _copy(network: nn.Module) -> nn.Module:
     return again
 
 
-def _answer(rung: Rung, network: Callable[[Tensor], Tensor], mode: Callable[[], Any] = torch.inference_mode) -> Answer:
-    kind = TYPES[rung.precision]
-    layout = torch.contiguous_format if rung.name in ("eager_grad", "eager_no_grad", "eager", "script", "trace") else torch.channels_last
+@dataclass(frozen=True, eq=False)
+class TorchAnswer:
+    """Host images in, host logits out, by ``place`` and ``compute``; what is timed of the device alone is ``compute`` of what is placed."""
 
-    def answer(images: Images) -> Logits:
-        with mode():
-            given = torch.from_numpy(images).to(rung.device, kind, non_blocking=True).contiguous(memory_format=layout)
-            return as_host(network(given))
+    rung: Rung
+    network: Callable[[Tensor], Tensor]
+    mode: Callable[[], Any] = torch.inference_mode
 
-    return answer
+    def __call__(self, images: Images) -> Logits:
+        """Logits float32 ``(B, C)`` of float32 images ``(B, 3, H, W)``."""
+        with self.mode():
+            return as_host(self.network(self.place(images)))
+
+    def place(self, images: Images) -> Tensor:
+        """Images on the form's device, in its precision and layout."""
+        plain = self.rung.name in ("eager_grad", "eager_no_grad", "eager", "script", "trace")
+        layout = torch.contiguous_format if plain else torch.channels_last
+        given = torch.from_numpy(images).to(self.rung.device, TYPES[self.rung.precision], non_blocking=True)
+        return given.contiguous(memory_format=layout)
+
+    def compute(self, given: Tensor) -> Tensor:
+        """Logits on the device."""
+        with self.mode():
+            return self.network(given)
+
+
+def cuda_seconds(call: Callable[[], Any]) -> float:
+    """How long the device takes for what ``call`` gives it to do, by CUDA events."""
+    event: Any = torch.cuda.Event  # has no types
+    start, end = event(enable_timing=True), event(enable_timing=True)
+    start.record()
+    call()
+    end.record()
+    end.synchronize()
+    return float(start.elapsed_time(end)) / 1000
 
 
 def _eager(rung: Rung, network: nn.Module, folder: Path) -> Exported:
     path = folder / f"{rung.slug}_weights.pt"
     torch.save(network.state_dict(), path)  # as published, whose size is a claim
     mode = {"eager_grad": torch.enable_grad, "eager_no_grad": torch.no_grad}.get(rung.name, torch.inference_mode)
-    return Exported(lambda batch, side: _with_tf32(rung, _answer(rung, network, mode)), (path,))
+    return Exported(lambda batch, side: _with_tf32(rung, TorchAnswer(rung, network, mode)), (path,))
 
 
 def _with_tf32(rung: Rung, answer: Answer) -> Answer:
@@ -82,7 +108,7 @@ def _script(rung: Rung, network: nn.Module, folder: Path) -> Exported:
         path = folder / f"{rung.slug}.pt"
         made.save(str(path))  # before it is fitted to this machine, for such a graph cannot be kept
         made = jit.optimize_for_inference(made) if rung.name == "frozen" else made
-    return Exported(lambda batch, side: _answer(rung, made), (path,))
+    return Exported(lambda batch, side: TorchAnswer(rung, made), (path,))
 
 
 def _compiled(rung: Rung, network: nn.Module, folder: Path) -> Exported:
@@ -94,7 +120,7 @@ def _compiled(rung: Rung, network: nn.Module, folder: Path) -> Exported:
 
         torch._dynamo.reset()
         inductor.freezing = True  # torch.compile(options={"freezing": True}) is accepted and does nothing
-        return _answer(rung, torch.compile(network, dynamic=False, **how), torch.no_grad)
+        return TorchAnswer(rung, torch.compile(network, dynamic=False, **how), torch.no_grad)
 
     return Exported(at)
 
@@ -106,7 +132,7 @@ def _ahead_of_time(rung: Rung, network: nn.Module, folder: Path) -> Exported:
         with torch.no_grad():
             program = torch.export.export(network, (example,))
             torch._inductor.aoti_compile_and_package(program, package_path=str(path))
-        return _answer(rung, torch._inductor.aoti_load_package(str(path)), torch.no_grad)
+        return TorchAnswer(rung, torch._inductor.aoti_load_package(str(path)), torch.no_grad)
 
     return Exported(at)
 

@@ -64,6 +64,17 @@ def test_the_timer_waits_for_the_device() -> None:
     assert "worked on" in str(does_not_wait(device.call, lambda: None, device.wait, 0.01))
 
 
+def test_a_device_that_tells_the_time_itself_is_believed() -> None:
+    done: list[int] = []
+
+    def seconds(call: Any) -> float:
+        call()
+        return 0.25
+
+    found = measure([Configuration("far", done.append, [1, 2], seconds=seconds)], rounds=3, seed=0, most_warm_up_s=0.01)
+    assert found.of("far").tolist() == [0.25] * 3 and len(done) == 3 + len(found.warm_ups["far"].seconds)
+
+
 def test_a_remembered_answer_is_told_from_a_computed_one() -> None:
     inputs = [np.full(3, k, np.float32) for k in range(3)]
     first = inputs[0] * 2

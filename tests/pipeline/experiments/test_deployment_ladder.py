@@ -49,6 +49,7 @@ def test_times_are_by_round_and_the_rest_is_listed(result: ExperimentResult) -> 
     latency = seen["latency"]
     files = latency.take(latency["scope"] == "from_file")
     assert set(files["slug"].tolist()) == {*NAMED, "decoding"} and len(np.unique(latency["sample_id"])) == len(latency)
+    assert set(latency["slug"][latency["scope"] == "kernel"].tolist()) == set(NAMED)
     script = latency.take((latency["slug"] == "script") & (latency["scope"] == "end_to_end"))
     assert np.unique(script["batch"], return_counts=True)[1].tolist() == [20, 10]  # larger batches take fewer rounds
     ladder = seen["ladder"]
