@@ -78,8 +78,8 @@ def _scalar(e: Evidence, name: str, digits: int) -> str:
 def _quantile(values: NDArray[np.float64], p: float) -> str:
     """A quantile with the 95 % interval of order statistics; a side that so few values cannot bound is left open."""
     found = quantile_test(values, q=0, p=p).confidence_interval(0.95)
-    low, high = (f"{v:.1f}" if np.isfinite(v) else "…" for v in (found.low, found.high))
-    return f"{np.quantile(values, p):.1f} ({low} to {high})"
+    told = [f"{v:.{0 if v >= 100 else 1}f}" if np.isfinite(v) else "…" for v in (np.quantile(values, p), found.low, found.high)]
+    return f"{told[0]} ({told[1]} to {told[2]})"
 
 
 def _rates(e: Evidence) -> dict[str, Any] | None:
