@@ -1,7 +1,8 @@
 """The one measuring function: several configurations side by side, warmed up until stable, in random order within every round.
 
-Configurations are compared within a round, so what slows the machine for a moment slows all of them, and ratios are paired. Inputs take
-turns, so that no cache can answer. Nothing that was measured is left out. A timer waits until the device is done.
+Configurations are compared within a round, so what slows the machine for a moment slows all of them, and ratios are paired. Before each
+timed call stands one that is not timed: in service a form has the processor's caches to itself, here the others have just emptied them.
+Inputs take turns, so that no answer can be remembered. Nothing that was measured is left out. A timer waits until the device is done.
 """
 
 from __future__ import annotations
@@ -71,8 +72,8 @@ class Measured:
 
 
 def measure(configurations: Sequence[Configuration], *, rounds: int, seed: int, most_warm_up_s: float = 10.0, least_warm_up: int = 10,
-            progress: Progress = lambda done, total: None) -> Measured:
-    """Warm up each configuration, then time one call of each in every round, in an order drawn anew.
+            settle: int = 1, progress: Progress = lambda done, total: None) -> Measured:
+    """Warm up each configuration, then time one call of each in every round, in an order drawn anew, ``settle`` untimed ones before it.
 
     Warm-up goes on for at least ``least_warm_up`` calls, until the median of the last `WINDOW` calls is within `STABLE` of that of the
     `WINDOW` before, or for ``most_warm_up_s`` seconds, whichever is first; `WarmUp.stable` says which.
@@ -84,6 +85,8 @@ def measure(configurations: Sequence[Configuration], *, rounds: int, seed: int, 
     for number in range(rounds):
         for position, place in enumerate(draw.permutation(len(configurations)).tolist()):
             c = configurations[place]
+            for _ in range(settle):
+                timed(c, next(turns[c.name]))
             timings.append(Timing(c.name, number, position, timed(c, next(turns[c.name]))))
         progress(number + 1, rounds)
     return Measured(tuple(timings), warm_ups)

@@ -72,7 +72,15 @@ def test_a_device_that_tells_the_time_itself_is_believed() -> None:
         return 0.25
 
     found = measure([Configuration("far", done.append, [1, 2], seconds=seconds)], rounds=3, seed=0, most_warm_up_s=0.01)
-    assert found.of("far").tolist() == [0.25] * 3 and len(done) == 3 + len(found.warm_ups["far"].seconds)
+    assert found.of("far").tolist() == [0.25] * 3 and len(done) == 2 * 3 + len(found.warm_ups["far"].seconds)
+
+
+def test_what_others_have_emptied_is_filled_again_before_the_clock_starts() -> None:
+    called: list[str] = []
+    made = [Configuration(name, called.append, [name]) for name in "ab"]
+    found = measure(made, rounds=20, seed=0, most_warm_up_s=0.01)
+    in_rounds = called[-2 * 2 * 20:]
+    assert in_rounds[::2] == in_rounds[1::2] == [t.name for t in found.timings]
 
 
 def test_a_remembered_answer_is_told_from_a_computed_one() -> None:
