@@ -106,9 +106,7 @@ def make_evidence(job: Job) -> None:
         waiting = to_run(job.plan, job.bundle)
         job.bundle.drop_runs(job.plan.keys)
         job.bundle.write_specs(job.specs.files)
-        for any_code in (False, True) if job.any_code else (False,):
-            for source in job.sources:
-                waiting = reuse(waiting, job.bundle, source, any_code=any_code)
+        waiting = reuse(waiting, job.bundle, job.sources, any_code=job.any_code)
         print_plan(job.specs, job.plan, waiting, job.jobs)
         if waiting:
             with Watcher(waiting) as watcher:

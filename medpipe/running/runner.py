@@ -34,21 +34,22 @@ def to_run(plan: Plan, bundle: Bundle) -> tuple[PlannedRun, ...]:
     return tuple(p for p, made in zip(plan.runs, now, strict=True) if not _matches(stored[p.run.key], made))
 
 
-def reuse(waiting: Sequence[PlannedRun], bundle: Bundle, source: Bundle, *, any_code: bool = False) -> tuple[PlannedRun, ...]:
-    """Take from ``source`` the evidence that `to_run` would have accepted; what is left to run. Each one taken stands in the ledger.
+def reuse(waiting: Sequence[PlannedRun], bundle: Bundle, sources: Sequence[Bundle], *, any_code: bool = False) -> tuple[PlannedRun, ...]:
+    """Take from ``sources`` the evidence that `to_run` would have accepted; what is left to run. Each one taken stands in the ledger.
 
-    ``any_code``: evidence of the same data that other code or packages made is kept, too.
+    The first source that has it is taken. ``any_code``: where none has it, evidence of the same data by other code or packages is kept.
     """
-    stored = {p.run.key: source.get(p.run.key) for p in waiting}
-    there = [p for p in waiting if stored[p.run.key] is not None]
+    stored = {p.run.key: [e for source in sources if (e := source.get(p.run.key)) is not None] for p in waiting}
+    there = [p for p in waiting if stored[p.run.key]]
     taken = set()
     for p, made in zip(there, _probe([p.run for p in there]) if there else (), strict=True):
-        evidence = stored[p.run.key]
-        same = _matches(evidence, made)
-        if evidence is not None and (same or (any_code and _matches(evidence, made, any_code=True))):
-            bundle.put(evidence)
-            ledger.append(bundle.ledger_path, "reused" if same else "kept", p.run.key)
-            taken.add(p.run.key)
+        for event, other_code in (("reused", False), ("kept", True))[:1 + any_code]:
+            found = next((e for e in stored[p.run.key] if _matches(e, made, any_code=other_code)), None)
+            if found is not None:
+                bundle.put(found)
+                ledger.append(bundle.ledger_path, event, p.run.key)
+                taken.add(p.run.key)
+                break
     return tuple(p for p in waiting if p.run.key not in taken)
 
 

@@ -33,7 +33,9 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a library prints goes to the log, not between our lines
     if job["task"] == "probe":
-        out.write(json.dumps({"makings": [_probe(r) for r in job["runs"]]}) + "\n")
+        with _without_collecting():
+            probed = [_probe(r) for r in job["runs"]]
+        out.write(json.dumps({"makings": probed}) + "\n")
         return
     run = Run(**job["run"])
     work = Path(job["work"]) / run.key

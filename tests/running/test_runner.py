@@ -131,10 +131,10 @@ def test_evidence_of_another_bundle_is_used_again_where_it_matches(bundle: Bundl
     made(bundle, good, bad)
     other = Bundle.create(tmp_path / "other", "made-up", "small")
     (tmp_path / "data").write_text("two", encoding="utf-8")
-    assert reuse((good, bad, absent), other, bundle) == (good, bad, absent)  # made of other data
+    assert reuse((good, bad, absent), other, (bundle,)) == (good, bad, absent)  # made of other data
     assert other.ledger() == ()
     (tmp_path / "data").write_text("one", encoding="utf-8")
-    assert reuse((good, bad, absent), other, bundle) == (bad, absent)  # a failure is tried again
+    assert reuse((good, bad, absent), other, (bundle,)) == (bad, absent)  # a failure is tried again
     name = f"runs/{good.run.key}.json"
     assert other.json(name) == bundle.json(name)
     assert [(e.event, e.run) for e in other.ledger()] == [("reused", good.run.key)]
@@ -146,12 +146,24 @@ def test_evidence_of_other_code_is_kept_only_where_that_is_asked_for(bundle: Bun
     made(bundle, good, bad)
     (tmp_path / "stranger_runs.py").write_text(CODE.replace('"begin"', '"commence"'), encoding="utf-8")
     other = Bundle.create(tmp_path / "other", "made-up", "small")
-    assert reuse((good, bad), other, bundle) == (good, bad) and other.ledger() == ()
-    assert reuse((good, bad), other, bundle, any_code=True) == (bad,)
+    assert reuse((good, bad), other, (bundle,)) == (good, bad) and other.ledger() == ()
+    assert reuse((good, bad), other, (bundle,), any_code=True) == (bad,)
     assert [(e.event, e.run) for e in other.ledger()] == [("kept", good.run.key)]
     assert to_run(plan_of(tmp_path, good), other) == (good,)  # what it is made of is still told
     (tmp_path / "data").write_text("two", encoding="utf-8")
-    assert reuse((good,), Bundle.create(tmp_path / "third", "made-up", "small"), bundle, any_code=True) == (good,)  # other data
+    assert reuse((good,), Bundle.create(tmp_path / "third", "made-up", "small"), (bundle,), any_code=True) == (good,)  # other data
+
+
+def test_of_several_bundles_one_that_matches_comes_before_one_of_other_code(bundle: Bundle, tmp_path: Path) -> None:
+    good, bad = planned("well"), planned("fail")
+    made(bundle, good, bad)
+    old = bundle.json(f"runs/{good.run.key}.json")
+    (tmp_path / "stranger_runs.py").write_text(CODE.replace('"begin"', '"commence"'), encoding="utf-8")
+    second, third = (Bundle.create(tmp_path / name, "made-up", "small") for name in ("second", "third"))
+    made(second, good)
+    assert reuse((good, bad), third, (bundle, second), any_code=True) == (bad,)
+    assert [(e.event, e.run) for e in third.ledger()] == [("reused", good.run.key)]
+    assert third.json(f"runs/{good.run.key}.json") == second.json(f"runs/{good.run.key}.json") != old
 
 
 def test_data_that_is_gone_does_not_cost_the_evidence_that_was_made_of_it(bundle: Bundle, tmp_path: Path) -> None:
