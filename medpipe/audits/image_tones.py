@@ -80,16 +80,17 @@ def _scored(images: NDArray[np.uint8], likely: Mapping[str, NDArray[np.int64]], 
     of_place[places] = np.arange(len(places))
     blocks = [(how, block) for how, met in likely.items() for block in _blocks([(a, b) for a, b in met.tolist() if (a, b) not in known])]
 
-    def score(how: str, block: Sequence[tuple[int, int]]) -> list[float]:
+    def correlations(part: tuple[str, Sequence[tuple[int, int]]]) -> list[float]:
+        how, block = part
         one, other = (edges[of_place[list(side)]].astype(np.float32) for side in zip(*block, strict=True))
         return list(np.einsum("nij,nij->n", one, ORIENTATIONS[how](other)).tolist())
 
     found: dict[tuple[int, int], Pair] = {}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for (how, block), scores in zip(blocks, pool.map(lambda b: score(*b), blocks), strict=True):
-            for key, value in zip(block, scores, strict=True):
-                if key not in found or found[key].score < value:
-                    found[key] = Pair(*key, min(value, 1.0), how)
+        for (how, block), scores in zip(blocks, pool.map(correlations, blocks), strict=True):
+            for key, score in zip(block, scores, strict=True):
+                if key not in found or found[key].score < score:
+                    found[key] = Pair(*key, min(score, 1.0), how)
     return found
 
 

@@ -16,6 +16,7 @@ from medpipe.statistics import Interval
 
 END_TO_END, FROM_FILE, KERNEL = "end_to_end", "from_file", "kernel"
 QUANTILES = (0.5, 0.95, 0.99)
+ABSENT = "–"
 SCALARS = (("first_answer_s", 2), ("memory_mb", 0), ("energy_j", 2))
 """With their digits after the point."""
 BLOCKS = 12
@@ -28,8 +29,9 @@ def deployed(case: Case, part: str) -> dict[str, Any] | None:
     for name in case.protocols_of(part):
         made = [e for e in case.made(name) if e.run.experiment == EXPERIMENT and e.failure is None]
         if made:
-            best = winner(made[0])
-            return {"rows": _forms(made[0]), "times": _waits(made[0]), "rates": _rates(made[0]),
+            best, times = winner(made[0]), _waits(made[0])
+            return {"rows": _forms(made[0]), "rates": _rates(made[0]), "times": times,
+                    "energy": any(row["energy_j"] != ABSENT for row in times),
                     "factors": [*_factors(made[0], STEPS), *_factors(made[0], GPU_STEPS)],
                     "winner": best[0] if best else "none", "n": int(made[0].scalars["eval_n"])}
     return None
@@ -42,13 +44,13 @@ def _forms(e: Evidence) -> list[dict[str, str]]:
         timed, p = e.observations.get(f"speed_{slug}"), passed.get(slug)
         rows.append({
             "form": slug, "state": o["state"][k].replace("_", " "), "reason": o["reason"][k],
-            "ms": "–" if timed is None else f"{1000 * float(np.median(timed['seconds'])):.1f}",
-            "times": "–" if timed is None else _times(speed(timed)),
-            "answers": "reference" if slug == REFERENCE else WORDS[p.severity] if p else "–",
-            "flipped": f"{round(p.flipped.estimate * p.flipped.n):,}" if p else "–",
-            "lost": _points(p.lost) if p else "–",
-            "size": "–" if not np.isfinite(o["size_bytes"][k]) else f"{float(o['size_bytes'][k]) / 2**20:.1f}",
-            "export": "–" if not np.isfinite(o["export_s"][k]) else f"{float(o['export_s'][k]):.1f}"})
+            "ms": ABSENT if timed is None else f"{1000 * float(np.median(timed['seconds'])):.1f}",
+            "times": ABSENT if timed is None else _times(speed(timed)),
+            "answers": "reference" if slug == REFERENCE else WORDS[p.severity] if p else ABSENT,
+            "flipped": f"{round(p.flipped.estimate * p.flipped.n):,}" if p else ABSENT,
+            "lost": _points(p.lost) if p else ABSENT,
+            "size": ABSENT if not np.isfinite(o["size_bytes"][k]) else f"{float(o['size_bytes'][k]) / 2**20:.1f}",
+            "export": ABSENT if not np.isfinite(o["export_s"][k]) else f"{float(o['export_s'][k]):.1f}"})
     return rows
 
 
@@ -68,11 +70,11 @@ def _waits(e: Evidence) -> list[dict[str, Any]]:
 def _median(latency: Observations | None, slug: str, scope: str) -> str:
     """In milliseconds."""
     seconds = [] if latency is None else latency["seconds"][(latency["slug"] == slug) & (latency["scope"] == scope)]
-    return f"{1000 * float(np.median(seconds)):.1f}" if len(seconds) else "–"
+    return f"{1000 * float(np.median(seconds)):.1f}" if len(seconds) else ABSENT
 
 
 def _scalar(e: Evidence, name: str, digits: int) -> str:
-    return f"{e.scalars[name]:,.{digits}f}" if name in e.scalars else "–"
+    return f"{e.scalars[name]:,.{digits}f}" if name in e.scalars else ABSENT
 
 
 def _quantile(values: NDArray[np.float64], p: float) -> str:
@@ -84,12 +86,16 @@ def _quantile(values: NDArray[np.float64], p: float) -> str:
 
 def _rates(e: Evidence) -> dict[str, Any] | None:
     """Images a second of each form by batch size, with intervals; None where only one size was timed."""
-    o = e.observations.get("latency")
-    if o is None or len(sizes := sorted(set(o["batch"][o["scope"] == END_TO_END].tolist()))) < 2:
+    if "latency" not in e.observations:
+        return None
+    every = e.observations["latency"]
+    o = every.take(every["scope"] == END_TO_END)
+    sizes = sorted(set(o["batch"].tolist()))
+    if len(sizes) < 2:
         return None
     rows = []
-    for slug in dict.fromkeys(e.observations["ladder"]["slug"].tolist()):
-        of_form = [o["seconds"][(o["slug"] == slug) & (o["scope"] == END_TO_END) & (o["batch"] == b)] for b in sizes]
+    for slug in e.observations["ladder"]["slug"].tolist():
+        of_form = [o["seconds"][(o["slug"] == slug) & (o["batch"] == b)] for b in sizes]
         if all(len(seconds) for seconds in of_form):
             rows.append({"form": slug, "cells": [_rate(b, seconds) for b, seconds in zip(sizes, of_form, strict=True)]})
     return {"sizes": sizes, "rows": rows}
