@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,6 +32,8 @@ from medpipe.statistics import (
 )
 
 Array = NDArray[np.float64]
+MOST_NAMES = 8
+"""So many splits or scalars of a run are all named where one is missing."""
 GENERIC_REPLICATES = 500
 """Replicates for a stranger's metric, which must be called once for each."""
 
@@ -91,9 +94,18 @@ def _counted(metric: ConfusionMetric, parts: list[list[Observations]], measure: 
 
 def _split(evidence: Evidence, part: Measure) -> Observations:
     if part.split not in evidence.observations:
-        have = ", ".join(evidence.observations) or "none"
+        have = _there(str(part.split), evidence.observations)
         raise DataError(f"run {evidence.run.key}: expected observations of the split {part.split!r}, got {have}")
     return evidence.observations[str(part.split)]
+
+
+def _there(name: str, known: Iterable[str]) -> str:
+    """The names that there are; of many only those most like the one that is not, for a reader has to get past them."""
+    names = list(known)
+    if len(names) <= MOST_NAMES:
+        return ", ".join(names) or "none"
+    shown = difflib.get_close_matches(name, names, n=3, cutoff=0)
+    return f"{', '.join(shown)} and {len(names) - len(shown)} more"
 
 
 def _scalar(measure: Measure, evidence: Mapping[str, Sequence[Evidence]]) -> tuple[Interval, Array, Array]:
@@ -114,7 +126,7 @@ def _values(part: Measure, runs: Sequence[Evidence]) -> Array:
     """The scalar of each run. Raises `DataError` where a run has none of that name."""
     for e in runs:
         if part.scalar not in e.scalars:
-            raise DataError(f"run {e.run.key}: expected the scalar {part.scalar!r}, got {', '.join(e.scalars) or 'none'}")
+            raise DataError(f"run {e.run.key}: expected the scalar {part.scalar!r}, got {_there(str(part.scalar), e.scalars)}")
     return np.array([e.scalars[str(part.scalar)] for e in runs], np.float64)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from medpipe.evidence import Evidence
@@ -63,9 +63,15 @@ def runs(case: Case) -> list[dict[str, Any]]:
         named |= {r.key for r in planned}
         rows = [_run(case.evidence.get(r.key), r.key, r.seed) for r in planned]
         if rows:
-            groups.append({"title": protocol.title, "rows": rows})
+            groups.append(_group(protocol.title, rows))
     strangers = [_run(e, key, e.run.seed) for key, e in case.evidence.items() if key not in named]
-    return [*groups, {"title": "In the evidence, but not in the plan", "rows": strangers}] if strangers else groups
+    return [*groups, _group("In the evidence, but not in the plan", strangers)] if strangers else groups
+
+
+def _group(title: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Runs under a heading; ``shared`` are remarks on all of them, which the rows then leave out."""
+    shared = [text for text in rows[0]["remarks"] if all(text in r["remarks"] for r in rows)] if len(rows) > 1 else []
+    return {"title": title, "shared": shared, "rows": [{**r, "remarks": [t for t in r["remarks"] if t not in shared]} for r in rows]}
 
 
 def _run(evidence: Evidence | None, key: str, seed: int) -> dict[str, Any]:

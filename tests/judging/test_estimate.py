@@ -118,6 +118,13 @@ def test_a_gap_without_groups_is_not_zero(specs: SpecsMaker, column: str, says: 
         estimate(specs(measure=measure).claims[0], {"toy": [evidence_of({"validation": o})]})
 
 
+def test_of_many_names_the_likest_are_told(specs: SpecsMaker) -> None:
+    many = {f"size_{k}": float(k) for k in range(30)} | {"parameter": 1.0}
+    claim = specs(measure={"scalar": "parameters", "run": "toy"}).claims[0]
+    with pytest.raises(DataError, match=r"scalar 'parameters', got parameter, size_\d+, size_\d+ and 28 more$"):
+        estimate(claim, {"toy": [evidence_of({}, scalars=many)]})
+
+
 def test_absent_split_and_scalar_are_named(specs: SpecsMaker) -> None:
     with pytest.raises(DataError, match="split 'validation', got none"):
         estimate(specs().claims[0], {"toy": [evidence_of({})]})

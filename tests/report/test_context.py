@@ -19,6 +19,7 @@ from medpipe.report.card import card_context
 from medpipe.report.case import Case, read_case
 from medpipe.report.context import audit_context
 from medpipe.report.pageone import line_count
+from medpipe.report.record import _group
 from medpipe.report.sentences import box, may_be_relied_on, may_not_be_relied_on
 
 Maker = Callable[..., Bundle]
@@ -137,6 +138,13 @@ def test_runs_and_ledger(audit: dict[str, Any], small_bundle: Bundle) -> None:
     ledger = audit["ledger"]
     assert (ledger["started"], ledger["finished"], ledger["failed"], len(ledger["unfinished"])) == (5, 4, 0, 1)
     assert ledger["head"] == small_bundle.ledger()[-1].digest
+
+
+def test_a_remark_on_all_runs_is_said_once() -> None:
+    rows = [{"key": key, "remarks": remarks} for key, remarks in (("a", ["both", "one"]), ("b", ["both"]))]
+    left = [{"key": "a", "remarks": ["one"]}, {"key": "b", "remarks": []}]
+    assert _group("toy", rows) == {"title": "toy", "shared": ["both"], "rows": left}
+    assert _group("toy", rows[:1])["shared"] == [] and _group("toy", rows[:1])["rows"] == rows[:1]
 
 
 def test_provenance_prints_digests_in_full(audit: dict[str, Any], small_bundle: Bundle, case: Case) -> None:

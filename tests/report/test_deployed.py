@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from made_up_ladder import ladder_evidence
 
 from medpipe.audits.attribution import GPU_STEPS, STEPS, attributed
@@ -13,6 +17,8 @@ from medpipe.evidence import Bundle, Observations
 from medpipe.report.case import Case, read_case
 from medpipe.report.deployed import deployed
 from medpipe.report.figures import deployment_figures
+from medpipe.report.figures.deployment import BESIDE, _apart
+from medpipe.report.figures.svg import text_width
 
 TIMES = {"eager_grad": 1.0, "eager": 1.1, "eager_channels_last": 1.2, "frozen": 1.5, "frozen_bf16": 3.0, "openvino_int8": 6.0}
 
@@ -22,6 +28,27 @@ def test_figures_name_the_winner_and_every_form() -> None:
     assert ladder.answer.startswith("frozen_bf16 is the fastest") and "openvino_int8" in ladder.svg and "differ" in ladder.svg
     assert "openvino_int8 comes nearest" in roofline.answer and all(slug in roofline.svg for slug in TIMES)
     assert deployment_figures("Ladder", []) == []
+
+
+def test_nothing_is_cut_at_the_edges_and_no_two_names_lie_on_each_other() -> None:
+    many = {"eager_grad": 1.0, "eager": 1.0} | {f"eager_channels_last_bf{k}": 1.0 + k / 100 for k in range(16)}
+    for figure in deployment_figures("Ladder", [ladder_evidence(many)]):
+        width, height = (float(v) for v in re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', figure.svg)[0])
+        start = r'<text x="([\d.]+)" y="([\d.]+)" font-size="([\d.]+)" fill="[^"]+" text-anchor="start"[^>]*>([^<]+)<'
+        texts = re.findall(start, figure.svg)
+        assert len(texts) > len(many)
+        assert all(float(x) + text_width(words, float(size)) <= width and 0 < float(y) <= height for x, y, size, words in texts)
+        for column in {x for x, *_ in texts}:
+            lines = sorted(float(y) for x, y, *_ in texts if x == column)
+            assert all(below - above >= 7 for above, below in itertools.pairwise(lines))
+
+
+@given(st.lists(st.floats(0, 400), min_size=1, max_size=40))
+def test_names_are_kept_apart_and_above_the_foot(wanted: list[float]) -> None:
+    places = _apart(sorted(wanted), 190.0)
+    gap = min(BESIDE, 190.0 / len(wanted))
+    assert len(places) == len(wanted) and max(places) <= 190
+    assert all(below - above >= gap - 1e-9 for above, below in itertools.pairwise(places))
 
 
 def test_tables_hold_forms_and_factors(small_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:

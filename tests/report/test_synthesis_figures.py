@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from medpipe.evidence import Evidence, Observations, Provenance, Run
 from medpipe.report.figures import synthesis_figures
+from medpipe.report.figures.svg import text_width
 
 CLASSES = ("glioma", "notumor")
 
@@ -42,6 +44,17 @@ def test_each_figure_shows_and_says_what_the_evidence_holds() -> None:
     assert "2 walks between two latent points in 4 steps" in walks.answer
     assert "correlation of 0.900" in worst.answer and "generated/00004 beside Training/4" in worst.alt
     assert all(re.search(r"image_synthesis-\w+-s0", f.keys) for f in (curves, samples, time, walks, worst))
+
+
+def test_no_caption_runs_into_the_next() -> None:
+    wide = trained()
+    named = replace(wide, observations={**wide.observations, "quality": Observations(wide.observations["quality"].arrays,
+                                                                                    ("meningioma of the convexity", "notumor"))})
+    drawn = next(f for f in synthesis_figures("DCGAN", [named]) if "drawn by lot" in f.answer)
+    captions = re.findall(r'<text x="([\d.]+)" y="([\d.]+)" font-size="([\d.]+)"[^>]*>([^<]+)<', drawn.svg)
+    assert len(captions) == 20
+    for (x, y, size, words), (nearer, row, *_) in itertools.pairwise(captions):
+        assert row != y or float(x) + text_width(words, float(size)) <= float(nearer)
 
 
 def test_other_experiments_have_none() -> None:

@@ -13,9 +13,11 @@ from medpipe.phrases import plural
 from medpipe.report.figures.curves import evidence_keys
 from medpipe.report.figures.svg import ACCENT, GRID, INK, MUTED, SECOND, WIDE, Drawing, Figure, Scale
 
-LABEL, LEFT, RIGHT, TIMES = 0.0, 150.0, 380.0, 392.0
+LABEL, LEFT, RIGHT, TIMES = 0.0, 150.0, 348.0, 360.0
 ROW, HEAD, FOOT = 15.0, 16.0, 26.0
 HEIGHT, MARGIN = 190.0, 34.0
+BESIDE = 8.5
+"""Points between two names beside the roofline."""
 SPEED = "speed_"
 
 
@@ -77,19 +79,21 @@ def roofline(title: str, e: Evidence) -> Figure:
     top = max(peak[name] for name in peak if name.startswith("gemm"))
     x, y = _axes(points, peak["copy"], top)
     drawing = Drawing(WIDE, HEIGHT + MARGIN)
+    named: list[tuple[float, float, str, str]] = []
     for name, limit in peak.items():
         if name.startswith("gemm"):
             knee = limit / peak["copy"]
             path = [(v, min(limit, v * peak["copy"])) for v in (10**x.low, max(knee, 10**x.low), 10**x.high)]
             drawing.path([(x(math.log10(a)), y(math.log10(b))) for a, b in path], MUTED, 1.0, None if name == "gemm_fp32" else "4 2")
-            drawing.text((x.end + 4, y(math.log10(limit)) + 2.7), f"{name.removeprefix('gemm_')} matrix product", size=7.5, colour=MUTED)
-    last = -1e9
-    for slug, (a, b) in sorted(points.items(), key=lambda p: -p[1][1]):
+            named.append((y(math.log10(limit)), x.end, f"{name.removeprefix('gemm_')} matrix product", MUTED))
+    for slug, (a, b) in points.items():
         at = (x(math.log10(a)), y(math.log10(b)))
         drawing.disc(at, 2.2, ACCENT)
-        last = max(at[1], last + 8.5)
-        drawing.text((x.end + 4, last + 14), f"{slug}, {100 * b / top:.0f} %", size=7)
-        drawing.line(at, (x.end + 2, last + 11.5), GRID, 0.4)
+        named.append((at[1], at[0], f"{slug}, {100 * b / top:.0f} %", INK))
+    named.sort()
+    for (up, across, words, colour), beside in zip(named, _apart([n[0] for n in named], HEIGHT), strict=True):
+        drawing.text((x.end + 14, beside + 2.5), words, size=7, colour=colour)
+        drawing.line((across, up), (x.end + 12, beside), GRID, 0.4)
     for scale, axis in ((x, "x"), (y, "y")):
         for power in range(math.ceil(scale.low), math.floor(scale.high) + 1):
             at = (scale(power), HEIGHT + 9) if axis == "x" else (LEFT - 96, scale(power) + 2.7)
@@ -102,6 +106,17 @@ def roofline(title: str, e: Evidence) -> Figure:
                "least that must move (weights once, what goes in and out of each layer once); limits were measured on this machine. A form "
                "that leaves operations out can lie above a limit.")
     return Figure(drawing.svg(), f"{title}. {answer} {details}", answer, details, evidence_keys([e]))
+
+
+def _apart(wanted: Sequence[float], lowest: float) -> list[float]:
+    """Places near those wanted, which are in order, `BESIDE` apart (closer where there are too many) and none below ``lowest``."""
+    gap = min(BESIDE, lowest / len(wanted))
+    places: list[float] = []
+    for want in wanted:
+        places.append(max(want, places[-1] + gap) if places else want)
+    for k in range(len(places)):  # what ran out at the foot is pushed up again
+        places[-1 - k] = min(places[-1 - k], lowest - k * gap)
+    return places
 
 
 def _axes(points: dict[str, tuple[float, float]], copied: float, top: float) -> tuple[Scale, Scale]:

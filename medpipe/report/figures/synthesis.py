@@ -11,7 +11,7 @@ from medpipe.evidence import Evidence
 from medpipe.phrases import plural
 from medpipe.report.figures.curves import FOOT, HEIGHT, PANELS, TOP, Style, evidence_keys, panel, series
 from medpipe.report.figures.gallery import png
-from medpipe.report.figures.svg import ACCENT, INK, MUTED, SECOND, WIDE, Drawing, Figure
+from medpipe.report.figures.svg import ACCENT, INK, MUTED, SECOND, WIDE, Drawing, Figure, text_width
 
 Pixels = NDArray[np.uint8]
 LOSSES: tuple[Style, ...] = (("generator_loss", "generator", ACCENT, None), ("discriminator_loss", "discriminator", SECOND, "4 2"))
@@ -113,10 +113,11 @@ def _sheet(pictures: Sequence[Pixels] | Pixels, columns: int, words: Sequence[st
     height = width * pictures[0].shape[0] / pictures[0].shape[1]
     row = height + LINE + GAP
     drawing = Drawing(WIDE, row * -(-len(pictures) // columns))
+    size = (SIZE - 1) * min(1, width / max(text_width(w, SIZE - 1) for w in words))  # no caption runs into the next one
     for k, picture in enumerate(pictures):
         x, y = cell * (k % columns), row * (k // columns)
         drawing.picture((x, y), width, height, png(picture))
-        drawing.text((x, y + height + LINE - 2), words[k], size=SIZE - 1)
+        drawing.text((x, y + height + LINE - 2), words[k], size=size)
     return drawing.svg()
 
 
