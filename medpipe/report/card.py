@@ -9,7 +9,7 @@ from typing import Any
 
 from medpipe.audits.gallery import SPLIT
 from medpipe.claims.protocol import flatten
-from medpipe.evidence import Evidence
+from medpipe.evidence import Evidence, Observations
 from medpipe.judging.wording import show_interval
 from medpipe.phrases import plural
 from medpipe.report.case import Case, Item
@@ -144,10 +144,15 @@ def _sources(case: Case) -> Filled:
     return [f"{name}, {digest[:23]}…" for name, digest in sorted(data)], "digests in full in the audit report, “Provenance”"
 
 
+def _of_data(o: Observations) -> bool:
+    """Whether a split is of samples with a truth: not of timed calls, generated images, or a form's answers to the samples of another."""
+    return bool({"y_true", "label"} & set(o.arrays)) and not {"origin", "reference_pred"} & set(o.arrays)
+
+
 def _development(case: Case) -> Filled:
     said = []
     for p in _models(case):
-        splits = [(name, o) for name, o in case.made(p)[0].observations.items() if name != SPLIT]  # which shows samples of the others
+        splits = [(name, o) for name, o in case.made(p)[0].observations.items() if name != SPLIT and _of_data(o)]
         groups = sorted({g for _, o in splits for g in o.groups})
         if splits:
             known = f"columns {', '.join(groups)}" if groups else "nothing recorded about the people behind it"

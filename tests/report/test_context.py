@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from medpipe.errors import BundleError
-from medpipe.evidence import Bundle
+from medpipe.evidence import Bundle, Observations
 from medpipe.report import words
-from medpipe.report.card import card_context
+from medpipe.report.card import _of_data, card_context
 from medpipe.report.case import Case, read_case
 from medpipe.report.context import audit_context
 from medpipe.report.pageone import line_count
@@ -228,3 +229,11 @@ def test_durations(seconds: float, said: str) -> None:
 
 def test_values_as_people_read_them() -> None:
     assert [words.value(v) for v in (None, True, ["a", "b"], 1e-4, 3)] == ["none", "yes", "a or b", "0.0001", "3"]
+
+
+def test_the_card_counts_samples_with_a_truth_and_nothing_else() -> None:
+    ids, numbers = np.array(["a", "b"]), np.array([0, 1])
+    columns = {"testing": {"y_true": numbers}, "seen": {"label": ids}, "quality": {"label": ids, "origin": ids},
+               "parity_script": {"y_true": numbers, "reference_pred": numbers}, "latency": {"slug": ids}}
+    splits = {name: Observations({"sample_id": ids, **arrays}, classes=("no", "yes")) for name, arrays in columns.items()}
+    assert [name for name, o in splits.items() if _of_data(o)] == ["testing", "seen"]
