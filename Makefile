@@ -2,7 +2,7 @@
 #
 # Three stamps in .venv say what is ready: .packages (the locked packages), .pango (the text library that the PDF
 # report needs) and .medpipe (this package, editable). A stamp is written last, so an interrupted step is done again;
-# interrupted package installation starts from an empty .venv (what was downloaded whole stays in pip's cache).
+# package installation that was interrupted or failed starts from an empty .venv (what was downloaded whole stays in pip's cache).
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -75,9 +75,15 @@ $(VENV)/.packages: $(LOCK)
 		if ! "$$python" -m venv --clear $(VENV) >/dev/null; then \
 			echo "$$python cannot create virtual environments; on Debian or Ubuntu run: apt-get install python3-venv" >&2; exit 1; \
 		fi; \
-		echo "setup 2/3: installing $$(grep -c '^[a-zA-Z]' $(LOCK)) locked packages (about 5.5 GB on Linux; 2 to 4 minutes on a fast line)"; \
+		echo "setup 2/3: installing $$(grep -c '^[a-zA-Z]' $(LOCK)) locked packages (7 GB on Linux, 10 GB while they are installed; 2 to 4 minutes on a fast line)"; \
 	fi
-	@$(PIP) install --quiet --require-hashes -r $(LOCK)
+	@# Wheels are kept beside what they become: /tmp is small on some machines, and .venv has to have the room anyway.
+	@mkdir -p $(VENV)/tmp
+	@if ! TMPDIR=$(CURDIR)/$(VENV)/tmp $(PIP) install --quiet --require-hashes -r $(LOCK); then \
+		echo "setup: the packages were not installed, pip says why above; on Linux they need 10 GB free here, and $$(df -Ph . | awk 'END {print $$4}') are; make starts again from an empty $(VENV)" >&2; \
+		rm -rf $(VENV); exit 1; \
+	fi
+	@rm -rf $(VENV)/tmp
 	@touch $@
 
 # pango may be there without the part of HarfBuzz that embeds fonts; both are asked for.
