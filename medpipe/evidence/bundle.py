@@ -8,6 +8,7 @@
     arrays/<digest>.npz    observations, each array once however many runs share it
     findings.json          what the audits saw
     ledger.jsonl           every attempt, chained
+    ledgers/<head>.jsonl   the same of the bundles that evidence was taken from
     verdicts.json          what judging said
     manifest.json          path → SHA-256 of all of the above; the digest of this file is the bundle's root digest
 
@@ -30,7 +31,7 @@ from medpipe.documents import canonical_json, parse_json, pretty_json
 from medpipe.errors import BundleError, FormatVersionError, SpecError, TamperedError
 from medpipe.evidence.evidence import Evidence, evidence_from, record_of
 from medpipe.evidence.files import sha256, write_atomically
-from medpipe.evidence.ledger import Entry, read_ledger
+from medpipe.evidence.ledger import Attempts, Entry, read_ledger, written
 from medpipe.evidence.observations import Array, Observations
 
 MANIFEST = "manifest.json"
@@ -155,8 +156,23 @@ class Bundle:
         return self.folder / "ledger.jsonl"
 
     def ledger(self) -> tuple[Entry, ...]:
-        """Every attempt so far."""
+        """Every attempt that was made in this folder."""
         return read_ledger(self.ledger_path)
+
+    def attempts(self) -> Attempts:
+        """What this ledger and those of the bundles that evidence was taken from tell. Raises `BundleError`."""
+        taken = []
+        for path in sorted((self.folder / "ledgers").glob("*.jsonl")):
+            taken.append(read_ledger(path))
+            if not taken[-1] or taken[-1][-1].digest != path.stem:
+                raise BundleError(f"{path}: expected the ledger whose last entry has the digest in the file's name, got another")
+        return Attempts(self.ledger(), tuple(taken))
+
+    def take_ledgers(self, source: Bundle) -> None:
+        """Keep the ledger of a bundle that evidence was taken from, and those that it keeps itself."""
+        attempts = source.attempts()
+        for chain in filter(None, (attempts.own, *attempts.taken)):
+            self.write(f"ledgers/{chain[-1].digest}.jsonl", written(chain))
 
     def drop_runs(self, keep: set[str]) -> None:
         """Remove evidence of runs that the plan no longer has, so that old and new are never mixed."""

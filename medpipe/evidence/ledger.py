@@ -1,13 +1,13 @@
 """The attempt ledger: every start of a run is written down before it begins, each entry chained to the one before.
 
 A chain shows edits, gaps and swaps. It does not show a cut tail or a chain written anew, unless its head was kept elsewhere:
-the head stands in every signed report.
+the head stands in every signed report. Where evidence is taken from another bundle, that bundle's ledger comes along.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,11 +17,14 @@ from medpipe.documents import canonical_json, parse_json
 from medpipe.errors import BundleError, SpecError
 from medpipe.evidence.files import sha256
 
+START = "started"
 ENDS = ("finished", "failed", "unavailable")
-EVENTS = ("started", *ENDS, "reused", "kept")
-"""``reused``: the evidence was taken from another bundle, in whose ledger its starts stand; ``kept``: so was this, though it was made by
-other code or packages than today's.
+TAKEN = ("reused", "kept")
+"""``reused``: the evidence was taken from another bundle, whose ledger comes along; ``kept``: so was this, though it was made by other
+code or packages than today's.
 """
+
+EVENTS = (START, *ENDS, *TAKEN)
 
 GENESIS = "0" * 64
 
@@ -65,6 +68,11 @@ def entries_from(raw: bytes, where: str) -> tuple[Entry, ...]:
     return tuple(entries)
 
 
+def written(entries: Iterable[Entry]) -> bytes:
+    """Entries as they stand in a file."""
+    return b"".join(canonical_json(e.as_json()) + b"\n" for e in entries)
+
+
 def append(path: Path, event: str, run: str) -> Entry:
     """Write one more entry, on disk before this returns."""
     entries = read_ledger(path)
@@ -72,7 +80,7 @@ def append(path: Path, event: str, run: str) -> Entry:
                   entries[-1].digest if entries else GENESIS)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
-        file.write(canonical_json(entry.as_json()) + b"\n")
+        file.write(written([entry]))
         file.flush()
         os.fsync(file.fileno())
     return entry
@@ -82,8 +90,37 @@ def unfinished(entries: Sequence[Entry]) -> tuple[Entry, ...]:
     """Starts that nothing followed: the run was killed, or is still going."""
     open_entries: dict[str, list[Entry]] = {}
     for entry in entries:
-        if entry.event == "started":
+        if entry.event == START:
             open_entries.setdefault(entry.run, []).append(entry)
         elif entry.event in ENDS and open_entries.get(entry.run):
             open_entries[entry.run].pop()
     return tuple(e for left in open_entries.values() for e in left)
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """What all ledgers of a bundle tell: its own, and those of the bundles that evidence was taken from."""
+
+    own: tuple[Entry, ...]
+    taken: tuple[tuple[Entry, ...], ...] = ()
+
+    @property
+    def chains(self) -> tuple[tuple[Entry, ...], ...]:
+        """The ledgers that hold anything, without those that another one goes on from."""
+        there = tuple(dict.fromkeys(chain for chain in (*self.taken, self.own) if chain))
+        return tuple(c for c in there if not any(len(other) > len(c) and other[:len(c)] == c for other in there))
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Every entry once."""
+        return tuple({entry.digest: entry for chain in self.chains for entry in chain}.values())
+
+    @property
+    def unfinished(self) -> tuple[Entry, ...]:
+        """Starts that nothing followed, in any of the ledgers."""
+        return tuple({entry.digest: entry for chain in self.chains for entry in unfinished(chain)}.values())
+
+    def untold(self, runs: Iterable[str]) -> tuple[str, ...]:
+        """Which of these runs have their start in none of the ledgers, so that nobody can tell how often they were tried."""
+        started = {entry.run for entry in self.entries if entry.event == START}
+        return tuple(run for run in runs if run not in started)

@@ -14,7 +14,7 @@ from medpipe.claims.protocol import GRADES, Deviation, Profile, bearing, deviati
 from medpipe.errors import BundleError, UnknownNameError
 from medpipe.evidence import Bundle, Evidence, Run
 from medpipe.evidence.finding import SEVERITIES, Finding, stored_findings
-from medpipe.evidence.ledger import Entry
+from medpipe.evidence.ledger import Attempts, Entry
 from medpipe.judging import Outcome, Verdict, stored_verdicts
 
 
@@ -50,7 +50,7 @@ class Case:
     items: tuple[Item, ...]
     evidence: Mapping[str, Evidence]
     findings: tuple[Finding, ...]
-    ledger: tuple[Entry, ...]
+    attempts: Attempts
     root_digest: str
     created: datetime
 
@@ -125,10 +125,10 @@ def read_case(bundle: Bundle) -> Case:
     specs = specs_from(bundle.specs(), f"{bundle.folder}/specs")
     keys = bundle.keys()
     evidence = {key: e for key in keys if (e := bundle.get(key)) is not None}
-    ledger = bundle.ledger()
+    attempts = bundle.attempts()
     return Case(
-        specs, specs.profile(bundle.header()["profile"]), _items(bundle, specs), evidence, stored_findings(bundle), ledger,
-        bundle.root_digest, _created(bundle, evidence, ledger))
+        specs, specs.profile(bundle.header()["profile"]), _items(bundle, specs), evidence, stored_findings(bundle), attempts,
+        bundle.root_digest, _created(bundle, evidence, attempts.own))
 
 
 def _items(bundle: Bundle, specs: Specs) -> tuple[Item, ...]:

@@ -15,8 +15,9 @@ from medpipe.errors import MedpipeError, SignatureError
 from medpipe.evidence import Bundle, unpack
 from medpipe.evidence.attestation import key_id, open_statement
 from medpipe.evidence.files import sha256
-from medpipe.evidence.ledger import unfinished
+from medpipe.evidence.ledger import START
 from medpipe.judging import Verdict, judge_bundle, stored_verdicts
+from medpipe.phrases import plural
 from medpipe.report.policy import PolicyViolation, SignedPdf, Step, check_signed_pdf
 from medpipe.report.signers import TrustedSigner
 from medpipe.report.statement import DATA_AUDIT, EVIDENCE, PREDICATE_TYPE, STATEMENT, VERDICTS, statement_for
@@ -155,10 +156,12 @@ def _audited_again(bundle: Bundle) -> str:
 
 
 def _attempts(bundle: Bundle) -> str:
-    entries = bundle.ledger()
-    head = entries[-1].digest if entries else "none"
-    return (f"{sum(e.event == 'started' for e in entries)} starts in the ledger, {len(unfinished(entries))} unfinished; head {head}; "
-            "unanchored unless you hold an earlier head")
+    attempts = bundle.attempts()
+    told = f"{sum(e.event == START for e in attempts.entries)} starts in {plural(len(attempts.chains), 'ledger')}"
+    untold = len(attempts.untold(bundle.keys()))
+    head = attempts.own[-1].digest if attempts.own else "none"
+    return (f"{told}, {len(attempts.unfinished)} unfinished; " + (f"how often {plural(untold, 'run')} were started, no ledger here tells; "
+            if untold else "") + f"head {head}; unanchored unless you hold an earlier head")
 
 
 WORDS = ("title", "reason", "validity_reason", "method")

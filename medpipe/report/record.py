@@ -8,7 +8,7 @@ from typing import Any
 
 from medpipe.evidence import Evidence
 from medpipe.evidence.finding import Finding
-from medpipe.evidence.ledger import EVENTS, unfinished
+from medpipe.evidence.ledger import ENDS, START, TAKEN
 from medpipe.judging import Outcome
 from medpipe.phrases import listed, plural
 from medpipe.report.case import Case, Item
@@ -86,12 +86,16 @@ def _run(evidence: Evidence | None, key: str, seed: int) -> dict[str, Any]:
 
 
 def ledger(case: Case) -> dict[str, Any]:
-    """Attempts counted, starts that nothing followed, and the head of the chain."""
-    count = {event: sum(e.event == event for e in case.ledger) for event in EVENTS}
+    """Attempts counted, starts that nothing followed, runs whose starts nobody can count, and the head of the chain."""
+    own, entries = case.attempts.own, case.attempts.entries
+    times = sorted(e.time for e in entries)
     return {
-        **count, "unfinished": [{"run": e.run, "time": e.time} for e in unfinished(case.ledger)],
-        "head": case.ledger[-1].digest if case.ledger else "none: the ledger is empty",
-        "first": case.ledger[0].time if case.ledger else "", "last": case.ledger[-1].time if case.ledger else ""}
+        **{event: sum(e.event == event for e in entries) for event in (START, *ENDS)},
+        **{event: len({e.run for e in own if e.event == event}) for event in TAKEN},
+        "unfinished": [{"run": e.run, "time": e.time} for e in case.attempts.unfinished],
+        "ledgers": len(case.attempts.chains), "untold": len(case.attempts.untold(case.evidence)), "runs": len(case.evidence),
+        "first": times[0] if times else "", "last": times[-1] if times else "",
+        "head": own[-1].digest if own else "none: the ledger is empty"}
 
 
 def provenance(case: Case) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -35,21 +35,24 @@ def to_run(plan: Plan, bundle: Bundle) -> tuple[PlannedRun, ...]:
 
 
 def reuse(waiting: Sequence[PlannedRun], bundle: Bundle, sources: Sequence[Bundle], *, any_code: bool = False) -> tuple[PlannedRun, ...]:
-    """Take from ``sources`` the evidence that `to_run` would have accepted; what is left to run. Each one taken stands in the ledger.
+    """Take from ``sources`` the evidence that `to_run` would have accepted; what is left to run. Each one taken stands in the ledger,
+    and the ledgers of where it was taken from come along.
 
     The first source that has it is taken. ``any_code``: where none has it, evidence of the same data by other code or packages is kept.
     """
-    stored = {p.run.key: [e for source in sources if (e := source.get(p.run.key)) is not None] for p in waiting}
+    stored = {p.run.key: [(e, source) for source in sources if (e := source.get(p.run.key)) is not None] for p in waiting}
     there = [p for p in waiting if stored[p.run.key]]
-    taken = set()
+    taken: dict[str, Bundle] = {}
     for p, made in zip(there, _probe([p.run for p in there]) if there else (), strict=True):
         for event, other_code in (("reused", False), ("kept", True))[:1 + any_code]:
-            found = next((e for e in stored[p.run.key] if _matches(e, made, any_code=other_code)), None)
+            found = next(((e, source) for e, source in stored[p.run.key] if _matches(e, made, any_code=other_code)), None)
             if found is not None:
-                bundle.put(found)
+                bundle.put(found[0])
                 ledger.append(bundle.ledger_path, event, p.run.key)
-                taken.add(p.run.key)
+                taken[p.run.key] = found[1]
                 break
+    for source in set(taken.values()):
+        bundle.take_ledgers(source)
     return tuple(p for p in waiting if p.run.key not in taken)
 
 

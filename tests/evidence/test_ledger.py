@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from medpipe.errors import BundleError
-from medpipe.evidence.ledger import append, read_ledger, unfinished
+from medpipe.evidence import Bundle
+from medpipe.evidence.ledger import Attempts, append, read_ledger, unfinished
 
 
 @pytest.fixture
@@ -51,3 +52,43 @@ def test_a_cut_tail_alone_is_not_seen(path: Path) -> None:
     head = read_ledger(path)[-1].digest
     path.write_bytes(b"\n".join(path.read_bytes().splitlines()[:-1]) + b"\n")
     assert read_ledger(path)[-1].digest != head
+
+
+def test_a_ledger_that_another_goes_on_from_counts_once(path: Path) -> None:
+    before = read_ledger(path)
+    append(path, "finished", "a")
+    after = read_ledger(path)
+    attempts = Attempts(after, (before, before))
+    assert attempts.chains == (after,) and attempts.entries == after and attempts.unfinished == ()
+    assert Attempts((), (before,)).unfinished == unfinished(before)
+    assert Attempts(()).entries == ()
+
+
+def test_attempts_of_several_ledgers_add_up(path: Path, tmp_path: Path) -> None:
+    append(tmp_path / "own.jsonl", "started", "c")
+    append(tmp_path / "own.jsonl", "reused", "d")
+    attempts = Attempts(read_ledger(tmp_path / "own.jsonl"), (read_ledger(path),))
+    assert len(attempts.entries) == 7 and sorted(e.run for e in attempts.unfinished) == ["a", "c"]
+    assert attempts.untold(["a", "b", "c", "d", "e"]) == ("d", "e")
+
+
+def test_ledgers_come_along_from_bundle_to_bundle(path: Path, tmp_path: Path) -> None:
+    first, second, third = (Bundle.create(tmp_path / name, name, "small") for name in ("first", "second", "third"))
+    first.write("ledger.jsonl", path.read_bytes())
+    second.take_ledgers(first)
+    append(second.ledger_path, "reused", "a")
+    third.take_ledgers(second)
+    assert third.ledger() == () and len(third.attempts().taken) == 2
+    assert {e.digest for e in third.attempts().entries} == {e.digest for b in (first, second) for e in b.ledger()}
+    third.take_ledgers(Bundle.create(tmp_path / "empty", "empty", "small"))
+    assert len(third.attempts().taken) == 2
+
+
+def test_a_carried_ledger_that_was_cut_is_seen(path: Path, tmp_path: Path) -> None:
+    source, bundle = (Bundle.create(tmp_path / name, name, "small") for name in ("source", "bundle"))
+    source.write("ledger.jsonl", path.read_bytes())
+    bundle.take_ledgers(source)
+    carried = next((bundle.folder / "ledgers").iterdir())
+    carried.write_bytes(b"".join(carried.read_bytes().splitlines(keepends=True)[:-1]))
+    with pytest.raises(BundleError, match="digest in the file's name"):
+        bundle.attempts()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 
 from medpipe.errors import BundleError
 from medpipe.evidence import Bundle, Observations
-from medpipe.report import words
+from medpipe.evidence.ledger import Attempts
+from medpipe.report import record, words
 from medpipe.report.card import _of_data, card_context
 from medpipe.report.case import Case, read_case
 from medpipe.report.context import audit_context
@@ -139,6 +141,13 @@ def test_runs_and_ledger(audit: dict[str, Any], small_bundle: Bundle) -> None:
     ledger = audit["ledger"]
     assert (ledger["started"], ledger["finished"], ledger["failed"], len(ledger["unfinished"])) == (5, 4, 0, 1)
     assert ledger["head"] == small_bundle.ledger()[-1].digest
+    assert (ledger["ledgers"], ledger["untold"], ledger["runs"]) == (1, 0, len(small_bundle.keys()))
+
+
+def test_runs_whose_starts_no_ledger_tells_are_counted(case: Case) -> None:
+    own = tuple(e for e in case.attempts.own if e.run != next(iter(case.evidence)))
+    told = record.ledger(replace(case, attempts=Attempts(own)))
+    assert (told["untold"], told["runs"]) == (1, len(case.evidence))
 
 
 def test_a_remark_on_all_runs_is_said_once() -> None:

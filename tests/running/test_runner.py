@@ -132,12 +132,13 @@ def test_evidence_of_another_bundle_is_used_again_where_it_matches(bundle: Bundl
     other = Bundle.create(tmp_path / "other", "made-up", "small")
     (tmp_path / "data").write_text("two", encoding="utf-8")
     assert reuse((good, bad, absent), other, (bundle,)) == (good, bad, absent)  # made of other data
-    assert other.ledger() == ()
+    assert other.attempts().entries == ()
     (tmp_path / "data").write_text("one", encoding="utf-8")
     assert reuse((good, bad, absent), other, (bundle,)) == (bad, absent)  # a failure is tried again
     name = f"runs/{good.run.key}.json"
     assert other.json(name) == bundle.json(name)
     assert [(e.event, e.run) for e in other.ledger()] == [("reused", good.run.key)]
+    assert other.attempts().taken == (bundle.ledger(),) and other.attempts().untold([good.run.key]) == ()
     assert to_run(plan_of(tmp_path, good), other) == ()
 
 
