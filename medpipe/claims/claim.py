@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -127,6 +128,28 @@ class Claim:
     def part(self) -> str:
         """The first component of the id: ``text``, ``imaging``, …"""
         return self.id.split(".", 1)[0]
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether nobody said this: it is asked beside the claim that it is a counterpart of."""
+        return self.counterpart_of is not None
+
+    @property
+    def prints_value(self) -> bool:
+        """Whether the printed text has the number that ``published`` holds, as a number, a percentage, or in thousands or millions."""
+        value = self.published.value
+        return value is not None and any(_is_printed(value, *found) for found in PRINTED.findall(self.source.printed))
+
+
+PRINTED = re.compile(r"(\d[\d,]*)(?:\.(\d+))?(?:[eE]([-+]?\d+))?\s?([%MKk]?)")
+SCALES = {"%": (0.01,), "M": (1e6,), "K": (1e3,), "k": (1e3,), "": (1.0, 0.01)}
+
+
+def _is_printed(value: float, whole: str, decimals: str, exponent: str, unit: str) -> bool:
+    """Whether a printed number rounds ``value``, whatever its sign: half a unit of the last digit off at most."""
+    number = float(f"{whole.replace(',', '')}.{decimals or 0}e{exponent or 0}")
+    last = 10.0 ** (int(exponent or 0) - len(decimals))
+    return any(abs(number * scale - abs(value)) <= 0.5001 * last * scale for scale in SCALES[unit])
 
 
 def claim_from(data: Mapping[str, Any], documents: Mapping[str, str]) -> Claim:

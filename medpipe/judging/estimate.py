@@ -251,7 +251,7 @@ def _interval(claim: Claim, totals: list[Array], replicates: Array, size: Size, 
     noise = run_noise(totals, len(replicates))
     if counted is not None:
         return replace(wilson(*counted, confidence), runs=runs, clusters=counted[1] if size.column else None), deviations, noise
-    of = f"clusters of {size.column}" if size.column else "samples"
+    of = "samples" if not size.column else "clusters" if size.column == "cluster" else f"clusters of {size.column}"
     over = f", with the spread over {runs} runs (t)" if runs > 1 else ""
     found = percentile(centre + deviations + noise, centre, n=size.n, confidence=confidence, runs=runs,
                        clusters=size.clusters if size.column else None, method=f"{how} {of}{over}")

@@ -184,7 +184,9 @@ def assess_validity(claim: Claim, findings: Sequence[Finding]) -> tuple[Validity
         looked = ", ".join(dict.fromkeys(f.audit.replace("_", " ") for f in bearing_on if f.severity == "clean"))
         return Validity.NOT_ASSESSED, f"nothing measures it; {f'looked at and in order: {looked}' if looked else 'no audit bears on it'}"
     if not claim.threats:
-        return Validity.SOUND, "no threat to the meaning of this number is named"
+        if claim.criterion.unit == "count":
+            return Validity.SOUND, "a count means what it counts"
+        return Validity.NOT_ASSESSED, "no threat to the meaning of this number is named, so none was looked for"
     return Validity.SOUND, f"examined and not found: {', '.join(t.replace('_', ' ') for t in claim.threats)}"
 
 

@@ -32,6 +32,11 @@ class Item:
         return bearing(self.verdict.deviations, self.claim.depends_on)
 
     @property
+    def printed(self) -> str:
+        """The figure as its authors printed it; a dash where medpipe asks something for which nobody printed one."""
+        return "–" if self.claim.is_asked and not self.claim.prints_value else self.claim.source.printed
+
+    @property
     def trust(self) -> str | None:
         """``L2``: from per-sample predictions or published figures; ``L1``: a measurement as a run reported it; None: not tested."""
         if self.verdict.outcome is Outcome.NOT_TESTED:

@@ -48,7 +48,8 @@ def audit_context(case: Case) -> dict[str, Any]:
     first = page_one(case, package_version())
     return {
         **frame(case),
-        "first": first, "headline": [line(case, i) for i in first.headline], "counts": [_count(case, p) for p in case.parts],
+        "first": first, "headline": [line(case, i) for i in first.headline], "counts": [_counts(case, p) for p in case.parts],
+        "asked": _count([i for i in case.items if i.claim.is_asked]),
         "confidence": _confidence(case.items), "total": len(case.items),
         "published": published_figures(case), "parts": [_part(case, p) for p in case.parts],
         "deviations": record.deviations(case), "unknown": record.unknown(case), "not_covered": case.specs.subject.not_covered,
@@ -78,12 +79,16 @@ def _confidence(items: Sequence[Item]) -> str:
     return f"{100 * found[0]:g} % interval" if len(found) == 1 else "interval"
 
 
-def _count(case: Case, part: str) -> dict[str, Any]:
-    items = case.of_part(part)
+def _counts(case: Case, part: str) -> dict[str, Any]:
+    """How the published claims of a part were judged, and apart from them what medpipe asks beside them."""
+    published, asked = ([i for i in case.of_part(part) if i.claim.is_asked is own] for own in (False, True))
+    return {"part": part, "title": case.specs.subject.parts[part], "published": _count(published), "asked": _count(asked)}
+
+
+def _count(items: Sequence[Item]) -> dict[str, Any]:
     count = Counter(i.verdict.outcome for i in items)
     undermined = sum(i.verdict.validity.value == "undermined" for i in items)
-    return {"part": part, "title": case.specs.subject.parts[part], "total": len(items), "undermined": undermined,
-            "outcomes": [(o.value, count[o]) for o in Outcome]}
+    return {"total": len(items), "undermined": undermined, "outcomes": [(o.value, count[o]) for o in Outcome]}
 
 
 def line(case: Case, item: Item) -> dict[str, Any]:
@@ -92,7 +97,7 @@ def line(case: Case, item: Item) -> dict[str, Any]:
     n = "–" if v.interval is None else f"{v.interval.n:,}" if claim.measure.scalar is None else "–"
     return {
         "number": item.number, "id": claim.id, "title": claim.title, "statement": claim.statement,
-        "printed": claim.source.printed, "source": f"{claim.source.document}, {claim.source.place}",
+        "printed": item.printed, "asked": _asked(case, item), "source": f"{claim.source.document}, {claim.source.place}",
         "accepted": show_region(v.accepted, v.unit), "published": show(v.published, v.unit),
         "found": "–" if v.interval is None else show_interval(v.interval, v.unit),
         "method": "" if v.interval is None else as_sentence(f" interval: {v.interval.method}"),
@@ -100,6 +105,12 @@ def line(case: Case, item: Item) -> dict[str, Any]:
         "outcome": v.outcome.value, "validity": v.validity.value, "grade": v.grade or "–",
         "reason": as_sentence(v.reason), "validity_reason": as_sentence(f"validity: {_validity(case, item)}"),
         "known": as_sentence(f" known to be {claim.known['outcome']}: {claim.known['reason']}") if claim.known else ""}
+
+
+def _asked(case: Case, item: Item) -> str:
+    """Beside which published claim medpipe asks this; empty where it is published itself."""
+    beside = next((i.number for i in case.items if i.claim.id == item.claim.counterpart_of), None)
+    return "" if beside is None else f"Asked by medpipe beside claim {beside}; nobody published it."
 
 
 def _validity(case: Case, item: Item) -> str:
@@ -117,7 +128,7 @@ def _part(case: Case, part: str) -> dict[str, Any]:
     titled = {p: (protocol_title(case, p), runs) for p, runs in made.items()}
     elsewhere = grid_members(made) | size_members(made) | pair_members(made)
     return {
-        "name": part, "title": case.specs.subject.parts[part], "count": _count(case, part),
+        "name": part, "title": case.specs.subject.parts[part], "count": _counts(case, part),
         "rows": [line(case, i) for i in items if i.claim.measure.run],
         "words": [line(case, i) for i in items if not i.claim.measure.run],
         "about": "" if any(i.verdict.interval for i in items) else "No claim of this part was tested, so there is nothing to draw.",

@@ -20,7 +20,7 @@ from medpipe.report.words import as_sentence, day, first_clause, value
 PAGE = 738.0  # points between the margins
 TEXT, BOX, CLAIM, PRINTED, FOUND = 481.0, 401.0, 123.0, 55.0, 89.0  # widths in points
 MOST_ROWS = 12
-LEGEND = "00 claims: ● 00 supported · ○ 00 refuted · ◐ 00 inconclusive · – 00 not-tested ▽ 00 undermined."  # as long as it gets
+LEGEND = "00 published claims: ● 00 supported · ○ 00 refuted · ◐ 00 inconclusive · – 00 not-tested ▽ 00 undermined."  # as long as it gets
 LEAST_ROWS = 5
 LEVELS = ((640, 2), (450, 2), (450, 1), (450, 0), (260, 0), (0, 0))
 """Characters for the sentences of a row, and claims named in a list: what one wishes for first, then ever less."""
@@ -71,7 +71,8 @@ def _fixed(case: Case, title: str, about: str, rows: Sequence[Row], evidence: st
     head = 24 + 23 * line_count(title, 19.6, TEXT) + 2 + 15 * line_count(about, 10.5, TEXT) + 6
     boxed = 8 + sum(8 + sum(12.6 * line_count(s, 9.5, BOX) + 2 for s in (*r.sentences, *([r.rest] if r.rest else []))) for r in rows)
     stated = sum(12.6 * line_count(label + s, 9.5, TEXT) + 3 for label, s in (("Grade of evidence. ", evidence), ("Trust level. ", trust)))
-    legend = 12 * line_count("00 of 00 claims; all of them follow. " + " ".join(f"{p} {LEGEND}" for p in case.parts), 8.5, TEXT) + 4
+    counted = " ".join(f"{p} {LEGEND}" for p in (*case.parts, "Asked by medpipe beside them"))
+    legend = 12 * line_count(f"00 of 00 claims; all of them follow. {counted}", 8.5, TEXT) + 4
     return head + boxed + stated + 29 + legend + 81
 
 
@@ -81,7 +82,7 @@ def _fitting(case: Case, left: float) -> tuple[Item, ...]:
         v = item.verdict
         found = "–" if v.interval is None else show_interval(v.interval, v.unit)
         lines = max(line_count(text, 8.5, width) for text, width in
-                    ((f"{item.number} {item.claim.title}", CLAIM), (v.printed, PRINTED), (found, FOUND)))
+                    ((f"{item.number} {item.claim.title}", CLAIM), (item.printed, PRINTED), (found, FOUND)))
         left -= 12 * lines + 4.8
         if left < 0:
             break

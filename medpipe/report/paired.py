@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from medpipe.evidence import Evidence, Observations
+from medpipe.judging.selection import selected
 from medpipe.report.case import Case, Item, protocol_title
 from medpipe.statistics import mcnemar
 
@@ -21,8 +22,8 @@ def _row(case: Case, item: Item) -> dict[str, Any] | None:
     m = item.claim.measure
     if m.metric != "accuracy" or m.minus is None or m.minus.run == m.run or m.minus.split != m.split:
         return None
-    pairs = [(a.observations[str(m.split)], b.observations[str(m.split)]) for a, b in _matched(case.made(m.run), case.made(m.minus.run))
-             if m.split in a.observations and m.split in b.observations]
+    pairs = [tuple(selected(e.observations[str(m.split)], m) for e in pair) for pair in _matched(case.made(m.run), case.made(m.minus.run))
+             if all(m.split in e.observations for e in pair)]
     counts = [found for a, b in pairs if (found := _counts(a, b)) is not None]
     if not counts:
         return None

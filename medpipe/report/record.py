@@ -134,7 +134,7 @@ def findings(case: Case, items: Iterable[Item]) -> list[dict[str, Any]]:
     """What the audits of data and runs saw that bears on some claims; those of published figures have a chapter of their own."""
     numbers = {i.claim.id: i.number for i in items}
     return [
-        {"audit": _named(case, f), "severity": "looked for, not found" if f.severity == "clean" else f.severity, "statement": f.statement,
+        {"audit": _named(case, f), "severity": "looked for, in order" if f.severity == "clean" else f.severity, "statement": f.statement,
          "figures": listed([f"{name.replace('_', ' ')} {v if isinstance(v, str) else format(v, ',g')}" for name, v in f.figures.items()]),
          "claims": spans(numbers[c] for c in f.claims if c in numbers)}
         for f in case.findings if f.of == "data" and any(c in numbers for c in f.claims)]

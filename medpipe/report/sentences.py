@@ -25,14 +25,20 @@ class Row:
 
 
 def headline_order(items: Iterable[Item]) -> list[Item]:
-    """The claims a reader asks for first: accuracies, gaps between groups, other scores, differences, counts, words; parts take turns."""
+    """The claims a reader asks for first: what the authors claim before what medpipe asks, their headline before the rest; accuracies,
+    gaps between groups, other scores, differences, counts, words; parts take turns.
+    """
     queues: dict[str, list[Item]] = {}
-    for item in sorted(items, key=lambda i: (_weight(i), i.number)):
+    for item in sorted(items, key=lambda i: (i.claim.is_asked, not _in_headline(i), _weight(i), i.number)):
         queues.setdefault(item.claim.part, []).append(item)
     ordered: list[Item] = []
     while any(queues.values()):
         ordered += [queue.pop(0) for queue in queues.values() if queue]
     return ordered
+
+
+def _in_headline(item: Item) -> bool:
+    return item.claim.source.place.lower().startswith(("headline", "title", "abstract"))
 
 
 def _weight(item: Item) -> int:
@@ -71,10 +77,10 @@ def may_not_be_relied_on(item: Item) -> bool:
 
 
 def _row(heading: str, items: Sequence[Item], room: int, most: int, none: str) -> Row:
-    """Sentences in headline order, what is refuted first, while there is room; claims that fail for one reason share a sentence."""
+    """Sentences in headline order while there is room; claims that fail for one reason share a sentence."""
     chosen: list[str] = []
     told: set[int] = set()
-    for item in sorted(headline_order(items), key=lambda i: i.verdict.outcome is not Outcome.REFUTED):
+    for item in headline_order(items):
         if item.number in told:
             continue
         alike = [i for i in items if i is not item and item.verdict.validity is Validity.UNDERMINED
@@ -93,24 +99,31 @@ def sentence(item: Item) -> str:
     """Subject, number, uncertainty, population and limit of one claim, in full sentences."""
     v = item.verdict
     subject = f"{item.claim.title} (claim {item.number})"
-    if v.outcome is Outcome.SUPPORTED:
+    if item.printed == "–" and v.outcome in (Outcome.SUPPORTED, Outcome.REFUTED):
+        held = "holds" if v.outcome is Outcome.SUPPORTED else "does not hold"
+        text = f"{subject}, asked by medpipe: {_found(item)}; this {held} (accepted: {show_region(v.accepted, v.unit)})."
+    elif v.outcome is Outcome.SUPPORTED:
         text = f"{subject}: {_found(item)}; the published {v.printed} was found again."
     elif v.outcome is Outcome.REFUTED and v.interval is None:
         text = f"{subject}: published is “{v.printed}”; the published figures themselves rule it out: {clause(v.reason)}."
     elif v.outcome is Outcome.REFUTED:
         text = f"{subject}: {_found(item)}; the published {v.printed} was not found (accepted: {show_region(v.accepted, v.unit)})."
     elif v.outcome is Outcome.NOT_TESTED:
-        text = f"{subject}: published is {v.printed}, not tested here."
+        text = f"{subject}: {_published(item)}not tested here."
     elif v.grade == "demonstration" and item.decisive:
-        text = f"{subject}: published is {v.printed}, run here on demonstration data only, which says nothing about the number."
+        text = f"{subject}: {_published(item)}run here on demonstration data only, which says nothing about the number."
     else:
         how = ", not run as published" if item.decisive else ""
-        text = f"{subject}: published is {v.printed}; found here{how}: {_found(item)}."
+        text = f"{subject}: {_published(item)}found here{how}: {_found(item)}."
     if v.validity is Validity.UNDERMINED:
         text += f" The number does not mean what is said: {_lower(clause(v.validity_reason))}."
     elif v.validity is Validity.NARROWED:
         text += f" It means less than is said: {_lower(clause(v.validity_reason))}."
     return text
+
+
+def _published(item: Item) -> str:
+    return "asked by medpipe, " if item.printed == "–" else f"published is {item.printed}, "
 
 
 def _found(item: Item) -> str:

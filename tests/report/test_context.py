@@ -23,7 +23,7 @@ from medpipe.report.case import Case, read_case
 from medpipe.report.context import audit_context
 from medpipe.report.pageone import line_count
 from medpipe.report.record import _group
-from medpipe.report.sentences import box, may_be_relied_on, may_not_be_relied_on
+from medpipe.report.sentences import box, headline_order, may_be_relied_on, may_not_be_relied_on
 
 Maker = Callable[..., Bundle]
 
@@ -56,7 +56,7 @@ def texts(value: Any) -> Iterator[str]:
 def test_the_small_bundle_has_one_claim_of_each_fate(case: Case) -> None:
     assert [(i.number, i.claim.id, i.verdict.outcome.value, i.verdict.validity.value) for i in case.items] == [
         (1, "text.toy.accuracy", "supported", "narrowed"), (2, "text.toy.parameters", "refuted", "sound"),
-        (3, "imaging.toy.accuracy", "inconclusive", "sound"), (4, "imaging.toy.gap", "not-tested", "sound")]
+        (3, "imaging.toy.accuracy", "inconclusive", "not-assessed"), (4, "imaging.toy.gap", "not-tested", "not-assessed")]
 
 
 def test_each_claim_stands_in_one_row_of_the_box(case: Case) -> None:
@@ -83,17 +83,43 @@ def test_nothing_is_both_relied_on_and_not(case: Case) -> None:
 
 
 def test_a_crowded_row_counts_what_it_leaves_out(bundle_maker: Maker, claim_maker: Callable[..., dict[str, Any]]) -> None:
-    claims = [claim_maker(f"text.toy.score{k}", f"Score {k}", run="text.toy", metric="accuracy", split="validation") for k in range(9)]
-    case = read_case(bundle_maker(claims))
-    held = box(case, 300, 2)[0]
-    assert 1 <= len(held.sentences) < 9
-    assert held.rest == f"{9 - len(held.sentences)} more claims stand in the tables that follow."
+    claims = [claim_maker(f"text.toy.score{k}", f"Score {k}", value=0.5, margin=0.01, printed="50%", run="text.toy", metric="accuracy",
+                          split="validation") for k in range(9)]
+    failed = box(read_case(bundle_maker(claims)), 300, 2)[1]
+    assert 1 <= len(failed.sentences) < 9
+    assert failed.rest == f"{9 - len(failed.sentences)} more claims stand in the tables that follow."
 
 
 def test_a_claim_that_was_not_tested_stays_in_the_denominator(audit: dict[str, Any]) -> None:
-    for count in audit["counts"]:
+    for count in (c["published"] for c in audit["counts"]):
         assert sum(n for _, n in count["outcomes"]) == count["total"] == 2
+    assert audit["asked"]["total"] == 0
     assert sum(len(p["rows"]) for p in audit["parts"]) == audit["total"] == 4
+
+
+def test_what_medpipe_asks_is_no_published_figure(bundle_maker: Maker, claim_maker: Callable[..., dict[str, Any]]) -> None:
+    said = claim_maker("text.toy.accuracy", "Accuracy", run="text.toy", metric="accuracy", split="validation")
+    again = {**claim_maker("text.toy.again", "Elsewhere", run="text.toy", metric="accuracy", split="validation"),
+             "counterpart_of": "text.toy.accuracy"}
+    asked = {**claim_maker("text.toy.asked", "Copies", value=0, margin=0.01, kind="at_most", printed="no copies", run="text.toy",
+                           metric="accuracy", split="validation"), "counterpart_of": "text.toy.accuracy"}
+    case = read_case(bundle_maker([asked, again, said]))
+    audit = audit_context(case)
+    rows = {r["title"]: (r["printed"], r["asked"]) for r in audit["parts"][0]["rows"]}
+    beside = "Asked by medpipe beside claim 3; nobody published it."
+    assert rows == {"Accuracy": ("80%", ""), "Elsewhere": ("80%", beside), "Copies": ("–", beside)}
+    counts = audit["counts"][0]
+    assert (counts["published"]["total"], counts["asked"]["total"], audit["asked"]["total"]) == (1, 2, 2)
+    assert [i.claim.title for i in headline_order(case.items)] == ["Accuracy", "Copies", "Elsewhere"]
+    failed = " ".join(box(case, 600, 5)[1].sentences)
+    assert "Copies (claim 1), asked by medpipe: " in failed and "this does not hold (accepted: at most 1.0" in failed
+    assert "published no copies" not in " ".join(texts(audit))
+
+
+def test_what_the_source_says_first_comes_first(bundle_maker: Maker, claim_maker: Callable[..., dict[str, Any]]) -> None:
+    claims = [claim_maker(f"text.toy.s{k}", f"Score {k}", run="text.toy", metric="accuracy", split="validation") for k in range(2)]
+    claims[1]["source"]["place"] = "Headline table"
+    assert [i.claim.title for i in headline_order(read_case(bundle_maker(claims)).items)] == ["Score 1", "Score 0"]
 
 
 def test_a_known_outcome_is_printed_with_its_reason(bundle_maker: Maker, claim_maker: Callable[..., dict[str, Any]]) -> None:

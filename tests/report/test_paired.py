@@ -53,3 +53,17 @@ def test_only_shared_samples_count_and_none_is_no_row() -> None:
 
 def test_a_gap_within_one_model_is_no_comparison_of_two() -> None:
     assert paired(case([run("first", 0, FIRST)], [], minus={"split": "training_running"}), "toy") == []
+
+
+def test_a_claim_about_some_classes_counts_these_alone() -> None:
+    def of(right: list[bool]) -> Evidence:
+        y_true = np.arange(len(right)) % 2
+        seen = Observations({"sample_id": np.arange(len(right)).astype(str), "y_true": y_true,
+                             "y_pred": np.where(right, y_true, 1 - y_true)}, ("a", "b"))
+        return Evidence(Run("toy", {}, 0), {}, Provenance("sha256:0", {}, {}), {"validation": seen})
+
+    pair = of([True, True, False, True] * 10), of([False, True, False, True] * 10)  # the first is better on class a alone
+    (among,) = paired(case([pair[0]], [pair[1]], among=["b"]), "toy")
+    assert among["seeds"] == [{"n": "20", "first": "0", "second": "0", "p": "1"}]
+    (every,) = paired(case([pair[0]], [pair[1]]), "toy")
+    assert (every["seeds"][0]["n"], every["seeds"][0]["first"]) == ("40", "10")

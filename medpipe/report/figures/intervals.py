@@ -64,7 +64,7 @@ def _figure(items: Sequence[Item]) -> Figure:
     drawing = Drawing(WIDE, HEAD + sum(heights) + FOOT)
     scale = _scale(items)
     top, bottom = HEAD, HEAD + sum(heights)
-    _frame(drawing, scale, top, bottom, relative)
+    _frame(drawing, scale, top, bottom, relative, any(i.claim.prints_value for i in items))
     y = top
     for (item, labels), height in zip(rows, heights, strict=True):
         _row(drawing, scale, item, labels, y, height)
@@ -95,17 +95,17 @@ def _scale(items: Sequence[Item]) -> Scale:
     return Scale(-reach, reach, LEFT, RIGHT)
 
 
-def _frame(drawing: Drawing, scale: Scale, top: float, bottom: float, relative: bool) -> None:
+def _frame(drawing: Drawing, scale: Scale, top: float, bottom: float, relative: bool, printed: bool) -> None:
     values, decimals = scale.ticks(4)
     drawing.text((0, top - 6), "claim", colour=MUTED)
-    drawing.text((scale(0), top - 6), "◆ published", colour=MUTED, anchor="middle")
+    drawing.text((scale(0), top - 6), "◆ published" if printed else "reference", colour=MUTED, anchor="middle")
     drawing.text((PUBLISHED, top - 6), "published", colour=MUTED, anchor="end")
     drawing.text((FOUND, top - 6), "found (interval)", colour=MUTED)
     for value in values:
         drawing.line((scale(value), bottom), (scale(value), bottom + 3), MUTED)
         drawing.text((scale(value), bottom + 11), signed(value, decimals), colour=MUTED, anchor="middle", size=7.5)
-    unit = "per cent of the published value" if relative else "percentage points"
-    drawing.text(((LEFT + RIGHT) / 2, bottom + 21), f"found minus published, {unit}", colour=MUTED, anchor="middle", size=7.5)
+    unit = "per cent of it" if relative else "percentage points"
+    drawing.text(((LEFT + RIGHT) / 2, bottom + 21), f"found minus published or reference, {unit}", colour=MUTED, anchor="middle", size=7.5)
     drawing.line((0, top), (WIDE, top), INK, 0.5)
     drawing.line((LEFT, bottom), (RIGHT, bottom), MUTED, 0.5)
 
@@ -117,17 +117,25 @@ def _row(drawing: Drawing, scale: Scale, item: Item, labels: list[str], y: float
     drawing.line((scale(0), y), (scale(0), y + height), MUTED, 0.5)
     drawing.line((0, y + height), (LABEL, y + height), GRID, 0.4)
     drawing.line((LEFT, y + height), (WIDE, y + height), GRID, 0.4)
-    drawing.diamond((scale(0), middle), 2.8)
+    if item.claim.prints_value:
+        drawing.diamond((scale(0), middle), 2.8)
     first = middle + 2.7 - LINE * (len(labels) - 1) / 2
     drawing.text((NUMBER - 5, first), str(item.number), anchor="end")
     for k, label in enumerate(labels):
         drawing.text((NUMBER, first + LINE * k), label)
-    drawing.text((PUBLISHED, middle + 2.7), show(verdict.published, verdict.unit), anchor="end")
+    drawing.text((PUBLISHED, middle + 2.7), _published(item), anchor="end")
     if verdict.interval is None or verdict.decided_by is None:
         drawing.text((FOUND, middle + 2.7), "– not tested", colour=MUTED)
         return
     drawing.text((FOUND, middle + 2.7), show_interval(verdict.interval, verdict.unit))
     _interval(drawing, scale, item, middle)
+
+
+def _published(item: Item) -> str:
+    """The published number; where none was printed, that the claim is in words or that medpipe asks it."""
+    if item.claim.prints_value:
+        return show(item.verdict.published, item.verdict.unit)
+    return "–" if item.claim.is_asked else "in words"
 
 
 def _interval(drawing: Drawing, scale: Scale, item: Item, y: float) -> None:
@@ -167,7 +175,9 @@ def _details(items: Sequence[Item]) -> str:
     sizes = sorted({i.n for i in tested})
     runs = sorted({i.runs for i in tested})
     confidence = sorted({i.confidence for i in tested})
-    said = ["◆ is the published value; the shaded band is the accepted region"]
+    said = ["◆ is the published value" + ("" if all(i.claim.prints_value for i in items) else
+            ", where one was printed; the others are drawn from the reference that their claim is held against")]
+    said.append("the shaded band is the accepted region")
     if tested and items[0].verdict.unit == "count":
         said.append("the mark is what was counted, without sampling error")
     elif tested:
@@ -185,5 +195,5 @@ def _alt(items: Sequence[Item]) -> str:
     for i in items:
         v = i.verdict
         found = "not tested" if v.interval is None else f"found {show_interval(v.interval, v.unit)}, {v.outcome.value}"
-        lines.append(f"{i.claim.title}: published {show(v.published, v.unit)}, {found}")
+        lines.append(f"{i.claim.title}: published {_published(i)}, {found}")
     return f"{_answer(items)} " + "; ".join(lines) + "."
