@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from medpipe.evidence import Evidence
-from medpipe.judging import Outcome
 from medpipe.judging.wording import show, show_interval, show_region
 from medpipe.phrases import listed, plural
 from medpipe.report import record
@@ -31,7 +29,7 @@ from medpipe.report.figures import (
     synthesis_figures,
 )
 from medpipe.report.generators import measured_generators, remedies
-from medpipe.report.pageone import page_one
+from medpipe.report.pageone import counted, counts, page_one
 from medpipe.report.paired import paired
 from medpipe.report.per_class import per_class
 from medpipe.report.published import published_figures
@@ -48,8 +46,8 @@ def audit_context(case: Case) -> dict[str, Any]:
     first = page_one(case, package_version())
     return {
         **frame(case),
-        "first": first, "headline": [line(case, i) for i in first.headline], "counts": [_counts(case, p) for p in case.parts],
-        "asked": _count([i for i in case.items if i.claim.is_asked]),
+        "first": first, "headline": [line(case, i) for i in first.headline], "counts": [counts(case, p) for p in case.parts],
+        "asked": counted([i for i in case.items if i.claim.is_asked]),
         "confidence": _confidence(case.items), "total": len(case.items),
         "published": published_figures(case), "parts": [_part(case, p) for p in case.parts],
         "deviations": record.deviations(case), "unknown": record.unknown(case), "not_covered": case.specs.subject.not_covered,
@@ -77,18 +75,6 @@ def package_version() -> str:
 def _confidence(items: Sequence[Item]) -> str:
     found = sorted({i.verdict.interval.confidence for i in items if i.verdict.interval is not None})
     return f"{100 * found[0]:g} % interval" if len(found) == 1 else "interval"
-
-
-def _counts(case: Case, part: str) -> dict[str, Any]:
-    """How the published claims of a part were judged, and apart from them what medpipe asks beside them."""
-    published, asked = ([i for i in case.of_part(part) if i.claim.is_asked is own] for own in (False, True))
-    return {"part": part, "title": case.specs.subject.parts[part], "published": _count(published), "asked": _count(asked)}
-
-
-def _count(items: Sequence[Item]) -> dict[str, Any]:
-    count = Counter(i.verdict.outcome for i in items)
-    undermined = sum(i.verdict.validity.value == "undermined" for i in items)
-    return {"total": len(items), "undermined": undermined, "outcomes": [(o.value, count[o]) for o in Outcome]}
 
 
 def line(case: Case, item: Item) -> dict[str, Any]:
@@ -128,7 +114,7 @@ def _part(case: Case, part: str) -> dict[str, Any]:
     titled = {p: (protocol_title(case, p), runs) for p, runs in made.items()}
     elsewhere = grid_members(made) | size_members(made) | pair_members(made)
     return {
-        "name": part, "title": case.specs.subject.parts[part], "count": _counts(case, part),
+        "name": part, "title": case.specs.subject.parts[part], "count": counts(case, part),
         "rows": [line(case, i) for i in items if i.claim.measure.run],
         "words": [line(case, i) for i in items if not i.claim.measure.run],
         "about": "" if any(i.verdict.interval for i in items) else "No claim of this part was tested, so there is nothing to draw.",

@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import shorten
+from typing import Any
 
+from medpipe.judging import Outcome
 from medpipe.judging.wording import show_interval
 from medpipe.phrases import listed, plural
 from medpipe.report.case import Case, Item
@@ -20,8 +22,7 @@ from medpipe.report.words import as_sentence, day, first_clause, value
 PAGE = 738.0  # points between the margins
 TEXT, BOX, CLAIM, PRINTED, FOUND = 481.0, 401.0, 123.0, 55.0, 89.0  # widths in points
 MOST_ROWS = 12
-LEGEND = "00 published claims: ● 00 supported · ○ 00 refuted · ◐ 00 inconclusive · – 00 not-tested ▽ 00 undermined."  # as long as it gets
-LEAST_ROWS = 5
+LEAST_ROWS = 4
 LEVELS = ((640, 2), (450, 2), (450, 1), (450, 0), (260, 0), (0, 0))
 """Characters for the sentences of a row, and claims named in a list: what one wishes for first, then ever less."""
 
@@ -71,9 +72,30 @@ def _fixed(case: Case, title: str, about: str, rows: Sequence[Row], evidence: st
     head = 24 + 23 * line_count(title, 19.6, TEXT) + 2 + 15 * line_count(about, 10.5, TEXT) + 6
     boxed = 8 + sum(8 + sum(12.6 * line_count(s, 9.5, BOX) + 2 for s in (*r.sentences, *([r.rest] if r.rest else []))) for r in rows)
     stated = sum(12.6 * line_count(label + s, 9.5, TEXT) + 3 for label, s in (("Grade of evidence. ", evidence), ("Trust level. ", trust)))
-    counted = " ".join(f"{p} {LEGEND}" for p in (*case.parts, "Asked by medpipe beside them"))
-    legend = 12 * line_count(f"00 of 00 claims; all of them follow. {counted}", 8.5, TEXT) + 4
+    legend = 12 * line_count(_legend(case), 8.5, TEXT) + 4
     return head + boxed + stated + 29 + legend + 81
+
+
+def _legend(case: Case) -> str:
+    """The words below the table, as the template puts them together, but for their marks."""
+    found = [(p, counts(case, p)["published"]) for p in case.parts]
+    found.append(("Asked by medpipe beside them", counted([i for i in case.items if i.claim.is_asked])))
+    said = [(name, c["total"], [*c["outcomes"], ("undermined", c["undermined"])]) for name, c in found if c["total"]]
+    return "00 of 000 claims; all of them follow. " + " ".join(
+        f"{name}, {total} published claims: {' · '.join(f'● {n} {word}' for word, n in numbers if n)}." for name, total, numbers in said)
+
+
+def counts(case: Case, part: str) -> dict[str, Any]:
+    """How the published claims of a part were judged, and apart from them what medpipe asks beside them."""
+    published, asked = ([i for i in case.of_part(part) if i.claim.is_asked is own] for own in (False, True))
+    return {"part": part, "title": case.specs.subject.parts[part], "published": counted(published), "asked": counted(asked)}
+
+
+def counted(items: Sequence[Item]) -> dict[str, Any]:
+    """How claims were judged: each outcome with its number, and how many mean something else."""
+    count = Counter(i.verdict.outcome for i in items)
+    undermined = sum(i.verdict.validity.value == "undermined" for i in items)
+    return {"total": len(items), "undermined": undermined, "outcomes": [(o.value, count[o]) for o in Outcome]}
 
 
 def _fitting(case: Case, left: float) -> tuple[Item, ...]:
