@@ -61,7 +61,7 @@ def _worst(found: Sequence[Finding], protocol: str, leading: Leading, claims: Se
     threat, _, aspect = found[0].id.partition(":")
 
     def badness(f: Finding) -> tuple[float, ...]:
-        return SEVERITIES.index(f.severity), *(sign * f.figures[name] for name, sign in leading[aspect])
+        return SEVERITIES.index(f.severity), *(sign * float(f.figures[name]) for name, sign in leading[aspect])
 
     worst = max(found, key=badness)  # the first of several
     alike = sum(f.severity == worst.severity for f in found)

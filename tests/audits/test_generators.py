@@ -105,7 +105,8 @@ def test_of_runs_with_one_verdict_the_one_with_the_worst_figure_is_told() -> Non
         values = np.linspace(-1, 1, 1000)
         return scored("training", values + shift, "held_out", values, "discriminator", "generator")
 
-    splits = [{"membership": scores(shift), "memory": nearest_reaching(reach)} for shift, reach in ((0.01, 0.92), (0.03, 0.95), (0.02, 0.93))]
+    splits = [{"membership": scores(shift), "memory": nearest_reaching(reach)}
+              for shift, reach in ((0.01, 0.92), (0.03, 0.95), (0.02, 0.93))]
     runs = [evidence(s, seed) for seed, s in enumerate(splits)]
     found = {f.id: f for f in memorisation.memorisation(runs, claims(), {e.run.key: ("plain",) for e in runs})}
     area = found["memorisation:plain.membership.generator"]

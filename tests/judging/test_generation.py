@@ -148,6 +148,14 @@ def test_classes_are_counted_with_what_is_not_decided(specs: SpecsMaker) -> None
     assert (found.low, found.estimate, found.high, found.n) == (2, 2, 3, 200)
 
 
+@pytest.mark.parametrize(("real", "generated", "usual"), [(40, 40, 0.9745), (30, 90, 0.9993), (90, 30, 0.7727), (368, 1000, 0.9986)])
+def test_the_usual_coverage_is_that_of_a_second_sample(real: int, generated: int, usual: float) -> None:
+    rng = np.random.default_rng(3)
+    found = [neighbours.coverage(rng.normal(0, 1, (real, 3)), rng.normal(0, 1, (generated, 3))).value for _ in range(100)]
+    assert neighbours.usual_coverage(real, generated) == pytest.approx(usual, abs=1e-4)
+    assert np.mean(found) == pytest.approx(usual, abs=4 * np.std(found) / np.sqrt(len(found)) + 1e-4)
+
+
 @pytest.mark.parametrize(("made", "most"), [(0, 3), (5, 3), (60, 4)])
 def test_a_class_never_shown_is_absent_where_misreading_explains_its_calls(specs: SpecsMaker, made: int, most: int) -> None:
     """A perfect generator of three classes of four is called pituitary as often as the network errs: at most three are made."""
