@@ -172,8 +172,8 @@ def _verdict(study: Study, area: Interval, equivalence: Equivalence, readers: tu
     together = not area.low <= 0.5 <= area.high
     if together and equivalence.shown and not apart:
         return "told apart within the margin", (
-            f"Readers together told synthetic images from real ones, for the interval of the area leaves 0.5 out, but it lies between {low:g} "
-            f"and {high:g} by both one-sided tests at 5 %: less than the study counts as telling.")
+            f"Readers together told synthetic images from real ones, for the interval of the area leaves 0.5 out, but it lies between "
+            f"{low:g} and {high:g} by both one-sided tests at 5 %: less than the study counts as telling.")
     if apart or together:
         who = listed([*(["by the readers together"] if together else []), *([f"by {', '.join(apart)} alone"] if apart else [])])
         way = "; synthetic images were taken for the real ones, which shows a difference all the same" if area.high < 0.5 else ""
@@ -184,5 +184,5 @@ def _verdict(study: Study, area: Interval, equivalence: Equivalence, readers: tu
     if asleep:
         why = "there were no controls" if readers[0].controls is None else f"{', '.join(asleep)} did not recognise the bent controls"
         return "inconclusive", f"The readers guessed, but {why}: that they looked closely enough to see anything is not shown."
-    return "not told apart", (f"The area lies between {low:g} and {high:g} by both one-sided tests at 5 %, its interval holds 0.5, no reader "
-                              "told apart alone, and all recognised the bent controls.")
+    return "not told apart", (f"The area lies between {low:g} and {high:g} by both one-sided tests at 5 %, its interval holds 0.5, no "
+                              "reader told apart alone, and all recognised the bent controls.")
