@@ -167,8 +167,8 @@ def _copies(memory: Observations, pool: Compared, worst: Observations | None) ->
     high = min(share.high * pool.times, 1.0) if found.exact else 1.0
     surely = out.chance < SURE or (worst is not None and found.copied >= COPIED and not (to_held_out >= COPY).any())
     severity = "undermines" if surely else "clean" if high < COPIES and max(out.towards, found.copied) <= out.away else "narrows"
-    return _finding("copies", severity, f"{_said(found)} correlate {COPY} or more with one of {pool}; {found.copied:,} different ones, and "
-                    f"{out.away:,} held-out ones the other way: {_verdict(severity, share.high, high, pool)}; the nearest pair reaches "
+    return _finding("copies", severity, f"{_said(found)} correlate {COPY} or more with one of {pool} ({found.copied:,} different ones; the "
+                    f"other way {out.away:,} held-out ones): {_verdict(severity, share.high, high, pool)}; the nearest pair reaches "
                     f"{found.likeness:.3f}.",
                     {"copies": found.count, "low": share.low, "high": high, "copied": found.copied, "held_out_copied": out.away,
                      "nearest": found.likeness, "n": found.n, "compared": pool.n, "seen": pool.of},
@@ -183,8 +183,10 @@ def _verdict(severity: str, of_compared: float, of_all: float, pool: Compared) -
     """What the count of copies excludes; ``of_compared`` and ``of_all`` are upper ends of their share."""
     if severity == "undermines":
         return "surely more than chance makes"
+    if of_all == 1:
+        return "no share of copies is excluded"
     if pool.times == 1:
-        return f"more than {100 * of_all:.2g} % are {'excluded' if severity == 'clean' else 'not excluded'}"
+        return f"{'more than' if severity == 'clean' else 'up to'} {100 * of_all:.2g} % are {'' if severity == 'clean' else 'not '}excluded"
     return (f"more than {100 * of_compared:.2g} % are excluded of these, which is {100 * of_all:.2g} % of all {pool.of:,} if they are "
             "copied alike")
 

@@ -133,7 +133,8 @@ def test_copies_are_counted_and_the_worst_named_with_what_they_copy() -> None:
     found = audited({"memory": copying(20)})["memorisation:plain.copies"]
     assert found.severity == "undermines" and found.figures["copies"] == 20
     assert list(found.samples)[:4] == ["generated/00000", "training/00000", "generated/00001", "training/00001"]
-    assert audited({"memory": copying(2)})["memorisation:plain.copies"].severity == "narrows"
+    few = audited({"memory": copying(2)})["memorisation:plain.copies"]
+    assert few.severity == "narrows" and "up to 0.72 % are not excluded" in few.statement
     assert audited({"memory": unremarkable()})["memorisation:plain.copies"].severity == "clean"
 
 
@@ -167,6 +168,13 @@ def test_the_worst_pairs_tell_copies_of_images_that_were_not_compared_with(copie
     found = audited({"memory": unremarkable(), "seen": seen(*CLASSES, each=1000), "worst": pairs})["memorisation:plain.copies"]
     assert found.severity == severity and found.statement.startswith(words)
     assert (found.figures["high"] == 1) == (copies == 10)  # of ten copies among ten pairs there may be any number more
+
+
+def test_one_image_copied_by_all_of_the_worst_pairs_excludes_nothing() -> None:
+    pairs = worst(*[0.995] * 10)
+    same = Observations({**pairs.arrays, "training_id": np.repeat("training/00000", 10)})
+    found = audited({"memory": unremarkable(), "seen": seen(*CLASSES, each=1000), "worst": same})["memorisation:plain.copies"]
+    assert found.severity == "narrows" and "no share of copies is excluded" in found.statement
 
 
 def test_held_out_images_may_be_of_the_same_patients() -> None:
