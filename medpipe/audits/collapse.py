@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from medpipe.audits.diversity import Support, modes, nearly, support
-from medpipe.audits.generators import Splits, findings_of
+from medpipe.audits.generators import Leading, Splits, findings_of
 from medpipe.claims.claim import Claim
 from medpipe.evidence import Evidence, Observations
 from medpipe.evidence.finding import Finding
@@ -35,11 +35,13 @@ OPEN = 0.10
 """Up to this share of the real images may lie in modes that are not surely kept."""
 ALIKE, MUCH_ALIKE = 0.05, 0.20
 """Excess of MS-SSIM: what other random pairs differ by, and what no reader would overlook."""
+LEADING: Leading = {"shown": (("shown", -1),), "classes": (("lost", 1), ("covered", -1)), "modes": (("lost_share", 1), ("open_share", 1)),
+                    "support": (("low", -1),), "likeness": (("excess", 1),)}
 
 
 def collapse(evidence: Sequence[Evidence], claims: Sequence[Claim], protocols: Mapping[str, Sequence[str]]) -> tuple[Finding, ...]:
     """The findings for each protocol of a generator; ``protocols`` maps keys of runs to the protocols that plan them."""
-    return findings_of(seen_in, evidence, claims, protocols)
+    return findings_of(seen_in, evidence, claims, protocols, LEADING)
 
 
 def seen_in(splits: Splits) -> Iterator[Finding]:

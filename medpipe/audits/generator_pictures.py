@@ -6,7 +6,7 @@ held-out pixels, classes are told by the nearest mean, with a share of misread c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,6 +71,16 @@ def evidence(rng: np.random.Generator, w: World, generated: Array) -> dict[str, 
                                  "label": np.concatenate(labels)}, CLASSES),
         "seen": Observations({"sample_id": ids[seen], "label": labels[1]}),
         "memory": _memory(w, generated, features), "pairs": _pairs(rng, generated, w.training), "membership": _membership(w, generated)}
+
+
+def with_others(splits: Mapping[str, Observations], w: World, generated: Array, others: Array) -> dict[str, Observations]:
+    """The same evidence where the generator saw ``others`` as well, with which ``worst`` alone compares: its ten likest pairs."""
+    best, which = likest(generated, np.concatenate([w.training, others]))
+    order = np.argsort(-best, kind="stable")[:10]
+    ids = _ids(np.full(len(w.training) + len(others), TRAINING))
+    label = np.concatenate([splits["seen"]["label"], np.full(len(others), CLASSES[0])])
+    return {**splits, "seen": Observations({"sample_id": ids, "label": label}), "worst": Observations({
+        "sample_id": np.array([f"{GENERATED}/{i:05d}" for i in order]), "training_id": ids[which[order]], "likeness": best[order]})}
 
 
 def _ids(origin: NDArray[np.str_]) -> NDArray[np.str_]:

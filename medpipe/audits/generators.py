@@ -15,6 +15,9 @@ from medpipe.phrases import plural
 EXPERIMENT, PART = "image_synthesis", "synthesis"
 Splits = Mapping[str, Observations]
 Look = Callable[[Splits], Iterable[Finding]]
+Leading = Mapping[str, tuple[tuple[str, int], ...]]
+"""For each aspect the figures by which one finding is worse than another of the same severity, the first first, each with 1 where more is
+worse and -1 where less is."""
 
 
 def protocols_by_run(specs: Specs, profile: str) -> dict[str, tuple[str, ...]]:
@@ -29,8 +32,11 @@ def protocols_by_run(specs: Specs, profile: str) -> dict[str, tuple[str, ...]]:
 
 
 def findings_of(look: Look, evidence: Sequence[Evidence], claims: Sequence[Claim], protocols: Mapping[str, Sequence[str]],
-                ) -> tuple[Finding, ...]:
-    """What an audit sees in the runs of each protocol, the worst over its runs, with the claims that it bears on."""
+                leading: Leading) -> tuple[Finding, ...]:
+    """What an audit sees in the runs of each protocol, the worst over its runs, with the claims that it bears on.
+
+    Of findings of one severity the worst is the one whose figures named in ``leading`` are.
+    """
     by_protocol: dict[str, list[Evidence]] = {}
     for e in evidence:
         if _speaks(e):
@@ -42,7 +48,7 @@ def findings_of(look: Look, evidence: Sequence[Evidence], claims: Sequence[Claim
         for e in runs:
             for f in look(e.observations):
                 aspects.setdefault(f.id, []).append(f)
-        found += [_worst(of_aspect, name, len(runs), claims) for of_aspect in aspects.values()]
+        found += [_worst(of_aspect, name, leading, claims) for of_aspect in aspects.values()]
     return tuple(found)
 
 
@@ -50,12 +56,16 @@ def _speaks(e: Evidence) -> bool:
     return e.run.experiment == EXPERIMENT and e.failure is None and e.resolved.get("data", {}).get("source") != "demonstration"
 
 
-def _worst(found: Sequence[Finding], protocol: str, runs: int, claims: Sequence[Claim]) -> Finding:
-    """The worst of one aspect over runs; its id names the protocol before the aspect."""
-    worst = max(found, key=lambda f: SEVERITIES.index(f.severity))  # the first of several
+def _worst(found: Sequence[Finding], protocol: str, leading: Leading, claims: Sequence[Claim]) -> Finding:
+    """The worst of one aspect over the runs that it was looked at in; its id names the protocol before the aspect."""
+    threat, _, aspect = found[0].id.partition(":")
+
+    def badness(f: Finding) -> tuple[float, ...]:
+        return SEVERITIES.index(f.severity), *(sign * float(f.figures[name]) for name, sign in leading[aspect])
+
+    worst = max(found, key=badness)  # the first of several
     alike = sum(f.severity == worst.severity for f in found)
-    over = f" The worst of {plural(runs, 'run')}; {alike} of them say so." if runs > 1 else ""
-    threat, _, aspect = worst.id.partition(":")
+    over = f" The worst of {plural(len(found), 'run')}; {alike} with this verdict." if len(found) > 1 else ""
     return replace(worst, claims=_bearing(threat, protocol, claims), id=f"{threat}:{protocol}.{aspect}", statement=worst.statement + over)
 
 

@@ -2,7 +2,8 @@
 
 Splits: ``quality`` (generated and real images with the features and calls of an audit network), ``memory`` (how near each generated and
 each held-out image lies to training and to held-out images), ``pairs`` (likeness of random pairs), ``membership`` (scores of attacks on
-real images), ``seen`` (labels of all images trained on). ``origin`` tells rows apart: `GENERATED`, `TRAINING`, `HELD_OUT`.
+real images), ``seen`` (labels of all images trained on), ``worst`` (the generated images most like any image trained on, with their
+``likeness``). ``origin`` tells rows apart: `GENERATED`, `TRAINING`, `HELD_OUT`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from medpipe.errors import DataError
 from medpipe.evidence.contributions import Contributed, area_under_curve, difference, excess, mean
 from medpipe.evidence.observations import Observations
-from medpipe.statistics import clopper_pearson, newcombe
+from medpipe.statistics import Interval, clopper_pearson, newcombe
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.bool_]
@@ -60,7 +61,9 @@ def squared_distances(first: Array, second: Array) -> Array:
 
 
 def memorised(memory: Observations, what: str = "pixels") -> tuple[Contributed, tuple[Rows, Rows]]:
-    """The share of generated images that are nearer to training than to as many held-out images for having been copied.
+    """The share of generated images that are nearer to training than to as many held-out images for having been copied from those.
+
+    Where only some of the images trained on were compared with (`compared`), memories of the others are no part of it.
 
     With p the share of generated images whose nearest training image is nearer than their nearest held-out one (ties count half), it is
     (p - q) / (1 - q): copies are always nearer to training, everything else in a share q: one half, or what held-out images show if that
@@ -88,8 +91,34 @@ def nearness(memory: Observations, chosen: Rows, what: str = "pixels") -> Array:
     return sign * (towards - away)
 
 
+@dataclass(frozen=True)
+class Compared:
+    """How many training images ``n`` generated ones were compared with, of how many that the generator saw, ``of`` (at least ``n``)."""
+
+    n: int
+    of: int
+
+    @property
+    def times(self) -> float:
+        """By how much a share of those compared with is more where all that were seen are treated alike: 1 or above."""
+        return self.of / self.n
+
+    def __str__(self) -> str:
+        return f"the {self.n:,} of {self.of:,} training images compared" if self.n < self.of else f"all {self.of:,} training images"
+
+
+def compared(memory: Observations, seen: Observations | None) -> Compared:
+    """With how many images trained on ``memory`` compares: as many as with held-out ones, each of which has a row.
+
+    ``seen`` has a row for each image trained on; without it, those compared are taken for all.
+    """
+    held_out, = rows(memory, HELD_OUT)
+    n = int(held_out.sum())
+    return Compared(n, n if seen is None else max(n, len(seen)))
+
+
 def copied(memory: Observations) -> tuple[Contributed, tuple[Rows]]:
-    """The share of generated images that correlate with a training image at `COPY` or more, in pixels."""
+    """The share of generated images that correlate at `COPY` or more, in pixels, with one of the training images compared with."""
     chosen = rows(memory, GENERATED)
     return mean((measured(memory, "nearest_training", chosen[0]) >= COPY).astype(np.float64)), (chosen[0],)
 
@@ -108,12 +137,15 @@ def likeness_excess(pairs: Observations) -> tuple[Contributed, tuple[Rows, Rows]
 
 @dataclass(frozen=True)
 class ClassCounts:
-    """Generated images by class as the audit network calls them, int64 ``(C,)``; bool ``(C,)``: surely ``made``, surely ``lost``."""
+    """Generated images by class as the audit network calls them, int64 ``(C,)``; bool ``(C,)``: surely ``made``; surely ``lost`` of
+    those shown; of those never shown surely ``absent``.
+    """
 
     classes: tuple[str, ...]
     counts: NDArray[np.int64]
     made: Rows
     lost: Rows
+    absent: Rows
 
     @property
     def n(self) -> int:
@@ -127,15 +159,15 @@ def class_counts(quality: Observations, confidence: float = 0.95) -> ClassCounts
     A class is *made* where Clopper and Pearson's lower bound of its share lies above `LEAST_SHARE` and, for each other class, Newcombe's
     lower bound of its share minus the share of real held-out images of that class which the network takes for it lies above 0: a
     generator that makes one class alone is called others as often as the network errs. It is *lost* where the upper bound lies below
-    `LOST` times what its share of the training images would give: that share times the lower bound of the network's recall. A network
-    that cannot tell classes shows neither.
+    `LOST` times what its share of the training images would give: that share times the lower bound of the network's recall. A class that
+    no training image has is *absent* as `_absent` says. A network that cannot tell classes shows none of these.
     """
     made_of, = rows(quality, GENERATED)
     count = len(quality.classes)
     counts = np.bincount(quality["y_pred"][made_of].astype(np.int64), minlength=count)
     n = int(counts.sum())
     read, wanted = _calls_of_real(quality), _shares_shown(quality)
-    made, lost = np.zeros(count, bool), np.zeros(count, bool)
+    made, lost, absent = (np.zeros(count, bool) for _ in range(3))
     for c in range(count):
         share = clopper_pearson(int(counts[c]), n, confidence)
         against = [newcombe(share.estimate, n, wrong[c] / wrong.sum(), int(wrong.sum()), confidence)
@@ -143,7 +175,19 @@ def class_counts(quality: Observations, confidence: float = 0.95) -> ClassCounts
         made[c] = share.low > LEAST_SHARE and all(d.low > 0 for d in against)
         recall = clopper_pearson(int(read[c, c]), int(read[c].sum()), confidence).low if read[c].any() else 0.0
         lost[c] = share.high < LOST * wanted[c] * recall
-    return ClassCounts(quality.classes, counts, made, lost)
+        absent[c] = not wanted[c] and not made[c] and _absent(share, np.delete(read, c, axis=0), c)
+    return ClassCounts(quality.classes, counts, made, lost, absent)
+
+
+def _absent(share: Interval, read: NDArray[np.int64], c: int) -> bool:
+    """Whether a class never shown surely has less than `LEAST_SHARE` of the generated images, by its ``share`` of their calls.
+
+    Either that is less by itself, or what it is above the share of real held-out images of other classes, together, that the network
+    takes for it (Newcombe): ``read`` holds their calls, and the generator is taken to make these classes in their proportions.
+    """
+    n = int(read.sum())
+    return share.high < LEAST_SHARE or (
+        n > 0 and newcombe(share.estimate, share.n, float(read[:, c].sum() / n), n, share.confidence).high < LEAST_SHARE)
 
 
 def _shares_shown(quality: Observations) -> Array:

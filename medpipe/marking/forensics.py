@@ -1,7 +1,8 @@
 """What a single image file says about where it came from: watermark, manifests, C2PA.
 
-Three signs that an image is synthetic, each enough alone. None of them found means "unmarked" and never "real": a mark is
-lost by cropping, resizing or turning, metadata by saving again, and most generators leave none of them.
+Three signs that an image is synthetic, each enough alone. None of them found means "unmarked" and never "real": a mark is lost by
+cropping, resizing or turning, metadata by saving again, and most generators leave none of them. Where neither a key nor a manifest was
+given it means "not looked for".
 """
 
 from __future__ import annotations
@@ -36,21 +37,23 @@ class Listed:
 
 @dataclass(frozen=True)
 class Examined:
-    """One file. ``detection`` is None where no key was given; ``width``, ``height`` in pixels."""
+    """One file. ``detection`` is None where no key was given; ``manifests``: how many were; ``width``, ``height`` in pixels."""
 
     file: str
     width: int
     height: int
     detection: Detection | None
+    manifests: int
     listed: tuple[Listed, ...]
     credentials: Credentials | None
 
     @property
     def found(self) -> tuple[str, ...]:
-        """Of ``"marked"``, ``"listed"`` and ``"c2pa"`` what applies, else ``"unmarked"`` alone."""
+        """Of ``"marked"``, ``"listed"`` and ``"c2pa"`` what applies, else one alone: ``"unmarked"``, or ``"not looked for"``."""
         signs = {"marked": self.detection is not None and self.detection.marked, "listed": bool(self.listed),
                  "c2pa": self.credentials is not None}
-        return tuple(name for name, there in signs.items() if there) or ("unmarked",)
+        nothing = "not looked for" if self.detection is None and not self.manifests else "unmarked"
+        return tuple(name for name, there in signs.items() if there) or (nothing,)
 
     def as_json(self) -> dict[str, Any]:
         """For ``medpipe forensics --json``; docs/formats.md tells the keys."""
@@ -67,8 +70,9 @@ class Examined:
     def _watermark(self) -> list[str]:
         d = self.detection
         if d is None:
-            return ["the watermark was not looked for, no key was given"] if self.found != ("unmarked",) else [
-                "unmarked, but the watermark was not looked for, no key was given"]
+            if self.found == ("not looked for",):
+                return ["not looked for: there is no C2PA manifest, and neither a key nor a manifest was given; give --key or --manifest"]
+            return [f"{'unmarked, but ' if self.found == ('unmarked',) else ''}the watermark was not looked for, no key was given"]
         if d.marked:
             return [f"marked (z {d.z:.1f}; without the mark so large a z has a probability of at most {max(d.false_alarm, 1e-300):.0e})"]
         small = f", but below {SMALLEST} pixels a mark may be too weak" if min(self.width, self.height) < SMALLEST else ""
@@ -100,4 +104,4 @@ def examine(file: str, content: bytes, image: NDArray[np.uint8], key: Key | None
     listed = [Listed(place, manifest.run, entry.name, "bytes" if entry.sha256 == digest else "pixels")
               for place, manifest in manifests.items() if (entry := manifest.find(digest, pixels)) is not None]
     detection = None if key is None else detect(image, key)
-    return Examined(file, image.shape[1], image.shape[0], detection, tuple(listed), read_credentials(content))
+    return Examined(file, image.shape[1], image.shape[0], detection, len(manifests), tuple(listed), read_credentials(content))

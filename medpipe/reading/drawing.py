@@ -45,6 +45,8 @@ class Wish:
 
     def counts(self) -> tuple[int, int]:
         """How many real and how many synthetic images. Raises `DataError` for a wish that cannot be met."""
+        if not 0 < self.share < 1:  # which is so of NaN, too
+            raise DataError(f"reader study: expected a share of synthetic images above 0 and below 1, got {self.share:g}")
         synthetic = round(self.images * self.share)
         side = LARGEST if self.size is None else self.size
         faults = [

@@ -2,9 +2,11 @@
 
 **Rule.** The mean area over readers decides, with an interval that takes readers and images as random.
 
-- *not told apart*: both one-sided tests at 5 % put the area within the margin of 0.5 that was fixed with the study (equivalence), no single
-  reader told apart, and every reader recognised the bent controls, so that guessing is no lack of attention;
+- *not told apart*: both one-sided tests at 5 % put the area within the margin of 0.5 that was fixed with the study (equivalence), the
+  interval holds 0.5, no single reader told apart, and every reader recognised the bent controls, so that guessing is no lack of attention;
 - *told apart*: the interval leaves 0.5 out, or one of several readers told apart alone (Mann and Whitney's test at 2.5 % over all readers);
+- *told apart within the margin*: the interval leaves 0.5 out and no single reader told apart, but the area is within the margin by both
+  one-sided tests: a difference that is sure, and smaller than the study asked for;
 - *inconclusive* otherwise, with the numbers of readers and images that would do.
 """
 
@@ -26,7 +28,7 @@ from medpipe.reading.ratings import Rating, mann_whitney, rate, share_right
 from medpipe.reading.study import CONFIDENCE_STEPS, RATING_STEPS, SIDE, Study
 from medpipe.statistics import Interval, wilson
 
-Verdict = Literal["told apart", "not told apart", "inconclusive"]
+Verdict = Literal["told apart", "told apart within the margin", "not told apart", "inconclusive"]
 Flags = NDArray[np.bool_]
 
 
@@ -167,7 +169,11 @@ def _verdict(study: Study, area: Interval, equivalence: Equivalence, readers: tu
     apart = [r.reader for r in readers if r.told_apart]
     asleep = [r.reader for r in readers if r.controls is None or r.controls.low <= 0.5]
     low, high = 0.5 - study.margin, 0.5 + study.margin
-    together = not (area.low <= 0.5 <= area.high or equivalence.shown)
+    together = not area.low <= 0.5 <= area.high
+    if together and equivalence.shown and not apart:
+        return "told apart within the margin", (
+            f"Readers together told synthetic images from real ones, for the interval of the area leaves 0.5 out, but it lies between "
+            f"{low:g} and {high:g} by both one-sided tests at 5 %: less than the study counts as telling.")
     if apart or together:
         who = listed([*(["by the readers together"] if together else []), *([f"by {', '.join(apart)} alone"] if apart else [])])
         way = "; synthetic images were taken for the real ones, which shows a difference all the same" if area.high < 0.5 else ""
@@ -178,5 +184,5 @@ def _verdict(study: Study, area: Interval, equivalence: Equivalence, readers: tu
     if asleep:
         why = "there were no controls" if readers[0].controls is None else f"{', '.join(asleep)} did not recognise the bent controls"
         return "inconclusive", f"The readers guessed, but {why}: that they looked closely enough to see anything is not shown."
-    return "not told apart", (f"The area lies between {low:g} and {high:g} by both one-sided tests at 5 %, no reader told apart alone, and "
-                              "all recognised the bent controls.")
+    return "not told apart", (f"The area lies between {low:g} and {high:g} by both one-sided tests at 5 %, its interval holds 0.5, no "
+                              "reader told apart alone, and all recognised the bent controls.")

@@ -14,7 +14,7 @@ from medpipe.report.fonts import font_css
 from medpipe.report.write import to_html
 from medpipe.statistics import Interval
 
-MARKS: Final = {"told apart": "○", "not told apart": "●", "inconclusive": "◐"}
+MARKS: Final = {"told apart": "○", "told apart within the margin": "○", "not told apart": "●", "inconclusive": "◐"}
 
 
 @dataclass(frozen=True)

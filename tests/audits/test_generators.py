@@ -97,7 +97,26 @@ def test_the_worst_of_several_runs_is_told() -> None:
     runs = [evidence({"quality": pictured(np.arange(N) % k), "seen": seen(*CLASSES)}, seed) for seed, k in enumerate((4, 1, 4))]
     found = {f.id: f for f in collapse.collapse(runs, claims(), {e.run.key: ("plain",) for e in runs})}
     assert found["mode_collapse:plain.classes"].severity == "undermines"
-    assert found["mode_collapse:plain.classes"].statement.endswith("The worst of 3 runs; 1 of them say so.")
+    assert found["mode_collapse:plain.classes"].statement.endswith("The worst of 3 runs; 1 with this verdict.")
+
+
+def test_of_runs_with_one_verdict_the_one_with_the_worst_figure_is_told() -> None:
+    def scores(shift: float) -> Observations:
+        values = np.linspace(-1, 1, 1000)
+        return scored("training", values + shift, "held_out", values, "discriminator", "generator")
+
+    splits = [{"membership": scores(shift), "memory": nearest_reaching(reach)}
+              for shift, reach in ((0.01, 0.92), (0.03, 0.95), (0.02, 0.93))]
+    runs = [evidence(s, seed) for seed, s in enumerate(splits)]
+    found = {f.id: f for f in memorisation.memorisation(runs, claims(), {e.run.key: ("plain",) for e in runs})}
+    area = found["memorisation:plain.membership.generator"]
+    assert area.figures["area"] == max(memorisation.membership(s["membership"], "generator")[0].value for s in splits)
+    assert "the nearest pair reaches 0.950. The worst of 3 runs; 3 with this verdict." in found["memorisation:plain.copies"].statement
+
+
+def nearest_reaching(reach: float) -> Observations:
+    o = unremarkable()
+    return Observations({**o.arrays, "nearest_training": np.where(np.arange(len(o)) == 0, reach, o["nearest_training"])})
 
 
 def unremarkable(n: int = 1000) -> Observations:
@@ -114,8 +133,52 @@ def test_copies_are_counted_and_the_worst_named_with_what_they_copy() -> None:
     found = audited({"memory": copying(20)})["memorisation:plain.copies"]
     assert found.severity == "undermines" and found.figures["copies"] == 20
     assert list(found.samples)[:4] == ["generated/00000", "training/00000", "generated/00001", "training/00001"]
-    assert audited({"memory": copying(2)})["memorisation:plain.copies"].severity == "narrows"
+    few = audited({"memory": copying(2)})["memorisation:plain.copies"]
+    assert few.severity == "narrows" and "up to 0.72 % are not excluded" in few.statement
     assert audited({"memory": unremarkable()})["memorisation:plain.copies"].severity == "clean"
+
+
+def test_what_was_compared_with_is_said_and_what_it_would_be_of_all_that_was_seen() -> None:
+    """1,000 of 4,000 training images in ``memory``: none of their copies says little of copies of all, until ``worst`` says it."""
+    splits = {"memory": unremarkable(), "seen": seen(*CLASSES, each=1000)}
+    found = audited(splits)
+    copies = found["memorisation:plain.copies"]
+    assert copies.severity == "narrows" and copies.figures["high"] == pytest.approx(4 * 0.003682, rel=1e-3)
+    assert "with one of the 1,000 of 4,000 training images compared" in copies.statement
+    assert "which is 1.5 % of all 4,000 if they are copied alike" in copies.statement
+    pixels = found["memorisation:plain.pixels"]
+    assert pixels.figures["high_of_all"] == pytest.approx(4 * pixels.figures["high"])
+    assert "share memorised from the 1,000 of 4,000 training images compared" in pixels.statement and pixels.severity == "narrows"
+    least = audited({**splits, "worst": worst(*np.linspace(0.9, 0.8, 10))})["memorisation:plain.copies"]
+    assert least.severity == "clean" and "correlate 0.99 or more with one of all 4,000 training images" in least.statement
+    assert least.statement.endswith("more than 0.37 % are excluded; the nearest pair reaches 0.900.")
+
+
+def worst(*likeness: float) -> Observations:
+    n = len(likeness)
+    return Observations({"sample_id": np.array(named("generated", n)), "training_id": np.array(named("training", n)),
+                         "likeness": np.array(likeness)})
+
+
+@pytest.mark.parametrize(("copies", "severity", "words"), [
+    (2, "narrows", "2 of 1,000 generated"), (9, "undermines", "9 of 1,000 generated"),
+    (10, "undermines", "At least 10 of 1,000 generated")])
+def test_the_worst_pairs_tell_copies_of_images_that_were_not_compared_with(copies: int, severity: str, words: str) -> None:
+    pairs = worst(*([0.995] * copies + [0.9] * (10 - copies)))
+    found = audited({"memory": unremarkable(), "seen": seen(*CLASSES, each=1000), "worst": pairs})["memorisation:plain.copies"]
+    assert found.severity == severity and found.statement.startswith(words)
+    assert (found.figures["high"] == 1) == (copies == 10)  # of ten copies among ten pairs there may be any number more
+
+
+def test_one_image_copied_by_all_of_the_worst_pairs_excludes_nothing() -> None:
+    pairs = worst(*[0.995] * 10)
+    same = Observations({**pairs.arrays, "training_id": np.repeat("training/00000", 10)})
+    found = audited({"memory": unremarkable(), "seen": seen(*CLASSES, each=1000), "worst": same})["memorisation:plain.copies"]
+    assert found.severity == "narrows" and "no share of copies is excluded" in found.statement
+
+
+def test_held_out_images_may_be_of_the_same_patients() -> None:
+    assert audited({"memory": unremarkable()})["memorisation:plain.patients"].severity == "narrows"
 
 
 def test_one_picture_over_and_over_shows_one_real_picture_not_a_thousand() -> None:
@@ -129,11 +192,15 @@ def test_one_picture_over_and_over_shows_one_real_picture_not_a_thousand() -> No
 
 
 @pytest.mark.parametrize(("attack", "shift", "severity"), [
-    ("generator", 0.0, "clean"), ("generator", 1.0, "undermines"), ("discriminator", 1.0, "narrows"), ("discriminator", 0.0, "clean")])
+    ("generator", 0.0, "clean"), ("generator", 0.15, "narrows"), ("generator", 1.0, "undermines"),
+    ("discriminator", 1.0, "narrows"), ("discriminator", 0.0, "clean")])
 def test_membership_is_weighed_by_who_can_use_it(attack: str, shift: float, severity: str) -> None:
-    o = scored("training", RNG.normal(shift, 1, 1000), "held_out", RNG.normal(0, 1, 1000), "discriminator", "generator")
+    rng = np.random.default_rng(0)
+    o = scored("training", rng.normal(shift, 1, 1000), "held_out", rng.normal(0, 1, 1000), "discriminator", "generator")
     found = audited({"membership": o})[f"memorisation:plain.membership.{attack}"]
     assert found.severity == severity and found.figures["low"] < found.figures["area"] < found.figures["high"]
+    assert ("guessing is excluded" in found.statement) == (shift == 0.15)
+    assert ("single images may still be told" in found.statement) == (shift < 1)
 
 
 @pytest.mark.parametrize(("excess", "severity"), [(0.0, "clean"), (0.1, "narrows"), (0.4, "undermines")])

@@ -110,7 +110,12 @@ def test_unmarked_is_never_called_real(place: Path) -> None:
     result = invoked("forensics", "other.png", "--key", "key")
     assert result.exit_code == 0
     assert "other.png: unmarked (z" in result.output and "Unmarked does not mean real: absence of a mark proves nothing." in result.output
-    assert "was not looked for, no key was given" in invoked("forensics", "other.png").output
+    marked("--manifest", "m.json")
+    listed = ("--manifest", "m.json")
+    assert "unmarked, but the watermark was not looked for, no key was given" in invoked("forensics", "other.png", *listed).output
+    assert found("other.png", *listed)["files"][0]["found"] == ["unmarked"]
+    assert found("other.png")["files"][0]["found"] == ["not looked for"]
+    assert "neither a key nor a manifest was given" in invoked("forensics", "other.png").output
     assert "proves nothing" in found("other.png")["note"]
 
 

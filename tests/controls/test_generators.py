@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from medpipe.audits import collapse, memorisation
 from medpipe.audits import generator_controls as controls
 from medpipe.audits.generator_controls import CLEAN, COLLAPSED, REPLAYED, Generator, few_pictures, replay, some_modes
-from medpipe.audits.generator_pictures import MODES, World
+from medpipe.audits.generator_pictures import MODES, World, evidence, with_others, world
 from medpipe.evidence import Observations
+from medpipe.evidence.finding import Finding
 from medpipe.pipeline.data.phantoms import MRI_CLASSES, Phantoms, make
 
 Array = NDArray[np.float64]
@@ -48,6 +49,33 @@ def test_replayed_training_images_are_found(kind: str) -> None:
 
 def test_a_copying_generator_is_not_accused_of_collapse() -> None:
     assert rates_of("10 % exact", TIMES)["mode_collapse"].found <= 1
+
+
+def diluted(generated_from: str, repetition: int) -> dict[str, Observations]:
+    """Evidence of a generator that saw five times as many pictures as are compared with, and replays 5 % of those that are not, or none."""
+    rng = np.random.default_rng([7, repetition])
+    w = world(rng, SIZE)
+    others = w.draw(rng, 4 * SIZE, range(MODES))[0]
+    fresh = w.draw(rng, SIZE, range(MODES))[0]
+    made = fresh if generated_from == "fresh" else np.concatenate([others[:SIZE // 20], fresh[SIZE // 20:]])
+    return with_others(evidence(rng, w, made), w, made, others)
+
+
+def copies_in(splits: dict[str, Observations]) -> Finding:
+    return next(f for f in memorisation.seen_in(splits) if f.id.endswith(":copies"))
+
+
+def test_replayed_images_outside_the_pool_are_found_by_the_worst_pairs_alone() -> None:
+    for repetition in range(TIMES):
+        splits = diluted("outside", repetition)
+        found, without = copies_in(splits), copies_in({k: v for k, v in splits.items() if k != "worst"})
+        assert found.severity == "undermines"
+        assert "At least 10 of 300 generated images correlate 0.99 or more with one of all 1,500 training images" in found.statement
+        assert without.severity == "narrows" and "the 300 of 1,500 training images compared" in without.statement
+
+
+def test_a_clean_twin_with_a_diluted_pool_is_not_accused() -> None:
+    assert sum(copies_in(diluted("fresh", repetition)).severity == "undermines" for repetition in range(100)) <= 1
 
 
 def features_of(rng: np.random.Generator, n: int, kinds: int, among: int) -> Array:

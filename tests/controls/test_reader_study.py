@@ -78,7 +78,7 @@ def test_a_page_in_the_order_of_the_folders_is_caught(study: tuple[dict[str, Any
 @pytest.mark.parametrize(("readers", "images"), [(1, 60), (4, 60)])
 def test_guessing_readers_are_seldom_said_to_tell_apart(readers: int, images: int) -> None:
     found = verdicts(images, readers, sees=0.0, repeats=60)
-    assert found["told apart"] <= 6, "5 % are meant; 7 of 60 have a chance below 3 % then"
+    assert found["told apart"] + found["told apart within the margin"] <= 6, "5 % are meant; 7 of 60 have a chance below 3 % then"
 
 
 def test_readers_who_see_plainly_are_found_and_never_said_to_guess() -> None:

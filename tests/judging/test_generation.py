@@ -19,6 +19,7 @@ from medpipe.claims.loading import Specs
 from medpipe.errors import DataError
 from medpipe.evidence import Observations
 from medpipe.evidence.contributions import Contributed
+from medpipe.evidence.generated import class_counts
 from medpipe.judging.estimate import estimate
 from medpipe.judging.metrics import distributions, generation, neighbours
 
@@ -145,6 +146,31 @@ def test_classes_are_counted_with_what_is_not_decided(specs: SpecsMaker) -> None
     claim = specs(measure=measure, criterion={"kind": "at_least", "value": 4, "rationale": "x", "unit": "count"}).claims[0]
     found = estimate(claim, {"toy": [evidence_of({"quality": o})]}).found
     assert (found.low, found.estimate, found.high, found.n) == (2, 2, 3, 200)
+
+
+@pytest.mark.parametrize(("real", "generated", "usual"), [(40, 40, 0.9745), (30, 90, 0.9993), (90, 30, 0.7727), (368, 1000, 0.9986)])
+def test_the_usual_coverage_is_that_of_a_second_sample(real: int, generated: int, usual: float) -> None:
+    rng = np.random.default_rng(3)
+    found = [neighbours.coverage(rng.normal(0, 1, (real, 3)), rng.normal(0, 1, (generated, 3))).value for _ in range(100)]
+    assert neighbours.usual_coverage(real, generated) == pytest.approx(usual, abs=1e-4)
+    assert np.mean(found) == pytest.approx(usual, abs=4 * np.std(found) / np.sqrt(len(found)) + 1e-4)
+
+
+@pytest.mark.parametrize(("made", "most"), [(0, 3), (5, 3), (60, 4)])
+def test_a_class_never_shown_is_absent_where_misreading_explains_its_calls(specs: SpecsMaker, made: int, most: int) -> None:
+    """A perfect generator of three classes of four is called pituitary as often as the network errs: at most three are made."""
+    x = np.random.default_rng(0).normal(0, 1, (3000, 3))
+    called = np.where(np.arange(1000) < made, 3, np.arange(1000) % 3)
+    o = quality(x[:1000], x[1000:2000], x[2000:], called=called, labels=np.arange(1000) % 3)
+    held_out = np.flatnonzero((o["origin"] == "held_out") & (o["label"] != "pituitary"))
+    misread = o["y_pred"].copy()
+    misread[held_out[::200]] = 3  # 5 in 1,000
+    o = Observations({**o.arrays, "y_pred": misread}, o.classes)
+    measure = {"metric": "classes_covered", "run": "toy", "split": "quality"}
+    claim = specs(measure=measure, criterion={"kind": "at_least", "value": 4, "rationale": "x", "unit": "count"}).claims[0]
+    found = estimate(claim, {"toy": [evidence_of({"quality": o})]}).found
+    assert (found.estimate, found.high) == (most, most)
+    assert not class_counts(o).lost.any()  # what was never shown is no collapse
 
 
 @settings(max_examples=40, deadline=None)

@@ -117,6 +117,9 @@ def test_any_change_of_the_key_changes_its_digest() -> None:
 @pytest.mark.parametrize(("change", "words"), [
     ({"images": 6}, "at least 4 images of each origin, got 3 real and 3 synthetic"),
     ({"share": 0.95}, "raise --n"),
+    ({"share": float("nan")}, "a share of synthetic images above 0 and below 1, got nan"),
+    ({"share": float("inf")}, "a share of synthetic images above 0 and below 1, got inf"),
+    ({"share": 1.0}, "a share of synthetic images above 0 and below 1, got 1"),
     ({"images": 60, "controls": 12}, "expected at least 42 different real images"),
     ({"share": 0.9, "images": 60}, "expected at least 54 different synthetic images"),
     ({"repeats": 13}, "at most half of the 24 images shown twice"),

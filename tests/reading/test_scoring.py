@@ -52,6 +52,13 @@ def test_guessing_by_many_is_shown_and_by_few_is_not() -> None:
     assert dict(open_.needed).keys() == {2, 3, 5, 10}
 
 
+def test_a_sure_difference_within_the_margin_is_no_guessing() -> None:
+    """Five readers on 1,600 images, none of whom told apart alone: the area is surely above 0.5 and surely below 0.6."""
+    found = scored(key(1600), 5, 3, sees=0.1)
+    assert not any(r.told_apart for r in found.readers) and 0.5 < found.area.low < found.area.high < 0.6
+    assert found.verdict == "told apart within the margin" and "leaves 0.5 out" in found.reason and found.needed == ()
+
+
 def test_without_an_effect_of_attention_guessing_is_not_shown() -> None:
     asleep = scored(LARGE, 8, 1, wakeful=False)
     assert asleep.equivalence.shown and asleep.verdict == "inconclusive" and "did not recognise the bent controls" in asleep.reason

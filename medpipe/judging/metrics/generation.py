@@ -36,11 +36,11 @@ def _of(compared: Callable[[Array, Array], Contributed], *, generated_first: boo
 
 
 def _classes_covered(o: Observations) -> Both:
-    """Classes surely made; at most those that are not surely lost."""
+    """Classes surely made; at most those that are neither surely lost nor, never shown, surely absent."""
     found = read.class_counts(o)
     made, = read.rows(o, GENERATED)
     covered = int(found.made.sum())
-    return Contributed(covered, (np.zeros(found.n),), (covered, len(found.classes) - int(found.lost.sum()))), (made,)
+    return Contributed(covered, (np.zeros(found.n),), (covered, int((~(found.lost | found.absent)).sum()))), (made,)
 
 
 def _class_share_distance(o: Observations) -> Both:
@@ -86,7 +86,8 @@ memorised_share = ByContribution("memorised share", "(p - q) / (1 - q): nearer t
                                  read.memorised, (-1.0, 1.0))
 memorised_share_features = ByContribution("memorised share by features", "(p - q) / (1 - q): nearer to training, generated p, held-out q",
                                           lambda o: read.memorised(o, "features"), (-1.0, 1.0))
-copied_share = ByContribution("copied share", "share of generated that correlate 0.99 or more with a training image", read.copied, SHARE)
+copied_share = ByContribution("copied share", "share of generated that correlate 0.99 or more with a training image compared with",
+                              read.copied, SHARE)
 data_copying_z = ByContribution("data-copying index", "Mann-Whitney z: distance to training of generated against held-out; below 0 copies",
                                 _copying)
 """C_T of Meehan, Chaudhuri and Dasgupta (2020) over one cell, distances in pixels: below -1.64 data-copying, above 1.64 underfitting."""

@@ -8,6 +8,7 @@ only at equal n.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,6 +84,14 @@ def coverage(real: Array, generated: Array, k: int = COVERAGE_K) -> Contributed:
     value = float(covered.mean())
     only = r.near[times == 1].sum(axis=0) / n
     return Contributed(value, ((n - 1) * (value - without_real), (m - 1) * only), at_the_edge(value, n))
+
+
+def usual_coverage(real: int, generated: int, k: int = COVERAGE_K) -> float:
+    """The coverage to expect where both samples are of one distribution (Naeem et al. 2020): it depends on their numbers alone.
+
+    A real sample is not covered where its k nearest ones, of the ``real`` - 1 others and the ``generated`` ones together, are all real.
+    """
+    return 1 - math.prod(max(real - 1 - i, 0) / (real - 1 + generated - i) for i in range(k))
 
 
 def reach(samples: Array, others: Array, k: int) -> Reach:
