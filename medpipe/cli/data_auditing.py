@@ -118,7 +118,7 @@ def _print(found: ImageAudit) -> None:
     _print_table(["mode", "JPEG tables", "size", "images", "classes"], rows)
     _say_bearing(found, "sources")
     if found.problems:
-        say(f"{len(found.problems):,} files or folders could not be used")
+        say(f"Files and folders that could not be used: {len(found.problems):,}")
         for path, what in found.problems:
             say(f"  {path}: {what}")
 
