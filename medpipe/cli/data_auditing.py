@@ -112,7 +112,7 @@ def _print(found: ImageAudit) -> None:
     _say_bearing(found, "oddities")
     say("What tells the class without a network, in points above the commonest class")
     told = [[b.part, b.model, f"{100 * b.right:.1f} %", _points(b.above), b.bears_on] for b in found.baselines]
-    _print_table(["part", "from", "right", "above", "bears on"], told)
+    _print_table(["part", "from", "right", "above", "bears on"], told or [["none was tried", *[""] * 4]])
     say("Kinds of file, and the classes in them")
     rows = [[s["mode"], s["tables"], s["size"], f"{s['images']:,}", _counts(s["classes"])] for s in found.sources]
     _print_table(["mode", "JPEG tables", "size", "images", "classes"], rows)

@@ -17,12 +17,13 @@ from medpipe.report.write import to_html
 
 FILE = "data-report.pdf"
 MEANINGS = {
-    "clean": "Surely fewer than one image in a hundred has a copy among images trained on, or a group of a table, where one was given; and "
-             "file marks and the border tell the classes by surely less than five points above the commonest. Nothing else was looked at.",
+    "clean": "Surely fewer than one image in a hundred has a copy among images trained on (in a set without parts, among all), or a group of "
+             "a table, where one was given; fewer has a copy under another label; and file marks and the border tell the classes by surely "
+             "less than five points above the commonest. Nothing else was weighed.",
     "inflated": "Images reported on have copies, or others of their group of a table, among images trained on, or would have in a random "
                 "split: an accuracy on them may be memory, by an unknown amount.",
     "confounded": "File marks or the border alone tell the classes, without the subject: an accuracy may be that of a short cut.",
-    "open": "Nothing was surely found, and it was not shown that nothing is there: too little was compared, or too few images.",
+    "open": "Neither inflation nor a short cut was surely found, and it was not shown that there is none: too little was compared.",
     "inflated and confounded": "Images reported on have copies, or others of their group of a table, among images trained on, or would "
                                "have in a random split, and file marks or the border alone tell the classes: an accuracy on them says "
                                "little about the subject."}
@@ -44,7 +45,7 @@ def _context(found: Mapping[str, Any], pictures: Mapping[str, bytes]) -> dict[st
         "number": found["digest"].removeprefix("sha256:")[:12], "name": name, "digest": found["digest"],
         "verdict": found["verdict"], "meaning": MEANINGS[found["verdict"]], "reasons": found["reasons"], "undecided": found["undecided"],
         "bears_on": found["bears_on"],
-        "table": any("table" in r["kind"] for r in found["relations"]),
+        "grouped": found["grouped"],
         "images": f"{sum(n for count in counts.values() for n in count.values()):,}", "classes": list(next(iter(counts.values()))),
         "counts": [{"part": part, "counts": [f"{n:,}" for n in count.values()]} for part, count in counts.items()],
         "relations": [{"part": r["part"], "kind": r["kind"], "share": _share(r["found"]), "bears_on": r["bears_on"], "note": r["note"]}

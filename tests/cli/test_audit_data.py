@@ -138,7 +138,7 @@ def test_a_table_of_patients_is_used(tmp_path: Path) -> None:
     found = audited(folder, "--table", str(table))
     shared = next(r for r in found["relations"] if "table" in r["kind"])
     assert shared["found"]["count"] == sum(n.startswith("test") for n in names) and found["verdict"] == "inflated"
-    assert shared["note"] == ""
+    assert shared["note"] == "" and found["grouped"] == len(names)
 
 
 def table_of(folder: Path, place: Path, known: Callable[[str], str]) -> Path:

@@ -45,7 +45,7 @@ def test_rows_count_the_runs(small_bundle: Bundle, monkeypatch: pytest.MonkeyPat
     case = read_case(small_bundle)
     protocol = case.protocols_of(case.parts[0])[0]
     assert explained(case, case.parts[0]) == []
-    monkeypatch.setattr(Case, "protocols_of", lambda self, part: (protocol,))
+    monkeypatch.setattr(Case, "protocols_of", lambda self, part: (protocol, "the same again"))
     monkeypatch.setattr(Case, "made", lambda self, name: [run(0, 0.1), run(1, -0.1), run(2, -0.1)])
     rows = {r["name"]: r for r in explained(case, case.parts[0])}
     assert (rows["deletion against centre"]["passed"], rows["deletion against centre"]["failed"]) == ("1 of 3", "2 of 3")

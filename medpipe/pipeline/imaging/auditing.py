@@ -57,7 +57,8 @@ BEARS_ON = {
 @dataclass(frozen=True)
 class ImageAudit:
     """All that was seen. ``verdict`` is inflated, confounded or both, with ``reasons``; open, as long as anything is ``undecided``; or
-    clean. ``bears_on``: `BEARS_ON`; relations and baselines have their own.
+    clean. ``bears_on``: `BEARS_ON`; relations and baselines have their own. ``grouped``: the images whose group a table names, None
+    where none was given.
     """
 
     source: str
@@ -65,6 +66,7 @@ class ImageAudit:
     counts: Mapping[str, Mapping[str, int]]
     problems: tuple[tuple[str, str], ...]
     trained_on: str
+    grouped: int | None
     relations: tuple[Relation, ...]
     copies: int
     clusters: int
@@ -104,10 +106,11 @@ def audit_images(images: ImageSet, table: Mapping[str, str] | None = None, train
     baselines = () if too_few else tuple(_baselines(images, dict(_scored(label, cluster, places)), layout))
     weighed = weigh(related, _share(contradicted, layout), baselines, (*not_compared(layout, known), *_untrained(data, layout), *too_few))
     counts = {name: {kind: int((part.label == k).sum()) for k, kind in enumerate(data.classes)} for name, part in data.parts.items()}
-    return ImageAudit(data.source, data.digest, counts, tuple((p.path, p.what) for p in images.problems), trained_on, related,
-                      len(copies), len(np.unique(cluster)), tuple(shown(p, ids) for p in contradicted[:MOST_EXAMPLES]),
-                      oddities(images, grey, cluster), baselines, tuple(_sources(images)), weighed.verdict, weighed.reasons,
-                      weighed.undecided, BEARS_ON)
+    return ImageAudit(
+        data.source, data.digest, counts, problems=tuple((p.path, p.what) for p in images.problems), trained_on=trained_on,
+        grouped=None if known is None else int((known != "").sum()), relations=related, copies=len(copies),
+        clusters=len(np.unique(cluster)), contradicted=tuple(shown(p, ids) for p in contradicted[:MOST_EXAMPLES]),
+        oddities=oddities(images, grey, cluster), baselines=baselines, sources=tuple(_sources(images)), bears_on=BEARS_ON, **asdict(weighed))
 
 
 def pictures_of(images: ImageSet, found: ImageAudit) -> dict[str, bytes]:
