@@ -17,9 +17,9 @@ from medpipe.report.write import to_html
 
 FILE = "data-report.pdf"
 MEANINGS = {
-    "clean": "Surely fewer than one image in a hundred has a copy among images trained on (in a set without parts, among all), or a group of "
-             "a table, where one was given; fewer has a copy under another label; and file marks and the border tell the classes by surely "
-             "less than five points above the commonest. Nothing else was weighed.",
+    "clean": "Surely fewer than one image in a hundred has a copy among images trained on (in a set without parts, among all), or a group "
+             "of a table, where one was given; fewer has a copy under another label; and file marks and the border tell the classes by "
+             "surely less than five points above the commonest. Nothing else was weighed.",
     "inflated": "Images reported on have copies, or others of their group of a table, among images trained on, or would have in a random "
                 "split: an accuracy on them may be memory, by an unknown amount.",
     "confounded": "File marks or the border alone tell the classes, without the subject: an accuracy may be that of a short cut.",

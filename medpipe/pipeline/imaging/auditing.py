@@ -110,7 +110,8 @@ def audit_images(images: ImageSet, table: Mapping[str, str] | None = None, train
         data.source, data.digest, counts, problems=tuple((p.path, p.what) for p in images.problems), trained_on=trained_on,
         grouped=None if known is None else int((known != "").sum()), relations=related, copies=len(copies),
         clusters=len(np.unique(cluster)), contradicted=tuple(shown(p, ids) for p in contradicted[:MOST_EXAMPLES]),
-        oddities=oddities(images, grey, cluster), baselines=baselines, sources=tuple(_sources(images)), bears_on=BEARS_ON, **asdict(weighed))
+        oddities=oddities(images, grey, cluster), baselines=baselines, sources=tuple(_sources(images)), bears_on=BEARS_ON,
+        verdict=weighed.verdict, reasons=weighed.reasons, undecided=weighed.undecided)
 
 
 def pictures_of(images: ImageSet, found: ImageAudit) -> dict[str, bytes]:
