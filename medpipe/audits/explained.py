@@ -25,6 +25,8 @@ def _checks(o: Observations) -> tuple[Check, ...]:
 
 
 def _others(o: Observations, curve: str) -> list[str]:
-    """The maps that know nothing."""
+    """The maps that know nothing; none where the area of the map itself was not kept."""
     head = f"{curve}_area_"
+    if head + MAP not in o:
+        return []
     return [name.removeprefix(head) for name in o.arrays if name.startswith(head) and name != head + MAP]

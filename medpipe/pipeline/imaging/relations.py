@@ -77,9 +77,12 @@ def training_part(parts: Sequence[str], named: str = "") -> str:
         if named not in parts:
             raise DataError(f"{OPTION}: expected the name of a part ({', '.join(parts)}), got {named!r}")
         return named
-    begun = [name for name in parts if name.lower().startswith(TRAINING)]
-    exact = [name for name in begun if name.lower() in (TRAINING, "training")]
-    return begun[0] if len(begun) == 1 else exact[0] if len(exact) == 1 else ""
+    begun = _begun(parts)
+    return begun[0] if len(begun) == 1 else ""
+
+
+def _begun(parts: Sequence[str]) -> list[str]:
+    return [name for name in parts if name.lower().startswith(TRAINING)]
 
 
 def group_of_each(table: Mapping[str, str] | None, ids: NDArray[np.str_]) -> NDArray[np.str_] | None:
@@ -104,7 +107,7 @@ def relations(layout: Layout, copies: Sequence[Pair], near: Sequence[Pair], know
 def not_compared(layout: Layout, known: NDArray[np.str_] | None) -> Iterator[str]:
     """A sentence for everything that could not be held against what is trained on."""
     if len(layout.parts) > 1 and not layout.trained_on:
-        begun = [name for name in layout.parts if name.lower().startswith(TRAINING)]
+        begun = _begun(layout.parts)
         why = f"more than one part called training ({', '.join(begun)})" if begun else "no part called training"
         yield f"{why} among the parts {listed(layout.parts)}, so that it is open which images are trained on; {OPTION} NAME names the part"
     if known is None:
