@@ -12,6 +12,7 @@ from medpipe import registry
 from medpipe.audits import collapse, deployment, generators, memorisation, relatives, shortcuts, sources
 from medpipe.audits.figures import audit_figures
 from medpipe.audits.observed import EXPERIMENTS, FLAGS, observed
+from medpipe.audits.setting import settings_of
 from medpipe.claims.loading import Specs
 from medpipe.evidence import Bundle
 from medpipe.evidence.finding import Finding, store_findings, stored_audits, stored_findings
@@ -28,9 +29,11 @@ def known_audits() -> frozenset[str]:
 def findings_in(bundle: Bundle, specs: Specs) -> tuple[Finding, ...]:
     """What all audits see in a bundle."""
     evidence = [e for key in bundle.keys() if _speaks_of_data(bundle, key) and (e := bundle.get(key)) is not None]  # noqa: SIM118 - no mapping
-    of_data = (audit(evidence, specs.claims) for audit in (
-        observed, relatives.relatives, shortcuts.shortcuts, sources.sources, deployment.deployment))
-    protocols = generators.protocols_by_run(specs, bundle.header()["profile"])
+    profile = bundle.header()["profile"]
+    settings = settings_of(specs, profile)
+    of_data = (*(audit(evidence, specs.claims, settings) for audit in (
+        observed, relatives.relatives, shortcuts.shortcuts, sources.sources)), deployment.deployment(evidence, specs.claims))
+    protocols = generators.protocols_by_run(specs, profile)
     of_generators = (audit(evidence, specs.claims, protocols) for audit in (collapse.collapse, memorisation.memorisation))
     return (*audit_figures(specs.figures, specs.claims), *(f for found in (*of_data, *of_generators) for f in found))
 

@@ -3,8 +3,8 @@
 **Purpose.** An accuracy on sentences that the model was trained on, or whose labels are wrong, does not mean what it seems to.
 
 **Method.** An experiment such as ``text_data_audit`` keeps a flag (0 or 1) for each sample and audit. The share of flagged samples, with an
-interval over clusters, is held against `SMALL` and `LARGE`. It bears on the claims of the same part that measure the same split and name
-the threat.
+interval over clusters, is held against `SMALL` and `LARGE`. It bears on the claims of the same part that name the threat and measure the
+same half of data split alike (`setting`).
 
 **Limits.** Only what was flagged counts. The sentences trained on are those of the audit's own run, which its parameters name. Evidence on
 demonstration data says nothing and is left out.
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from medpipe.audits.setting import Settings, measured_in
 from medpipe.audits.shares import share
 from medpipe.claims.claim import Claim
 from medpipe.evidence import Evidence, Observations
@@ -41,9 +42,9 @@ EXPERIMENTS: Mapping[str, tuple[str, str]] = {"text_data_audit": ("text", "sente
 """Experiment → (the part whose claims its flags bear on, what its samples are)."""
 
 
-def observed(evidence: Sequence[Evidence], claims: Sequence[Claim]) -> tuple[Finding, ...]:
-    """The findings of all audits of data among some evidence, each with the claims that it bears on."""
-    return tuple(f for e in evidence if _speaks(e) for f in _of_one(e, claims))
+def observed(evidence: Sequence[Evidence], claims: Sequence[Claim], settings: Settings) -> tuple[Finding, ...]:
+    """The findings of all audits of data among some evidence, each with the claims that it bears on; ``settings``: of the protocols."""
+    return tuple(f for e in evidence if _speaks(e) for f in _of_one(e, claims, settings))
 
 
 def _speaks(evidence: Evidence) -> bool:
@@ -52,18 +53,15 @@ def _speaks(evidence: Evidence) -> bool:
     return evidence.run.experiment in EXPERIMENTS and evidence.failure is None and not demonstration
 
 
-def _of_one(evidence: Evidence, claims: Sequence[Claim]) -> Iterator[Finding]:
+def _of_one(evidence: Evidence, claims: Sequence[Claim], settings: Settings) -> Iterator[Finding]:
     part, noun = EXPERIMENTS[evidence.run.experiment]
     trained = len(evidence.observations["training"]) if "training" in evidence.observations else 0
     for split, seen in evidence.observations.items():
         for flag, (threat, words) in FLAGS.items():
             if flag in seen.arrays:
-                bearing = tuple(c.id for c in claims if c.part == part and threat in c.threats and _measures(c, split))
+                bearing = tuple(c.id for c in claims if c.part == part and threat in c.threats
+                                and any(m.split == split for m in measured_in(c, settings, evidence.run.parameters)))
                 yield _finding(flag, f"{split} {noun} {words}", noun, split, seen, trained, bearing)
-
-
-def _measures(claim: Claim, split: str) -> bool:
-    return any(m.split == split for m in claim.measure.parts())
 
 
 def _finding(flag: str, words: str, noun: str, split: str, seen: Observations, trained: int, claims: tuple[str, ...]) -> Finding:

@@ -5,7 +5,9 @@ samples cannot tell: they may have been easy anyway.
 
 **Method.** Runs with ``data.split: related`` are paired by seed with runs whose parameters are equal but for ``disjoint``. Both report on
 the same samples after as many training samples of every class. The mean difference of being right carries an interval over clusters of
-samples and over seeds. Below a point either way it is *clean*; surely above one the accuracy is *inflated*; else it is not known.
+samples and over seeds. Surely below a point, over two runs or more, it is *clean*; surely above one an accuracy with relatives is
+*inflated*; else it is not known. It bears on the claims that name the threat and are measured on the same images by this network, on any
+split that is not disjoint (`setting`).
 
 **Limits.** The effect is that of the trainings at hand: other networks and resolutions may remember more. Evidence on demonstration data
 says nothing and is left out.
@@ -22,9 +24,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medpipe.audits.setting import Settings, data_of, measured_in
 from medpipe.claims.claim import Claim
 from medpipe.errors import DataError
-from medpipe.evidence import Evidence, Observations
+from medpipe.evidence import Evidence, Observations, Run
 from medpipe.evidence.finding import Finding
 from medpipe.phrases import plural
 from medpipe.statistics import Interval, cluster_weights, percentile, seed_noise
@@ -37,12 +40,14 @@ OF_PATIENTS = ("patient_overlap", "other images of the same patients")
 AUDITS = frozenset({OF_COPIES[0], OF_PATIENTS[0]})
 
 
-def relatives(evidence: Sequence[Evidence], claims: Sequence[Claim]) -> tuple[Finding, ...]:
-    """A finding for each pair of protocols that differ in nothing but relatives, with the claims that it bears on."""
+def relatives(evidence: Sequence[Evidence], claims: Sequence[Claim], settings: Settings) -> tuple[Finding, ...]:
+    """A finding for each pair of protocols that differ in nothing but relatives, with the claims that it bears on; ``settings``: of the
+    protocols.
+    """
     found = []
-    for pairs in paired_runs([e for e in evidence if _data(e.resolved).get("source") != "demonstration"]):
+    for pairs in paired_runs([e for e in evidence if data_of(e.resolved).get("source") != "demonstration"]):
         difference = effect([(a.observations[SPLIT], b.observations[SPLIT]) for a, b in pairs])
-        found.append(_finding(pairs[0][0].run.parameters, difference, pairs[0][0].run.experiment, claims))
+        found.append(_finding(pairs[0][0].run, difference, claims, settings))
     return tuple(found)
 
 
@@ -73,7 +78,7 @@ def paired_runs(evidence: Sequence[Evidence]) -> Iterator[list[tuple[Evidence, E
     """Pairs (with relatives, without) of each two protocols that differ in nothing else, by seed, whatever the data."""
     sides: dict[str, dict[str, dict[int, Evidence]]] = {}
     for e in evidence:
-        data = _data(e.run.parameters)
+        data = data_of(e.run.parameters)
         if is_of_a_pair(e.run.parameters) and e.failure is None and SPLIT in e.observations:
             same = json.dumps([e.run.experiment, {**e.run.parameters, "data": {**data, "split": ""}}], sort_keys=True)
             sides.setdefault(same, {}).setdefault(str(data["split"]), {})[e.run.seed] = e
@@ -85,30 +90,29 @@ def paired_runs(evidence: Sequence[Evidence]) -> Iterator[list[tuple[Evidence, E
 
 def is_of_a_pair(parameters: Mapping[str, Any]) -> bool:
     """Whether a run with these parameters is one side of a pair."""
-    return _data(parameters).get("split") in ("related", "disjoint")
+    return data_of(parameters).get("split") in ("related", "disjoint")
 
 
-def _data(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    data = parameters.get("data")
-    return data if isinstance(data, Mapping) else {}
-
-
-def _finding(parameters: Mapping[str, Any], found: Interval, experiment: str, claims: Sequence[Claim]) -> Finding:
-    groups, model = str(_data(parameters).get("groups")), parameters.get("model", {}).get("kind", "model")
+def _finding(run: Run, found: Interval, claims: Sequence[Claim], settings: Settings) -> Finding:
+    """``run``: one of those with relatives."""
+    groups, model = str(data_of(run.parameters).get("groups")), run.parameters.get("model", {}).get("kind", "model")
     threat, what = OF_COPIES if groups == "clusters" else OF_PATIENTS
     severity, verdict = _weighed(found)
     points = f"{100 * found.estimate:+.1f} points ({100 * found.low:+.1f} to {100 * found.high:+.1f})".replace("-", "\N{MINUS SIGN}")
-    bearing = tuple(c.id for c in claims if threat in c.threats and any(m.split == SPLIT for m in c.measure.parts()))
+    bearing = tuple(c.id for c in claims if threat in c.threats
+                    and any(m.split == SPLIT and data_of(settings[m.run]).get("split") != "disjoint"
+                            for m in measured_in(c, settings, run.parameters, by_network=True, data=("source", "part"))))
     return Finding(
         threat, severity, f"Training {model} on {what} changes the accuracy on {found.n:,} images by {points}, everything else equal, over "
         f"{plural(found.runs, 'run')}: {verdict}.", bearing,
         {"difference": found.estimate, "low": found.low, "high": found.high, "n": found.n},
-        id=f"{threat}:{experiment}.{model}.{groups}", arithmetic=f"95 % interval: {found.method}; {found.clusters or found.n:,} clusters")
+        id=f"{threat}:{run.experiment}.{model}.{groups}",
+        arithmetic=f"95 % interval: {found.method}; {found.clusters or found.n:,} clusters")
 
 
 def _weighed(found: Interval) -> tuple[str, str]:
     if found.low > SMALL:
-        return "undermines", "the accuracy as published is inflated"
-    if found.high < SMALL:
+        return "undermines", "an accuracy with them in training is inflated"
+    if found.high < SMALL and found.runs > 1:
         return "clean", "no inflation of a point or more"
     return "narrows", "whether it inflates the accuracy by a point is not decided"

@@ -5,7 +5,8 @@ on the same collections cannot tell which (Geirhos et al. 2020; Zech et al. 2018
 
 **Method.** Baselines that are blind to the subject (`BLIND`) are trained on the training split and scored on each evaluation split. What
 they reach above the commonest class, with an interval over clusters, is held against `SMALL` and `LARGE`. It bears on the claims that
-measure the same split and name the threat. *Confounded* is said where it is surely `LARGE`: class and collection are then one.
+name the threat and measure the same half of data split alike (`setting`). *Confounded* is said where it is surely `LARGE`: class and
+collection are then one.
 
 **Limits.** That a shortcut is there does not show that a network takes it; the sound test is data of another collection. Evidence on
 demonstration data says nothing and is left out.
@@ -20,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from medpipe.audits.setting import Settings, measured_in
 from medpipe.claims.claim import Claim
 from medpipe.evidence import Evidence, Observations
 from medpipe.evidence.finding import Finding
@@ -34,9 +36,10 @@ SMALL, LARGE = 0.05, 0.20
 """Above the commonest class: up to five points are chance finds of a flexible model; one answer in five is no accident of a few files."""
 
 
-def shortcuts(evidence: Sequence[Evidence], claims: Sequence[Claim]) -> tuple[Finding, ...]:
-    """A finding for each blind baseline and evaluation split, with the claims that it bears on."""
-    return tuple(f for e in evidence if e.run.experiment in EXPERIMENTS and _kind(e) in BLIND and _speaks(e) for f in _of_one(e, claims))
+def shortcuts(evidence: Sequence[Evidence], claims: Sequence[Claim], settings: Settings) -> tuple[Finding, ...]:
+    """A finding for each blind baseline and evaluation split, with the claims that it bears on; ``settings``: of the protocols."""
+    blind = [e for e in evidence if e.run.experiment in EXPERIMENTS and _kind(e) in BLIND and _speaks(e)]
+    return tuple(f for e in blind for f in _of_one(e, claims, settings))
 
 
 def above_commonest(o: Observations) -> Interval:
@@ -58,14 +61,15 @@ def _speaks(e: Evidence) -> bool:
     return e.failure is None and e.resolved.get("data", {}).get("source") != "demonstration"
 
 
-def _of_one(e: Evidence, claims: Sequence[Claim]) -> Iterator[Finding]:
+def _of_one(e: Evidence, claims: Sequence[Claim], settings: Settings) -> Iterator[Finding]:
     part, noun = EXPERIMENTS[e.run.experiment]
     for split, seen in e.observations.items():
         if split == "training":
             continue
         found, accuracy = above_commonest(seen), float(np.mean(seen["y_pred"] == seen["y_true"]))
         severity, verdict = _weighed(found)
-        bearing = tuple(c.id for c in claims if c.part == part and THREAT in c.threats and any(m.split == split for m in c.measure.parts()))
+        bearing = tuple(c.id for c in claims if c.part == part and THREAT in c.threats
+                        and any(m.split == split for m in measured_in(c, settings, e.run.parameters)))
         yield Finding(
             THREAT, severity, f"{BLIND[_kind(e)]} tell {100 * accuracy:.1f} % of {found.n:,} {split} {noun} right, "
             f"{100 * found.estimate:.1f} points ({100 * found.low:.1f} to {100 * found.high:.1f}) above the commonest class: {verdict}.",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FolderArgument = Annotated[Path, typer.Argument(help="Folder or zip file: [part/]class/image.")]
 TableOption = Annotated[Path | None, typer.Option("--table", help="CSV with the columns image and --column: who is in which image.")]
 ColumnOption = Annotated[str, typer.Option("--column", help="The column of the table that names patients or other groups.")]
+TrainOption = Annotated[str, typer.Option("--train", help="The part that is trained on; not needed where only its name begins with train.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Folder to write a short signed report to, with pictures.")]
 Pkcs12Option = Annotated[Path | None, typer.Option("--pkcs12", help="Identity to sign with; a local one is made if not given.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -31,8 +32,8 @@ def register(app: typer.Typer) -> None:
     app.command("audit-data")(audit_data)
 
 
-def audit_data(folder: FolderArgument, table: TableOption = None, column: ColumnOption = "patient", out: OutOption = None,
-               pkcs12: Pkcs12Option = None, as_json: JsonOption = False) -> None:
+def audit_data(folder: FolderArgument, table: TableOption = None, column: ColumnOption = "patient", train: TrainOption = "",
+               out: OutOption = None, pkcs12: Pkcs12Option = None, as_json: JsonOption = False) -> None:
     """Show what copies, patients, file marks and borders say about any accuracy on a set of images. Exits with 3 if files were unusable."""
     from medpipe.cli.show import say, talk_on_stderr, transfer
     from medpipe.pipeline.data.image_sets import read_image_set
@@ -44,7 +45,7 @@ def audit_data(folder: FolderArgument, table: TableOption = None, column: Column
     groups = None if table is None else read_table(_text(table), column, str(table))
     with transfer(f"reading {folder}") as progress:
         images = read_image_set(folder, lambda done, total: progress(done, total, ""))
-    found = audit_images(images, groups)
+    found = audit_images(images, groups, train)
     if as_json:
         typer.echo(json.dumps(found.as_json(), indent=1, ensure_ascii=False))
     else:
@@ -83,12 +84,16 @@ def _print(found: ImageAudit) -> None:
     say(f"{found.source}: {found.verdict}")
     for reason in found.reasons:
         say(f"  ○ {reason}")
+    for open_ in found.undecided:
+        say(f"  ? {open_}")
     classes = list(next(iter(found.counts.values())))
     _print_table(["part", *classes], [[part, *(f"{n:,}" for n in count.values())] for part, count in found.counts.items()])
     say("Relatives (share with 95 % interval over clusters of copies)")
-    _print_table(["part", "images that are", "share"], [[r.part, r.kind, _share(r.found)] for r in found.relations])
+    _print_table(["part", "images that are", "share", "bears on"], [[r.part, r.kind, _share(r.found), r.bears_on] for r in found.relations])
     for r in found.relations:
-        if "trained on" in r.kind and r.examples:
+        if r.note:
+            say(f"{r.part}, {r.kind}: {r.note}")
+        if r.examples and (r.weighs or not r.kind.endswith("itself")):
             say(f"{r.part}, {r.kind}, such as")
             for one, other, how, score in r.examples[:SHOWN]:
                 say(f"  {one}  =  {other}  {how}, correlation {score:.4f}")
@@ -96,6 +101,7 @@ def _print(found: ImageAudit) -> None:
         say("Copies that carry two labels")
         for one, other, how, score in found.contradicted[:SHOWN]:
             say(f"  {one}  =  {other}  {how}, correlation {score:.4f}")
+        _say_bearing(found, "contradicted")
     say("Odd images (share with 95 % interval)")
     _print_table(["images that are", "share"], [[o.kind, _share(o.found)] for o in found.oddities])
     for o in found.oddities:
@@ -103,16 +109,24 @@ def _print(found: ImageAudit) -> None:
             say(f"{o.kind}, such as")
             for path, what in o.examples[:SHOWN]:
                 say(f"  {path}  {what}")
+    _say_bearing(found, "oddities")
     say("What tells the class without a network, in points above the commonest class")
-    told = [[b.part, b.model, f"{100 * b.right:.1f} %", _points(b.above)] for b in found.baselines]
-    _print_table(["part", "from", "right", "above"], told)
+    told = [[b.part, b.model, f"{100 * b.right:.1f} %", _points(b.above), b.bears_on] for b in found.baselines]
+    _print_table(["part", "from", "right", "above", "bears on"], told or [["none was tried", *[""] * 4]])
     say("Kinds of file, and the classes in them")
     rows = [[s["mode"], s["tables"], s["size"], f"{s['images']:,}", _counts(s["classes"])] for s in found.sources]
     _print_table(["mode", "JPEG tables", "size", "images", "classes"], rows)
+    _say_bearing(found, "sources")
     if found.problems:
-        say(f"{len(found.problems):,} files could not be used")
+        say(f"Files and folders that could not be used: {len(found.problems):,}")
         for path, what in found.problems:
             say(f"  {path}: {what}")
+
+
+def _say_bearing(found: ImageAudit, of: str) -> None:
+    from medpipe.cli.show import say
+
+    say(f"This bears on {found.bears_on[of]}.")
 
 
 def _share(found: Any) -> str:

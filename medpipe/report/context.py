@@ -13,6 +13,7 @@ from medpipe.report import record
 from medpipe.report.baselines import baselines
 from medpipe.report.case import Case, Item, claim_on, protocol_title, splits_of
 from medpipe.report.deployed import deployed
+from medpipe.report.explained import explained
 from medpipe.report.figures import (
     Figure,
     confusion_matrix,
@@ -33,6 +34,7 @@ from medpipe.report.pageone import counted, counts, page_one
 from medpipe.report.paired import paired
 from medpipe.report.per_class import per_class
 from medpipe.report.published import published_figures
+from medpipe.report.related import related
 from medpipe.report.repaired import pair_members, repaired
 from medpipe.report.words import GLOSSARY, MARKS, SIGNATURE_MEANS, as_sentence, day, grouped, minute
 from medpipe.report.worths import worths
@@ -119,6 +121,7 @@ def _part(case: Case, part: str) -> dict[str, Any]:
         "words": [line(case, i) for i in items if not i.claim.measure.run],
         "about": "" if any(i.verdict.interval for i in items) else "No claim of this part was tested, so there is nothing to draw.",
         "grids": _pairs(grid_figures(titled)), "sizes": size_figures(titled), "repaired": repaired(case, part),
+        "related": related(case, part), "explained": explained(case, part),
         "worths": worths(case, part), "generators": measured_generators(case, part), "remedies": remedies(case, part),
         "deployed": deployed(case, part),
         "baselines": baselines(case, part), "paired": paired(case, part), "intervals": interval_figures(items),

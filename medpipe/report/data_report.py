@@ -17,11 +17,16 @@ from medpipe.report.write import to_html
 
 FILE = "data-report.pdf"
 MEANINGS = {
-    "clean": "No copies or common patients between parts, and nothing blind to the subject tells the classes, as far as was looked.",
-    "inflated": "Images reported on are related to images trained on, so that an accuracy on them is too high by an unknown amount.",
-    "confounded": "The classes can be told without looking at the subject, so that an accuracy may be that of a short cut.",
-    "inflated and confounded": "Images reported on are related to images trained on, and the classes can be told without looking at the "
-                               "subject: an accuracy on them says little about the subject."}
+    "clean": "Surely fewer than one image in a hundred has a copy among images trained on (in a set without parts, among all), or a group "
+             "of a table, where one was given; fewer has a copy under another label; and file marks and the border tell the classes by "
+             "surely less than five points above the commonest. Nothing else was weighed.",
+    "inflated": "Images reported on have copies, or others of their group of a table, among images trained on, or would have in a random "
+                "split: an accuracy on them may be memory, by an unknown amount.",
+    "confounded": "File marks or the border alone tell the classes, without the subject: an accuracy may be that of a short cut.",
+    "open": "Neither inflation nor a short cut was surely found, and it was not shown that there is none: too little was compared.",
+    "inflated and confounded": "Images reported on have copies, or others of their group of a table, among images trained on, or would "
+                               "have in a random split, and file marks or the border alone tell the classes: an accuracy on them says "
+                               "little about the subject."}
 MOST_PAIRS, MOST_PROBLEMS = 8, 40
 
 
@@ -38,18 +43,21 @@ def _context(found: Mapping[str, Any], pictures: Mapping[str, bytes]) -> dict[st
     return {
         "subject": {"name": name, "revision": found["digest"]}, "version": package_version(), "demonstration": "", "grade": "data only",
         "number": found["digest"].removeprefix("sha256:")[:12], "name": name, "digest": found["digest"],
-        "verdict": found["verdict"], "meaning": MEANINGS[found["verdict"]], "reasons": found["reasons"],
-        "table": any("table" in r["kind"] for r in found["relations"]),
+        "verdict": found["verdict"], "meaning": MEANINGS[found["verdict"]], "reasons": found["reasons"], "undecided": found["undecided"],
+        "bears_on": found["bears_on"],
+        "grouped": found["grouped"],
         "images": f"{sum(n for count in counts.values() for n in count.values()):,}", "classes": list(next(iter(counts.values()))),
         "counts": [{"part": part, "counts": [f"{n:,}" for n in count.values()]} for part, count in counts.items()],
-        "relations": [{"part": r["part"], "kind": r["kind"], "share": _share(r["found"])} for r in found["relations"]],
+        "relations": [{"part": r["part"], "kind": r["kind"], "share": _share(r["found"]), "bears_on": r["bears_on"], "note": r["note"]}
+                      for r in found["relations"]],
         "galleries": list(_galleries(found, pictures)),
         "oddities": [{"kind": o["kind"], "share": _share(o["found"])} for o in found["oddities"]],
         "odd_galleries": [{"title": o["kind"], "figures": [{"path": path, "what": what, "uri": _uri(pictures[path])}
                                                            for path, what in o["examples"][:MOST_PAIRS]]}
                           for o in found["oddities"] if o["examples"]],
         "learnt": found["trained_on"] or "four fifths of the clusters of copies",
-        "baselines": [{"part": b["part"], "model": b["model"], "right": f"{100 * b['right']:.1f} %", "above": _points(b["above"])}
+        "baselines": [{"part": b["part"], "model": b["model"], "right": f"{100 * b['right']:.1f} %", "above": _points(b["above"]),
+                       "bears_on": b["bears_on"]}
                       for b in found["baselines"]],
         "sources": [{**s, "images": f"{s['images']:,}", "classes": ", ".join(f"{k} {n:,}" for k, n in s["classes"].items())}
                     for s in found["sources"]],
@@ -63,7 +71,8 @@ def _galleries(found: Mapping[str, Any], pictures: Mapping[str, bytes]) -> Itera
             about = "One pair of each of the first clusters, the most alike first; not chosen otherwise."
             yield {"title": f"{r['part']}: {r['kind']}", "about": about, "pairs": list(_pairs(r["examples"], pictures))}
     if found["contradicted"]:
-        yield {"title": "Copies that carry two labels", "about": "The folder is the label: at most one of each pair is right.",
+        about = f"The folder is the label. This bears on {found['bears_on']['contradicted']}."
+        yield {"title": "Copies that carry two labels", "about": about,
                "pairs": list(_pairs(found["contradicted"], pictures))}
 
 

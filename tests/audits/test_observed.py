@@ -11,12 +11,15 @@ from made_up import claim_data
 
 from medpipe.audits.bundles import audit_again, findings_in, keep_findings
 from medpipe.audits.observed import observed
+from medpipe.audits.worth import worth
 from medpipe.claims.claim import claim_from
 from medpipe.claims.loading import Specs, Subject
+from medpipe.claims.protocol import Profile, Protocol
 from medpipe.evidence import Bundle, Evidence, Failure, Observations, Provenance, Run
 from medpipe.evidence.finding import Finding, store_findings, stored_findings
 
 N = 2000
+SETTINGS = {"toy": {"data": {"source": "real"}}}
 
 
 def claims() -> tuple[Any, ...]:
@@ -40,7 +43,7 @@ def evidence(source: str = "real", failure: Failure | None = None, **splits: Obs
 
 @pytest.mark.parametrize(("share", "severity"), [(0.0, "clean"), (0.001, "clean"), (0.03, "narrows"), (0.2, "undermines")])
 def test_the_share_is_weighed_with_its_interval(share: float, severity: str) -> None:
-    (found,) = observed([evidence(validation=split(share), training=split(0.0, "unknown_flag", "t"))], claims())
+    (found,) = observed([evidence(validation=split(share), training=split(0.0, "unknown_flag", "t"))], claims(), SETTINGS)
     assert (found.audit, found.severity, found.claims) == ("sentence_overlap", severity, ("text.a.validation",))
     assert found.figures["share"] == pytest.approx(share)
     assert f"{round(share * N):,} of 2,000 validation sentences" in found.statement
@@ -49,24 +52,42 @@ def test_the_share_is_weighed_with_its_interval(share: float, severity: str) -> 
 
 
 def test_each_split_bears_on_the_claims_that_measure_it() -> None:
-    found = observed([evidence(validation=split(0.2), testing=split(0.0, prefix="s"))], claims())
+    found = observed([evidence(validation=split(0.2), testing=split(0.0, prefix="s"))], claims(), SETTINGS)
     assert {f.id: (f.severity, f.claims) for f in found} == {
         "sentence_overlap:validation.sentence_near": ("undermines", ("text.a.validation",)),
         "sentence_overlap:testing.sentence_near": ("clean", ("text.a.testing",))}
 
 
+def test_copies_across_a_random_split_say_nothing_of_a_split_by_patients() -> None:
+    def on(run: str) -> Any:
+        measure = {"metric": "accuracy", "run": run, "split": "validation"}
+        return claim_from(claim_data(id=f"imaging.{run}.a", measure=measure, threats=["duplicates"]), {})
+
+    random = {"source": "real", "split": "random-by-image"}
+    settings = {"random": {"data": random}, "patients": {"data": {**random, "split": "disjoint", "groups": "patient_id"}},
+                "clusters": {"data": {**random, "split": "disjoint", "groups": "clusters"}},
+                "elsewhere": {"data": {**random, "source": "folder:other"}}}
+    flags = {"validation": split(0.5, "image_copy")}
+    audit = Evidence(Run("image_data_audit", {"data": random}, 0), {"data": random}, Provenance("sha256:0", {}, {}), flags)
+    (found,) = observed([audit], tuple(on(run) for run in settings), settings)
+    assert (found.severity, found.claims) == ("undermines", ("imaging.random.a",))
+    assert worth(on("patients"), [found]).words == ("open",)
+
+
 def test_what_was_made_up_or_failed_says_nothing() -> None:
-    assert observed([evidence("demonstration", validation=split(0.5)), evidence(failure=Failure("failed", "x"))], claims()) == ()
+    assert observed([evidence("demonstration", validation=split(0.5)), evidence(failure=Failure("failed", "x"))], claims(), SETTINGS) == ()
 
 
 def test_a_bundle_keeps_them_and_misses_those_that_were_left_out(tmp_path: Path) -> None:
     bundle = Bundle.create(tmp_path / "bundle", "made-up", "small")
     bundle.put(evidence(validation=split(0.2)))
     bundle.seal()
-    specs = Specs(Subject("x", "x", "1", "x", {}, {}), claims(), {}, {}, {}, "sha256:0")
+    specs = Specs(Subject("x", "x", "1", "x", {}, {}), claims(), {"toy": Protocol("toy", "toy", "x", SETTINGS["toy"], {})},
+                  {"small": Profile("small", "x", (0,), {})}, {}, "sha256:0")
     keep_findings(bundle, specs)
     assert [f.id for f in stored_findings(bundle)] == [f.id for f in findings_in(bundle, specs)]
     assert [f.id for f in stored_findings(bundle)] == ["sentence_overlap:validation.sentence_near"]
+    assert stored_findings(bundle)[0].claims == ["text.a.validation"]
     assert audit_again(bundle, specs).odd == ()
     stranger = Finding("somebody_elses", "narrows", "x", ["text.a.validation"])
     store_findings(bundle, [stranger], ["somebody_elses", "sentence_overlap"])

@@ -31,6 +31,10 @@ def run(split: str, seed: int, right: float, groups: str = "table:folds.csv:fold
     return Evidence(Run("toy", parameters, seed), parameters, Provenance("sha256:0", {}, {}), seen)
 
 
+def settings(groups: str = "table:folds.csv:fold", split: str = "related", kind: str = "net") -> Any:
+    return {"toy": {"data": {"source": "real", "split": split, "groups": groups}, "model": {"kind": kind}}}
+
+
 def claims() -> tuple[Any, ...]:
     measure = {"metric": "accuracy", "run": "toy", "split": "validation"}
     return tuple(claim_from(claim_data(id=f"imaging.a.{t}", measure=measure, threats=[t]), {}) for t in ("patient_overlap", "duplicates"))
@@ -40,22 +44,39 @@ def claims() -> tuple[Any, ...]:
     (0.95, "undermines", "inflated"), (0.90, "clean", "no inflation of a point or more"), (0.91, "narrows", "not decided")])
 def test_the_effect_is_weighed_with_its_interval(with_relatives: float, severity: str, says: str) -> None:
     evidence = [run("disjoint", s, 0.9) for s in range(3)] + [run("related", s, with_relatives) for s in range(3)]
-    (found,) = relatives(evidence, claims())
+    (found,) = relatives(evidence, claims(), settings())
     assert (found.severity, found.audit, found.claims) == (severity, "patient_overlap", ("imaging.a.patient_overlap",))
     assert found.figures["difference"] == pytest.approx(with_relatives - 0.9)
     assert says in found.statement and "over 3 runs" in found.statement
 
 
 def test_copies_are_another_threat_than_patients() -> None:
-    (found,) = relatives([run("disjoint", 0, 0.9, "clusters"), run("related", 0, 0.9, "clusters")], claims())
+    (found,) = relatives([run("disjoint", 0, 0.9, "clusters"), run("related", 0, 0.9, "clusters")], claims(), settings("clusters"))
     assert (found.audit, found.claims) == ("duplicates", ("imaging.a.duplicates",))
 
 
+@pytest.mark.parametrize("of_claim", [{"split": "disjoint"}, {"kind": "wider"}])
+def test_claims_without_relatives_or_by_another_network_are_not_touched(of_claim: dict[str, str]) -> None:
+    (found,) = relatives([run("disjoint", 0, 0.9), run("related", 0, 0.95)], claims(), settings(**of_claim))
+    assert (found.severity, found.claims) == ("undermines", ())
+
+
+@pytest.mark.parametrize("split", ["related", "random-by-image"])
+def test_claims_on_any_split_with_relatives_are_touched(split: str) -> None:
+    (found,) = relatives([run("disjoint", 0, 0.9), run("related", 0, 0.95)], claims(), settings("clusters", split))
+    assert found.claims
+
+
+def test_one_pair_of_runs_is_never_clean() -> None:
+    (found,) = relatives([run("disjoint", 0, 0.9), run("related", 0, 0.85)], claims(), settings())
+    assert found.figures["high"] < 0 and found.severity == "narrows"
+
+
 def test_only_equal_protocols_seed_by_seed_and_real_data_are_paired() -> None:
-    assert relatives([run("disjoint", 0, 0.9), run("related", 1, 0.95)], claims()) == ()
-    assert relatives([run("disjoint", 0, 0.9), run("related", 0, 0.95, width=2)], claims()) == ()
-    assert relatives([run(s, 0, 0.9, source="demonstration") for s in ("disjoint", "related")], claims()) == ()
-    assert relatives([run("random-by-image", 0, 0.9)], claims()) == ()
+    assert relatives([run("disjoint", 0, 0.9), run("related", 1, 0.95)], claims(), settings()) == ()
+    assert relatives([run("disjoint", 0, 0.9), run("related", 0, 0.95, width=2)], claims(), settings()) == ()
+    assert relatives([run(s, 0, 0.9, source="demonstration") for s in ("disjoint", "related")], claims(), settings()) == ()
+    assert relatives([run("random-by-image", 0, 0.9)], claims(), settings()) == ()
 
 
 def test_agrees_with_the_textbook_for_independent_samples() -> None:

@@ -13,6 +13,7 @@ from medpipe.claims.claim import claim_from
 from medpipe.evidence import Evidence, Observations, Provenance, Run
 
 N = 2000
+SETTINGS = {"toy": {"data": {"source": "real"}, "model": {"kind": "net"}}}
 
 
 def told(right: float, cluster: bool = True) -> Observations:
@@ -40,14 +41,19 @@ def claims() -> tuple[Any, ...]:
 @pytest.mark.parametrize(("right", "severity", "says"), [
     (0.25, "clean", "no shortcut that matters"), (0.35, "narrows", "may be a shortcut"), (0.9, "undermines", "confounded")])
 def test_what_is_above_chance_is_weighed_with_its_interval(right: float, severity: str, says: str) -> None:
-    (found,) = shortcuts([baseline(right)], claims())
+    (found,) = shortcuts([baseline(right)], claims(), SETTINGS)
     assert (found.severity, found.audit, found.claims, found.id) == (severity, "shortcuts", ("imaging.a.b",), "shortcuts:validation.file")
     assert says in found.statement and f"{100 * right:.1f} % of 2,000 validation images" in found.statement
     assert found.figures["above"] == pytest.approx(right - 0.25)
 
 
 def test_only_blind_baselines_and_real_data_speak() -> None:
-    assert shortcuts([baseline(0.9, "nearest"), baseline(0.9, source="demonstration")], claims()) == ()
+    assert shortcuts([baseline(0.9, "nearest"), baseline(0.9, source="demonstration")], claims(), SETTINGS) == ()
+
+
+def test_a_short_cut_of_one_split_is_not_held_against_another() -> None:
+    (found,) = shortcuts([baseline(0.9)], claims(), {"toy": {"data": {"source": "real", "split": "disjoint", "groups": "clusters"}}})
+    assert (found.severity, found.claims) == ("undermines", ())
 
 
 def test_the_interval_agrees_with_the_textbook() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from base64 import b64decode
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -91,6 +92,27 @@ def test_saliency_is_laid_over_a_second_picture(evidence_maker: EvidenceMaker) -
     hot = np.unravel_index(pictures[0].argmax(), pictures[0].shape)
     assert pictures[1][hot][0] > pictures[1][hot][2] + 50  # tinted where the map is large
     assert "tinted where the map of saliency is large" in drawn.details
+
+
+def with_areas(made: Evidence, better: float) -> Evidence:
+    """The same evidence with areas under the curves of 20 images, those of the map ``better`` than of the middle alone."""
+    area = np.linspace(0.3, 0.6, 20)
+    arrays = {"sample_id": np.arange(20).astype(str), "randomised_similarity": np.zeros((20, 2)), "deletion_area_saliency": area - better,
+              "deletion_area_centre": area, "insertion_area_saliency": area + 0.1, "insertion_area_centre": area}
+    return replace(made, observations={**made.observations, "validation_explained": Observations(arrays, ("x",))})
+
+
+def test_a_map_that_fails_a_check_is_not_shown(evidence_maker: EvidenceMaker) -> None:
+    for figure in gallery_figures("Model", with_areas(run(evidence_maker, saliency=True), -0.1)):
+        assert all(p.ndim == 2 for p in pictures_in(figure.svg)) and len(pictures_in(figure.svg)) in (10, 12)
+        assert figure.details.endswith(" No map is shown: it fails 1 of 3 checks.") and "tinted" not in figure.details
+
+
+def test_what_a_map_passes_is_said(evidence_maker: EvidenceMaker) -> None:
+    made = run(evidence_maker, saliency=True)
+    (drawn, _), (unchecked, _) = gallery_figures("Model", with_areas(made, 0.1)), gallery_figures("Model", made)
+    assert "is large; it passes 3 of 3 checks." in drawn.details and len(pictures_in(drawn.svg)) == 20
+    assert "is large; no sanity check was made of it." in unchecked.details
 
 
 def test_a_gallery_picked_by_hand_is_not_called_drawn(evidence_maker: EvidenceMaker) -> None:

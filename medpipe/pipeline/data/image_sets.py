@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from medpipe.audits.image_copies import SIDE
 from medpipe.errors import DataError
+from medpipe.phrases import plural
 from medpipe.pipeline.data.decoding import decode, resize_grey, strict_images
 from medpipe.pipeline.data.files import FileSet, open_files
 from medpipe.pipeline.data.image_files import FileMarks, marks_of
@@ -85,7 +87,7 @@ def read_image_set(place: Path, told: Told = lambda done, total: None) -> ImageS
         told(done, len(wanted))
     refuse(place, [(r.path, r.synthetic) for r in read if r.synthetic is not None])
     data, by_part = _arranged(place, read)
-    problems += _empty_classes(data)
+    problems += _without_images(place, data, {*wanted} - {r.path for r in read})
     return ImageSet(data, {name: tuple(r.marks for r in found) for name, found in by_part.items()},
                     {name: np.array([r.colour for r in found]) for name, found in by_part.items()},
                     tuple(sorted(problems, key=lambda p: p.path)))
@@ -100,6 +102,10 @@ def _sorted_out(files: FileSet) -> tuple[list[str], list[Problem]]:
     depth = 2 if depths.count(2) >= depths.count(1) else 1
     layout = "<part>/<class>/<image>" if depth == 2 else "<class>/<image>"
     wanted = [name for name in images if name.count("/") == depth]
+    if not wanted:
+        raise DataError(f"{files.place}: expected images as <part>/<class>/<image> or <class>/<image>, got them "
+                        f"{plural(min(depths), 'folder')} deep, such as {images[depths.index(min(depths))]}; give the folder of parts or "
+                        "of classes")
     taken = set(wanted)
     said = f"expected images as {layout}, got a file elsewhere or of another kind"
     problems = [Problem(name, said) for name in files.names if name not in taken]
@@ -149,7 +155,22 @@ def _part(read: list[_Read], classes: tuple[str, ...]) -> ImagePart:
     return ImagePart(label, np.array([r.path for r in read]), {"bytes": np.array([r.digest for r in read])}, planes)
 
 
-def _empty_classes(data: ImageData) -> list[Problem]:
-    """Classes that one part has and another has not."""
-    return [Problem(f"{name}/{kind}", "expected readable images of this class, as another part has, got none")
-            for name, part in data.parts.items() for k, kind in enumerate(data.classes) if not (part.label == k).any()]
+def _without_images(place: Path, data: ImageData, unreadable: Iterable[str]) -> list[Problem]:
+    """Classes that one part has and another has not, and other folders that hold no image that could be read."""
+    lacking = {f"{name}/{kind}" for name, part in data.parts.items() for k, kind in enumerate(data.classes) if not (part.label == k).any()}
+    read = {path.rpartition("/")[0] for part in data.parts.values() for path in part.sample_id.tolist()}
+    bare = {*_empty_folders(place), *(path.rpartition("/")[0] for path in unreadable)} - lacking - read
+    return [*(Problem(folder, "expected readable images of this class, as another part has, got none") for folder in sorted(lacking)),
+            *(Problem(folder, "expected readable images in this folder, got none") for folder in sorted(bare))]
+
+
+def _empty_folders(place: Path) -> Iterator[str]:
+    """The folders of a folder or zip file below which there is no file nor another folder; hidden ones left out."""
+    if place.is_dir():
+        found = [(Path(folder).relative_to(place).as_posix(), bool(names or folders)) for folder, folders, names in os.walk(place)]
+        bare = [name for name, is_filled in found if not is_filled]
+    else:
+        with zipfile.ZipFile(place) as archive:
+            names = archive.namelist()
+        bare = [n.removesuffix("/") for n in names if n.endswith("/") and not any(o != n and o.startswith(n) for o in names)]
+    return (name for name in bare if not any(part.startswith((".", "__MACOSX")) for part in name.split("/")))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -19,65 +19,54 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from medpipe.audits.image_copies import COPY, SIDE, Pair, alike, groups
 from medpipe.audits.image_tones import retoned
-from medpipe.audits.observed import LARGE as MANY
-from medpipe.audits.observed import SMALL as FEW
 from medpipe.audits.shares import Share, share
-from medpipe.audits.shortcuts import BLIND, LARGE, above_commonest
-from medpipe.errors import DataError
+from medpipe.audits.shortcuts import BLIND, above_commonest
 from medpipe.evidence.observations import Observations
-from medpipe.phrases import plural
+from medpipe.phrases import listed, plural
 from medpipe.pipeline.data.image_sets import ImageSet
 from medpipe.pipeline.data.images import ImageData
 from medpipe.pipeline.imaging.baselines import Blurred, Border, File, Majority, Model, Nearest, classifier, features
 from medpipe.pipeline.imaging.oddities import Oddity, oddities
-from medpipe.statistics import Interval
+from medpipe.pipeline.imaging.relations import (
+    MOST_EXAMPLES,
+    Layout,
+    Relation,
+    group_of_each,
+    not_compared,
+    relations,
+    shown,
+    training_part,
+)
+from medpipe.pipeline.imaging.weighing import Blindness, weigh
 
-TRAINING = ("training", "train")
 HELD_OUT = "held out"
 """The part that baselines are scored on where a set has none: a fifth of the clusters, held out."""
 
 FOLDS, SEED = 5, 0
-MOST_EXAMPLES = 12
 MODELS: Mapping[str, Model] = {
     "the commonest class": Majority(kind="majority"), "file marks alone, no pixel read": File(kind="file"),
     "the outermost sixteenth on each side": Border(kind="border", width=2), "8 by 8 grey pixels": Blurred(kind="blurred", side=8),
     "the nearest image in 32 by 32 pixels": Nearest(kind="nearest", side=32)}
-
-
-@dataclass(frozen=True)
-class Relation:
-    """Images of a part that have a relative in the part trained on; ``examples`` name one image and its relative each.
-
-    ``is_sure``: copies, or groups that a table names, of what is trained on. Likeness of slices is calibrated on brain MRI alone.
-    """
-
-    part: str
-    kind: str
-    found: Share
-    examples: tuple[tuple[str, str, str, float], ...]
-    is_sure: bool
-
-
-@dataclass(frozen=True)
-class Blindness:
-    """What a baseline reaches on a part: ``right`` and the commonest class's share of ``n``, and the difference with its interval."""
-
-    part: str
-    model: str
-    right: float
-    above: Interval
-    is_blind: bool
+BEARS_ON = {
+    "contradicted": "any accuracy on images of which a copy carries another label: at most one label of each pair is right",
+    "oddities": "any accuracy in which these images, or these labels, are counted",
+    "sources": "any accuracy that is to hold for images of another collection"}
+"""What is found of the whole set → the accuracies that it touches."""
 
 
 @dataclass(frozen=True)
 class ImageAudit:
-    """All that was seen. ``verdict`` is clean, inflated, confounded or both, with ``reasons``."""
+    """All that was seen. ``verdict`` is inflated, confounded or both, with ``reasons``; open, as long as anything is ``undecided``; or
+    clean. ``bears_on``: `BEARS_ON`; relations and baselines have their own. ``grouped``: the images whose group a table names, None
+    where none was given.
+    """
 
     source: str
     digest: str
     counts: Mapping[str, Mapping[str, int]]
     problems: tuple[tuple[str, str], ...]
     trained_on: str
+    grouped: int | None
     relations: tuple[Relation, ...]
     copies: int
     clusters: int
@@ -87,31 +76,42 @@ class ImageAudit:
     sources: tuple[Mapping[str, Any], ...]
     verdict: str
     reasons: tuple[str, ...]
+    undecided: tuple[str, ...]
+    bears_on: Mapping[str, str]
 
     def as_json(self) -> dict[str, Any]:
         """Everything as plain data."""
         return {"version": 1, **asdict(self)}
 
 
-def audit_images(images: ImageSet, table: Mapping[str, str] | None = None) -> ImageAudit:
-    """Look at a set. ``table``: the group (patient) of images by path. Raises `DataError` where a table is about other images."""
+def audit_images(images: ImageSet, table: Mapping[str, str] | None = None, train: str = "") -> ImageAudit:
+    """Look at a set. ``table``: the group (patient) of images by path; ``train``: the part that is trained on, where its name does not say.
+
+    Raises `DataError` where a table is about other images, or no part is called ``train``.
+    """
     data = images.data
+    trained_on = training_part(tuple(data.parts), train)
     ids = np.concatenate([part.sample_id for part in data.parts.values()])
     label = np.concatenate([part.label for part in data.parts.values()])
-    part_of = np.repeat(list(data.parts), [len(part) for part in data.parts.values()])
+    known = group_of_each(table, ids)
     grey = np.concatenate([part.planes(SIDE).planes for part in data.parts.values()])
     copies, near = _pairs(grey)
     number = groups(len(ids), copies, -1)
     cluster = ids[np.unique(number, return_index=True)[1]][number]
-    trained_on = next((name for name in data.parts if name.lower() in TRAINING), "")
-    relations = tuple(_relations(ids, part_of, cluster, copies, near, trained_on, _known(table, ids)))
-    contradicted = tuple(_shown(p, ids) for p in copies if label[p.first] != label[p.second])
-    baselines = tuple(_baselines(images, dict(_split(data, cluster, part_of, trained_on)), cluster))
-    verdict, reasons = _verdict(relations, contradicted, baselines)
+    layout = Layout(ids, np.repeat(list(data.parts), [len(part) for part in data.parts.values()]), cluster, trained_on)
+    related = tuple(relations(layout, copies, near, known))
+    contradicted = [p for p in copies if label[p.first] != label[p.second]]
+    places = dict(_split(data, layout))
+    too_few = _too_few(data, label, cluster, places[""])
+    baselines = () if too_few else tuple(_baselines(images, dict(_scored(label, cluster, places)), layout))
+    weighed = weigh(related, _share(contradicted, layout), baselines, (*not_compared(layout, known), *_untrained(data, layout), *too_few))
     counts = {name: {kind: int((part.label == k).sum()) for k, kind in enumerate(data.classes)} for name, part in data.parts.items()}
-    return ImageAudit(data.source, data.digest, counts, tuple((p.path, p.what) for p in images.problems), trained_on, relations,
-                      len(copies), len(np.unique(cluster)), contradicted[:MOST_EXAMPLES], oddities(images, grey, cluster), baselines,
-                      tuple(_sources(images)), verdict, reasons)
+    return ImageAudit(
+        data.source, data.digest, counts, problems=tuple((p.path, p.what) for p in images.problems), trained_on=trained_on,
+        grouped=None if known is None else int((known != "").sum()), relations=related, copies=len(copies),
+        clusters=len(np.unique(cluster)), contradicted=tuple(shown(p, ids) for p in contradicted[:MOST_EXAMPLES]),
+        oddities=oddities(images, grey, cluster), baselines=baselines, sources=tuple(_sources(images)), bears_on=BEARS_ON,
+        verdict=weighed.verdict, reasons=weighed.reasons, undecided=weighed.undecided)
 
 
 def pictures_of(images: ImageSet, found: ImageAudit) -> dict[str, bytes]:
@@ -135,76 +135,67 @@ def _pairs(grey: NDArray[np.uint8]) -> tuple[tuple[Pair, ...], tuple[Pair, ...]]
     return same + toned, near + toned
 
 
-def _known(table: Mapping[str, str] | None, ids: NDArray[np.str_]) -> NDArray[np.str_] | None:
-    if table is None:
-        return None
-    if not table.keys() & set(ids.tolist()):
-        raise DataError(f"table: expected paths of images such as {ids[0]!r} in the column image, got others, {next(iter(table))!r} first")
-    return np.array([table.get(i, "") for i in ids.tolist()])
+def _share(contradicted: list[Pair], layout: Layout) -> Share:
+    flags = np.zeros(len(layout.ids), bool)
+    flags[[i for p in contradicted for i in (p.first, p.second)]] = True
+    return share("contradicted", flags, layout.ids.tolist(), layout.cluster.tolist())
 
 
-def _relations(ids: NDArray[np.str_], part_of: NDArray[np.str_], cluster: NDArray[np.str_], copies: Sequence[Pair],
-               near: Sequence[Pair], trained_on: str, known: NDArray[np.str_] | None) -> Iterator[Relation]:
-    trained = part_of == trained_on
-    for part in dict.fromkeys(part_of.tolist()):
-        here = part_of == part
-        other = trained if trained_on and part != trained_on else here
-        where = "trained on" if trained_on and part != trained_on else f"in {part} itself"
-        for kind, pairs in ((f"copies of images {where}", copies), (f"likely slices of patients {where}", near)):
-            met = [p for p in pairs if (here[p.first] and other[p.second]) or (here[p.second] and other[p.first])]
-            flags = np.zeros(len(ids), bool)
-            for p in met:
-                flags[p.first] |= here[p.first] and other[p.second]
-                flags[p.second] |= here[p.second] and other[p.first]
-            examples = tuple(_shown(p, ids) for p in _spread(met, cluster))
-            found = share(kind, flags[here], ids[here].tolist(), cluster[here].tolist())
-            yield Relation(part, kind, found, examples, pairs is copies and where == "trained on")
-        if known is not None and trained_on and part != trained_on and (known[here] != "").any():
-            flags = np.isin(known, known[trained & (known != "")]) & here
-            kind = "of a group of the table that is trained on"
-            yield Relation(part, kind, share(kind, flags[here], ids[here].tolist(), known[here].tolist()), (), True)
+def _untrained(data: ImageData, layout: Layout) -> Iterator[str]:
+    """A sentence where the part trained on lacks a class that others have."""
+    if layout.trained_on and len(data.parts) > 1:
+        lacking = [kind for k, kind in enumerate(data.classes) if not (data.parts[layout.trained_on].label == k).any()]
+        if lacking:
+            yield f"{layout.trained_on}: no image of {listed(lacking)}, so that other parts report on what was never trained on"
 
 
-def _spread(pairs: Sequence[Pair], cluster: NDArray[np.str_]) -> list[Pair]:
-    """One pair a cluster, so that examples are not all of one image."""
-    first: dict[str, Pair] = {}
-    for p in pairs:
-        first.setdefault(str(cluster[p.first]), p)
-    return list(first.values())[:MOST_EXAMPLES]
-
-
-def _shown(pair: Pair, ids: NDArray[np.str_]) -> tuple[str, str, str, float]:
-    return str(ids[pair.first]), str(ids[pair.second]), pair.how, round(pair.score, 4)
-
-
-def _split(data: ImageData, cluster: NDArray[np.str_], part_of: NDArray[np.str_],
-           trained_on: str) -> Iterator[tuple[str, NDArray[np.int64]]]:
-    """Places of the images that baselines learn from (under ``""``) and of each part that they are scored on."""
-    if trained_on and len(data.parts) > 1:
-        yield "", np.flatnonzero(part_of == trained_on)
-        for part in data.parts:
-            if part != trained_on:
-                yield part, np.flatnonzero(part_of == part)
+def _split(data: ImageData, layout: Layout) -> Iterator[tuple[str, NDArray[np.int64]]]:
+    """Places of the images that baselines learn from (under ``""``) and of each part that they are scored on, if there is any."""
+    if not layout.trained_on or len(data.parts) == 1:
+        yield "", np.arange(len(layout.ids))
         return
-    label = np.concatenate([part.label for part in data.parts.values()])
-    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=SEED)
-    learnt, scored = next(folds.split(label, label, cluster))
+    yield "", np.flatnonzero(layout.part_of == layout.trained_on)
+    for part in data.parts:
+        if part != layout.trained_on:
+            yield part, np.flatnonzero(layout.part_of == part)
+
+
+def _too_few(data: ImageData, label: NDArray[np.int64], cluster: NDArray[np.str_], learnt: NDArray[np.int64]) -> tuple[str, ...]:
+    """The sentence that says why no baseline can be tried, if so: a class has too few images that are no copies of each other."""
+    found = {kind: len(np.unique(cluster[learnt][label[learnt] == k])) for k, kind in enumerate(data.classes)}
+    few = [f"class {kind} has {plural(n, 'image')}" for kind, n in found.items() if n < FOLDS]
+    return (f"what tells the class without a network was not tried: of images to learn from, copies counted once, {listed(few)}, and "
+            f"{FOLDS} are needed",) if few else ()
+
+
+def _scored(label: NDArray[np.int64], cluster: NDArray[np.str_], places: Mapping[str, NDArray[np.int64]],
+            ) -> Iterator[tuple[str, NDArray[np.int64]]]:
+    """The same places; where there is no part to score on, a fifth of the clusters is held out."""
+    if len(places) > 1:
+        yield from places.items()
+        return
+    learnt, scored = next(StratifiedGroupKFold(FOLDS, shuffle=True, random_state=SEED).split(label, label, cluster))
     yield from (("", learnt), (HELD_OUT, scored))
 
 
-def _baselines(images: ImageSet, places: Mapping[str, NDArray[np.int64]], cluster: NDArray[np.str_]) -> Iterator[Blindness]:
+def _baselines(images: ImageSet, places: Mapping[str, NDArray[np.int64]], layout: Layout) -> Iterator[Blindness]:
     data = images.data
     label = np.concatenate([part.label for part in data.parts.values()])
-    ids = np.concatenate([part.sample_id for part in data.parts.values()])
     for name, model in MODELS.items():
         seen = np.concatenate(list(features(data, model, lambda: images.marks).values()))
         fitted = classifier(model, SEED).fit(seen[places[""]], label[places[""]])
         for part, index in places.items():
             if part:
                 called = fitted.predict(seen[index])
-                o = Observations({"sample_id": ids[index], "y_true": label[index], "y_pred": called, "cluster": cluster[index]},
-                                 data.classes, "cluster")
-                yield Blindness(part, name, float(np.mean(called == label[index])), above_commonest(o), model.kind in BLIND)
+                o = Observations({"sample_id": layout.ids[index], "y_true": label[index], "y_pred": called,
+                                  "cluster": layout.cluster[index]}, data.classes, "cluster")
+                yield Blindness(part, name, float(np.mean(called == label[index])), above_commonest(o), model.kind in BLIND,
+                                _touched(part, model.kind in BLIND))
+
+
+def _touched(part: str, is_blind: bool) -> str:
+    where = "on images of this set split at random" if part == HELD_OUT else f"reported on “{part}”"
+    return f"any accuracy {where} that is to come from the subject" if is_blind else f"any gain over simple methods {where}"
 
 
 def _sources(images: ImageSet) -> Iterator[dict[str, Any]]:
@@ -216,20 +207,3 @@ def _sources(images: ImageSet) -> Iterator[dict[str, Any]]:
             kinds.setdefault((m.mode, m.tables or "no JPEG", size), Counter())[images.data.classes[k]] += 1
     for (mode, tables, size), count in sorted(kinds.items(), key=lambda item: -item[1].total())[:MOST_EXAMPLES]:
         yield {"mode": mode, "tables": tables, "size": size, "images": count.total(), "classes": dict(sorted(count.items()))}
-
-
-def _verdict(relations: Sequence[Relation], contradicted: Sequence[Any], baselines: Sequence[Blindness]) -> tuple[str, tuple[str, ...]]:
-    reasons, words = [], []
-    for r in relations:
-        if r.is_sure and r.found.interval.low >= FEW:
-            reasons.append(f"{r.part}: {r.found.count:,} of {r.found.interval.n:,} images are {r.kind}"
-                           + (", so many that they can carry an accuracy" if r.found.interval.low >= MANY else ""))
-            words.append("inflated")
-    for b in baselines:
-        if b.is_blind and b.above.low >= LARGE:
-            reasons.append(f"{b.part}: {b.model} tells {100 * b.right:.1f} % right, {100 * b.above.estimate:.0f} points above the "
-                           "commonest class")
-            words.append("confounded")
-    if contradicted:
-        reasons.append(f"copies that carry two labels: {plural(len(contradicted), 'pair')}")
-    return " and ".join(dict.fromkeys(words)) or "clean", tuple(reasons)

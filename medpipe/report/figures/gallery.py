@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from medpipe.audits.explained import stored_checks
 from medpipe.audits.gallery import DRAWN, SPLIT, choose_gallery, most_confident_errors
 from medpipe.errors import MissingDependency
 from medpipe.evidence import Evidence, Observations
@@ -18,22 +19,39 @@ from medpipe.report.figures.svg import INK, SECOND, WIDE, Drawing, Figure, fitte
 NEEDED = ("y_true", "y_pred", "y_prob")
 GAP, LINE, SIZE = 8.0, 10.0, 8.0
 COLUMNS = {False: (5, 6), True: (5, 4)}
-"""Images in a row, of those drawn and of errors; with saliency each is shown twice."""
+"""Images in a row, of those drawn and of errors; with a map of saliency each is shown twice."""
 TINT = (213, 94, 0)
 DENSEST = 0.65
 """Opacity of the tint where a map is largest: what lies beneath stays visible."""
 
 
 def gallery_figures(title: str, run: Evidence) -> list[Figure]:
-    """The ten drawn by lot, then the most confident errors if there are any; none without a split ``gallery`` that holds images."""
+    """The ten drawn by lot, then the most confident errors if there are any; none without a split ``gallery`` that holds images.
+
+    A map of saliency is laid over them only where it fails no sanity check.
+    """
     o = run.observations.get(SPLIT)
     if o is None or any(name not in o for name in (*NEEDED, "pixels")):
         return []
     source = _source(run, o)
+    o, about = _checked(run, o)
+    rule = _rule(run, source) + about
     shown = np.arange(min(DRAWN, len(o)))
     errors = most_confident_errors(o["y_true"], o["y_pred"], o["y_prob"])
-    found = [_figure(title, run, o, shown, _drawn(o, shown, source is not None), _rule(run, source), 0)]
-    return found + ([_figure(title, run, o, errors, _failed(o, errors, source), _rule(run, source), 1)] if len(errors) else [])
+    found = [_figure(title, run, o, shown, _drawn(o, shown, source is not None), rule, 0)]
+    return found + ([_figure(title, run, o, errors, _failed(o, errors, source), rule, 1)] if len(errors) else [])
+
+
+def _checked(run: Evidence, o: Observations) -> tuple[Observations, str]:
+    """The gallery without its maps where they fail a check, and what to say of them."""
+    if "saliency" not in o:
+        return o, ""
+    outcomes = [check.outcome for check in stored_checks(run)]
+    if "fail" in outcomes:
+        without = Observations({name: a for name, a in o.arrays.items() if name != "saliency"}, o.classes, o.cluster)
+        return without, f" No map is shown: it fails {outcomes.count('fail')} of {plural(len(outcomes), 'check')}."
+    passed = f"it passes {outcomes.count('pass')} of {plural(len(outcomes), 'check')}" if outcomes else "no sanity check was made of it"
+    return o, f" The second picture is tinted where the map of saliency is large; {passed}."
 
 
 def _source(run: Evidence, gallery: Observations) -> tuple[str, Observations] | None:
@@ -68,11 +86,9 @@ def _rule(run: Evidence, source: tuple[str, Observations] | None) -> str:
 
 
 def _figure(title: str, run: Evidence, o: Observations, index: NDArray[np.int64], answer: str, rule: str, kind: int) -> Figure:
-    tinted = "saliency" in o
-    columns = COLUMNS[tinted][kind]
-    details = rule + (" The second picture is tinted where the map of saliency is large." if tinted else "")
+    columns = COLUMNS["saliency" in o][kind]
     cases = "; ".join(f"{o['sample_id'][i]}: {', '.join(_words(o, int(i)))}" for i in index)
-    return Figure(_sheet(o, index, columns), f"{title}. {answer} {cases}. {details}", answer, details, evidence_keys([run]))
+    return Figure(_sheet(o, index, columns), f"{title}. {answer} {cases}. {rule}", answer, rule, evidence_keys([run]))
 
 
 def _words(o: Observations, i: int) -> tuple[str, str, str]:

@@ -100,6 +100,36 @@ def test_what_is_no_set_is_refused(tmp_path: Path, files: dict[str, bytes], says
         read_image_set(written(tmp_path, files))
 
 
+@pytest.mark.parametrize("layout", ["c", "train/c", "val"])
+@pytest.mark.parametrize("is_zip", [False, True])
+def test_an_empty_folder_is_named(tmp_path: Path, layout: str, is_zip: bool) -> None:
+    files = {name if "/" in layout or layout == "val" else name.removeprefix("train/"): c for name, c in GOOD.items()
+             if "/" in layout or layout == "val" or name.startswith("train")}
+    place = written(tmp_path / "set", files)
+    if is_zip:
+        place = tmp_path / "set.zip"
+        with zipfile.ZipFile(place, "w") as archive:
+            archive.writestr(f"{layout}/", "")
+            for name, content in files.items():
+                archive.writestr(name, content)
+    else:
+        (place / layout).mkdir()
+        (place / ".hidden").mkdir()
+    (problem,) = read_image_set(place).problems
+    assert (problem.path, problem.what) == (layout, "expected readable images in this folder, got none")
+
+
+def test_a_class_of_which_no_image_can_be_read_is_named_beside_its_files(tmp_path: Path) -> None:
+    found = read_image_set(written(tmp_path, {**GOOD, "train/c/0.png": b"", "test/c/0.png": b""}))
+    assert [p.path for p in found.problems] == ["test/c", "test/c/0.png", "train/c", "train/c/0.png"]
+
+
+@pytest.mark.parametrize(("above", "depth"), [("data/train/a", "3 folders"), ("", "0 folders")])
+def test_images_at_another_depth_are_refused_with_their_depth(tmp_path: Path, above: str, depth: str) -> None:
+    with pytest.raises(DataError, match=rf"<image>, got them {depth} deep, such as .*0\.png; give the folder of parts or of classes"):
+        read_image_set(written(tmp_path, {f"{above}/{i}.png".lstrip("/"): picture(i) for i in range(3)}))
+
+
 def test_no_such_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="expected a folder or zip file of images, found none"):
         read_image_set(tmp_path / "nowhere")
