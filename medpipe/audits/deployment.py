@@ -21,11 +21,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medpipe.audits.attribution import SPEED, attributed, geometric
+from medpipe.audits.attribution import SPEED, attributed
 from medpipe.claims.claim import Claim
 from medpipe.evidence import Evidence, Observations
 from medpipe.evidence.contributions import mean
 from medpipe.evidence.finding import Finding
+from medpipe.evidence.rounds import geometric
 from medpipe.phrases import listed, plural
 from medpipe.statistics import Interval, clopper_pearson
 

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import quantile_test
 
-from medpipe.audits.attribution import GPU_STEPS, STEPS, Factor, attributed, geometric
+from medpipe.audits.attribution import GPU_STEPS, STEPS, Factor, attributed
 from medpipe.audits.deployment import EXPERIMENT, REFERENCE, parities, speed, winner
 from medpipe.evidence import Evidence, Observations
+from medpipe.evidence.rounds import geometric
 from medpipe.report.case import Case
 from medpipe.statistics import Interval
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from made_up_ladder import ladder_evidence, slow
 
-from medpipe.audits.attribution import geometric
 from medpipe.audits.deployment import deployment, parities, winner
+from medpipe.evidence.rounds import geometric
 
 TIMES = {"eager_grad": 1.0, "eager": 1.0, "script": 1.1, "frozen": 1.5, "openvino_int8": 6.0}
 

@@ -15,13 +15,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from medpipe.audits.attribution import geometric
 from medpipe.errors import DataError, SpecError
+from medpipe.evidence.rounds import geometric, short_warm_up
+from medpipe.pipeline.deployment.building import build
 from medpipe.pipeline.deployment.conditions import conditions
-from medpipe.pipeline.deployment.guards import cached_answer, short_warm_up
+from medpipe.pipeline.deployment.guards import cached_answer
 from medpipe.pipeline.deployment.latency import Configuration, measure
 from medpipe.pipeline.deployment.observing import BATCH, BLOCK, REFERENCE
-from medpipe.pipeline.deployment.rungs import FAILURES, Built, Device, Images, Source, build, first_line, ladder, logits_of
+from medpipe.pipeline.deployment.rungs import FAILURES, Built, Device, Images, Source, first_line, ladder, logits_of
 from medpipe.pipeline.prediction import probabilities
 from medpipe.statistics import Interval
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from medpipe.pipeline.deployment.guards import cached_answer, does_not_wait, short_warm_up, tracks_gradients
+from medpipe.evidence.rounds import short_warm_up
+from medpipe.pipeline.deployment.guards import cached_answer, does_not_wait, tracks_gradients
 from medpipe.pipeline.deployment.latency import Configuration, is_stable, measure
 
 
