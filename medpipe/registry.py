@@ -55,7 +55,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         for name in ("accuracy_at_90_percent_coverage", "area_under_risk_coverage", "brier_score", "expected_calibration_error")
     } | {
         name: f"medpipe.judging.metrics.deployment:{name}"
-        for name in ("accuracy_loss", "flipped_share", "median_ratio", "median_seconds", "p95_seconds")
+        for name in ("accuracy_loss", "flipped_share", "median_seconds", "p95_seconds", "speed_ratio")
     } | {
         name: f"medpipe.judging.metrics.generation:{name}"
         for name in ("class_share_distance", "classes_covered", "copied_share", "coverage", "data_copying_z", "density", "fid",

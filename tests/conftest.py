@@ -17,6 +17,14 @@ def pytest_report_header() -> str | None:
     return f"medpipe: not collected: {', '.join(f'{room} (no {NEEDS[room]})' for room in collect_ignore)}" if collect_ignore else None
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Benchmarks run when asked for: by --benchmark-only, or by their path."""
+    if collection_path != Path(__file__).parent / "benchmarks" or config.getoption("--benchmark-only", False):
+        return None
+    asked = [(config.invocation_params.dir / argument.partition("::")[0]).resolve() for argument in config.args]
+    return None if any(path.is_relative_to(collection_path) for path in asked) else True
+
+
 settings.register_profile("shared machine", deadline=None)  # a busy machine is no fault of the law under test
 settings.load_profile("shared machine")
 

@@ -7,28 +7,26 @@ not both timed is not tested: its factor is unknown, not 1.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from medpipe.evidence import Observations
+from medpipe.evidence.rounds import geometric
 from medpipe.statistics import Interval
 
 SPEED = "speed_"
 STEPS: tuple[tuple[str, str, str], ...] = (
-    ("gradient mode, on the processor", "eager_grad", "eager"),
+    ("inference mode, on the processor", "eager_no_grad", "eager"),
     ("layout, on the processor", "eager", "eager_channels_last"),
     ("TorchScript, frozen, on the processor", "eager_channels_last", "frozen"),
     ("precision bf16, on the processor", "frozen", "frozen_bf16"))
 GPU_STEPS: tuple[tuple[str, str, str], ...] = (
-    ("device, from processor to GPU", "eager_grad", "eager_grad_cuda"),
-    ("gradient mode, on the GPU", "eager_grad_cuda", "eager_cuda"),
+    ("device, from processor to GPU", "eager_no_grad", "eager_no_grad_cuda"),
+    ("inference mode, on the GPU", "eager_no_grad_cuda", "eager_cuda"),
     ("TorchScript, on the GPU", "eager_cuda", "script_cuda"))
-"""The published step: the plain model on the processor to TorchScript on a GPU."""
+"""The published step: the plain model without gradients on the processor to TorchScript on a GPU."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +52,3 @@ def _interval(observations: Mapping[str, Observations], first: str, second: str)
         return None
     before, after = observations[SPEED + first], observations[SPEED + second]
     return geometric(np.log(before["seconds"]) - np.log(after["seconds"]), before["block"])
-
-
-def geometric(logs: NDArray[np.float64], block: NDArray[np.str_]) -> Interval:
-    """The geometric mean of ratios from their logarithms ``(R,)``, with the 95 % interval of Student's t over the means of blocks."""
-    _, number = np.unique(block, return_inverse=True)
-    means = np.bincount(number, logs) / np.bincount(number)
-    half = float(stdtrit(len(means) - 1, 0.975)) * float(means.std(ddof=1)) / math.sqrt(len(means)) if len(means) > 1 else math.inf
-    centre = float(logs.mean())
-    return Interval(math.exp(centre - half), math.exp(centre), math.exp(min(centre + half, 700.0)), len(logs),
-                    "Student's t over blocks of rounds", clusters=len(means))

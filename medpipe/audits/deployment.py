@@ -3,10 +3,12 @@
 **Purpose.** A speed-up is worth what its timer, its baseline and its answers are worth.
 
 **Method.** From the evidence of ``deployment_ladder``. *Timing*: the reference timed twice must be as fast as itself (interval of the ratio
-holds 1); warm-ups must have become stable; no form may do more operations a second than the device does in a matrix product; none may
-remember answers; a baseline that tracks gradients is named with what that costs. *Parity*: of each form, flipped predictions and accuracy
-lost against the reference. Forms that compute in fp32 must call the same; others surely at most `FLIPPED` otherwise and `LOST` worse. The
-winner is the fastest form that passes. *Attribution*: `medpipe.audits.attribution`.
+holds 1); warm-ups must have become stable, and no form's rounds may get faster than those of the others do; every timer must wait until
+the device is done; no form may do more operations a second than the device does in a matrix product of its precision; none may remember
+answers; the baseline must do no more than answer. *Parity*: of each form, flipped predictions and accuracy lost against the reference over
+the whole evaluation set, and flips of the very form that was timed, at the timed size. Forms that compute in fp32 must call the same;
+others surely at most `FLIPPED` otherwise and `LOST` worse. The winner is the fastest form that passes. *Attribution*:
+`medpipe.audits.attribution`. What was not looked at, or stays undecided, is never called clean.
 
 **Limits.** Times are of one machine and one batch size. Operations are counted of the network as written: a form that leaves some out can
 look impossible, and one that is slow can hide a fault. Demonstration data says nothing about the published network and is left out.
@@ -21,18 +23,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medpipe.audits.attribution import SPEED, attributed, geometric
+from medpipe.audits.attribution import SPEED, attributed
 from medpipe.claims.claim import Claim
 from medpipe.evidence import Evidence, Observations
 from medpipe.evidence.contributions import mean
 from medpipe.evidence.finding import Finding
+from medpipe.evidence.rounds import geometric, hurried
 from medpipe.phrases import listed, plural
 from medpipe.statistics import Interval, clopper_pearson
 
 EXPERIMENT, PART = "deployment_ladder", "deployment"
 TIMING, PARITY = "timing", "parity"
 AUDITS = frozenset({TIMING, PARITY})
-REFERENCE, BASELINE = "eager", "eager_grad"
+REFERENCE, BASELINE, TRACKING = "eager", "eager_no_grad", "eager_grad"
 FLIPPED, LOST = 0.01, 0.005
 """One call in a hundred, and the margin of non-inferiority."""
 POSSIBLE = 1.25
@@ -45,21 +48,30 @@ WIDER = {"fp32": 1, "tf32": 1, "bf16": 2}
 
 @dataclass(frozen=True)
 class Parity:
-    """Of one form against the reference: the share that is called otherwise, accuracy lost, the largest difference of probabilities."""
+    """Of one form against the reference: the share that is called otherwise, accuracy lost, the largest difference of probabilities.
+
+    ``timed``: the share that the very form that was timed calls otherwise, at the batch size where it is largest; None where it was not
+    asked.
+    """
 
     flipped: Interval
     lost: Interval
     difference: float
     exact: bool
+    timed: Interval | None
 
     @property
     def severity(self) -> str:
         """``clean`` where the form may be used for the reference, ``undermines`` where it surely may not, else ``narrows``."""
+        at_timed = () if self.timed is None else (self.timed,)
         if self.exact:
-            return "clean" if self.flipped.estimate == 0 else "undermines"
-        if self.flipped.low > FLIPPED or self.lost.low > LOST:
+            broken = any(i.estimate > 0 for i in (self.flipped, *at_timed))
+        else:
+            broken = self.lost.low > LOST or any(i.low > FLIPPED for i in (self.flipped, *at_timed))
+        if broken:
             return "undermines"
-        return "clean" if self.flipped.high <= FLIPPED and self.lost.high <= LOST else "narrows"
+        passes = self.exact or (self.flipped.high <= FLIPPED and self.lost.high <= LOST)
+        return "clean" if passes and self.timed is not None else "narrows"
 
 
 def deployment(evidence: Sequence[Evidence], claims: Sequence[Claim]) -> tuple[Finding, ...]:
@@ -71,21 +83,31 @@ def _speaks(e: Evidence) -> bool:
     return e.run.experiment == EXPERIMENT and e.failure is None and e.resolved.get("data", {}).get("source") != "demonstration"
 
 
-def parity(o: Observations, *, exact: bool) -> Parity:
-    """What a split ``parity_<slug>`` shows."""
+def parity(o: Observations, timed: Observations | None, *, exact: bool) -> Parity:
+    """What the splits ``parity_<slug>`` and ``timed_parity_<slug>`` show."""
     flips = o["y_pred"] != o["reference_pred"]
     right, wanted = ((o[name] == o["y_true"]).astype(np.float64) for name in ("y_pred", "reference_pred"))
     flipped, lost = clopper_pearson(int(flips.sum()), len(o)), mean(wanted - right).interval(bounds=(-1.0, 1.0))
     if not flips.any():
         lost = Interval(-flipped.high, 0.0, flipped.high, len(o), flipped.method)
-    return Parity(flipped, lost, float(o["difference"].max()), exact)
+    return Parity(flipped, lost, float(o["difference"].max()), exact, None if timed is None else _worst(timed))
+
+
+def _worst(timed: Observations) -> Interval:
+    """The share that is called otherwise, at the batch size where it is largest."""
+    found = []
+    for batch in np.unique(timed["batch"]):
+        flips = (timed["y_pred"] != timed["reference_pred"])[timed["batch"] == batch]
+        found.append(clopper_pearson(int(flips.sum()), len(flips)))
+    return max(found, key=lambda i: i.estimate)
 
 
 def parities(e: Evidence) -> dict[str, Parity]:
     """By slug, of every form that was built and is not the reference."""
-    o = e.observations["ladder"]
+    o, seen = e.observations["ladder"], e.observations
     exact = {slug: flag == "yes" for slug, flag in zip(o["slug"].tolist(), o["exact"].tolist(), strict=True)}
-    return {slug: parity(e.observations[f"parity_{slug}"], exact=exact[slug]) for slug in exact if f"parity_{slug}" in e.observations}
+    return {slug: parity(seen[f"parity_{slug}"], seen.get(f"timed_parity_{slug}"), exact=exact[slug])
+            for slug in exact if f"parity_{slug}" in seen}
 
 
 def winner(e: Evidence) -> tuple[str, Interval] | None:
@@ -109,7 +131,7 @@ def _bearing(claims: Sequence[Claim], threat: str, split: str = "") -> tuple[str
 
 def _timing(e: Evidence, claims: Sequence[Claim]) -> Iterator[Finding]:
     every, script = _bearing(claims, TIMING), _bearing(claims, TIMING, "script")
-    looks = (_same_again(e), _warm_ups(e), _impossible(e), _remembered(e), _baseline(e), _torchscript(e), _left_out(e))
+    looks = (_same_again(e), _warm_ups(e), _waits(e), _impossible(e), _remembered(e), _baseline(e), _torchscript(e), _left_out(e))
     for aspect, severity, statement, figures in looks:
         bearing = script if aspect == "torchscript" else every
         yield Finding(TIMING, severity, statement, bearing, figures, id=f"{TIMING}:{aspect}.seed{e.run.seed}")
@@ -129,48 +151,89 @@ def _same_again(e: Evidence) -> Look:
 
 def _warm_ups(e: Evidence) -> Look:
     o = e.observations["warmup"]
-    names = list(dict.fromkeys(o["slug"][o["stable"] == "no"].tolist()))
+    unstable = list(dict.fromkeys(o["slug"][o["stable"] == "no"].tolist()))
+    short = hurried({s.removeprefix(SPEED): seen["seconds"] for s, seen in e.observations.items() if s.startswith(SPEED)})
     every = len(np.unique(o["slug"]))
-    figures = {"unstable": len(names), "configurations": every}
+    figures = {"unstable": len(unstable), "short": len(short), "configurations": every}
+    said = [f"The warm-up of {listed(unstable)} did not become stable before its cap."] if unstable else []
+    said += [f"The warm-up of {listed(short)} was too short: rounds get faster than those of the other forms do."] if short else []
+    if said:
+        return "warm_up", "narrows", " ".join(said), figures
+    return "warm_up", "clean", f"All {every} warm-ups became stable before timing, and no form gets faster over the rounds.", figures
+
+
+def _guarded(e: Evidence, guard: str) -> dict[str, bool]:
+    """By slug, whether a guard found something; empty where it was not asked."""
+    return {name.removeprefix(guard): bool(value) for name, value in e.scalars.items() if name.startswith(guard)}
+
+
+def _waits(e: Evidence) -> Look:
+    asked = _guarded(e, "does_not_wait_")
+    names = [slug for slug, found in asked.items() if found]
+    figures = {"forms": len(names), "n": len(asked)}
     if names:
-        return "warm_up", "narrows", f"The warm-up of {listed(names)} did not become stable before its cap.", figures
-    return "warm_up", "clean", f"All {every} warm-ups became stable before timing.", figures
+        return "waits", "undermines", f"The timer of {listed(names)} stops while the device still works: too little is timed.", figures
+    if not asked:
+        return "waits", "narrows", "Whether timers wait until the device is done was not examined.", figures
+    return "waits", "clean", f"After each of {plural(len(asked), 'timer')} has stopped, nothing is left to wait for on the device.", figures
 
 
 def _impossible(e: Evidence) -> Look:
-    o = e.observations["ladder"]
-    peak = dict(zip(e.observations["device"]["sample_id"].tolist(), e.observations["device"]["per_second"].tolist(), strict=True))
-    shares = {}
+    shares, unlike = shares_of_limits(e)
+    top = max(shares, key=lambda s: shares[s])
+    over = [s for s, share in shares.items() if share > POSSIBLE]
+    figures = {"largest_share": shares[top], "over": len(over), "not_examined": len(unlike)}
+    beside = f" Not examined, for no product of that precision was measured: {listed(unlike)}." if unlike else ""
+    if over:
+        return ("impossible", "undermines", f"More operations a second than this machine does in a matrix product would be done by "
+                f"{listed(over)}: not all of the work is timed.{beside}", figures)
+    return ("impossible", "clean", f"None does more operations a second by over a quarter than a matrix product of its precision here; the "
+            f"nearest is {top} at {100 * shares[top]:.0f} %.{beside}", figures)
+
+
+def shares_of_limits(e: Evidence) -> tuple[dict[str, float], list[str]]:
+    """By slug, operations a second as a share of those of a matrix product of the form's own precision here; and the timed forms for whose
+    precision none was measured.
+    """
+    o, device = e.observations["ladder"], e.observations["device"]
+    peak = dict(zip(device["sample_id"].tolist(), device["per_second"].tolist(), strict=True))
+    shares, unlike = {}, []
     for slug, precision, flops in zip(o["slug"].tolist(), o["precision"].tolist(), o["flops"].tolist(), strict=True):
         if SPEED + slug in e.observations and PEAKS.get(precision) in peak:
             limit = max(peak[PEAKS[precision]], WIDER[precision] * peak["gemm_fp32"])
             shares[slug] = flops / float(np.median(e.observations[SPEED + slug]["seconds"])) / limit
-    top = max(shares, key=lambda s: shares[s])
-    over = [s for s, share in shares.items() if share > POSSIBLE]
-    figures = {"largest_share": shares[top], "over": len(over)}
-    if over:
-        return ("impossible", "undermines", f"More operations a second than this machine does in a matrix product would be done by "
-                f"{listed(over)}: not all of the work is timed.", figures)
-    return ("impossible", "clean", f"No form does more operations a second than a matrix product here; the nearest is {top} at "
-            f"{100 * shares[top]:.0f} %.", figures)
+        elif SPEED + slug in e.observations:
+            unlike.append(slug)
+    return shares, unlike
 
 
 def _remembered(e: Evidence) -> Look:
-    names = [n.removeprefix("remembers_") for n, v in e.scalars.items() if n.startswith("remembers_") and v]
+    asked = _guarded(e, "remembers_")
+    names = [slug for slug, found in asked.items() if found]
+    figures = {"forms": len(names), "n": len(asked)}
     if names:
-        return ("remembered", "undermines", f"The same answer to unlike images, remembered and not computed, gave {listed(names)}.",
-                {"forms": len(names)})
-    return "remembered", "clean", "Unlike images get unlike answers from every form that was timed.", {"forms": 0}
+        return ("remembered", "undermines",
+                f"The same answer to unlike images, remembered and not computed, gave {listed(names)}.", figures)
+    if not asked:
+        return "remembered", "narrows", "Whether answers are remembered was not examined.", figures
+    return "remembered", "clean", "Unlike images get unlike answers from every form that was timed.", figures
 
 
 def _baseline(e: Evidence) -> Look:
-    found = speed(e.observations[SPEED + REFERENCE])
-    costs = found.low > COSTS
-    return ("baseline", "narrows" if costs else "clean",
-            f"Without tracking gradients the plain model is {_times(found)} as fast: " + (
-                "ratios to the published baseline are larger by that much than any export is worth." if costs
-                else "the published baseline, which tracks them, is not crippled by it."),
-            {"ratio": found.estimate, "low": found.low, "high": found.high, "n": found.n})
+    """Whether ratios are to a model that does no more than answer, and what it would cost if it tracked gradients."""
+    if SPEED + BASELINE not in e.observations:
+        return "baseline", "narrows", f"The form {BASELINE}, as published, was not timed: ratios are to {REFERENCE}.", {}
+    found, tracks = speed(e.observations[SPEED + REFERENCE]), _guarded(e, "tracks_gradients_").get(BASELINE)
+    figures = {"ratio": found.estimate, "low": found.low, "high": found.high, "n": found.n}
+    cost = attributed(e.observations, (("tracking gradients", TRACKING, BASELINE),))[0].interval
+    beside = "" if cost is None else f" A baseline that tracked gradients would flatter every form by {_times(cost)}."
+    said = f"Ratios are to the plain model without gradients, as published; in inference mode it is {_times(found)} as fast: "
+    if tracks or found.low > COSTS:
+        why = "its answers carry gradients" if tracks else "it does more than it needs to"
+        return "baseline", "narrows", f"{said}{why}, and ratios are larger by that much than any export is worth.{beside}", figures
+    if found.high > COSTS or tracks is None:
+        return "baseline", "narrows", f"{said}whether it does more than it needs to is open.{beside}", figures
+    return "baseline", "clean", f"{said}it does no more than it needs to.{beside}", figures
 
 
 def _torchscript(e: Evidence) -> Look:
@@ -203,9 +266,15 @@ def _parities(e: Evidence, claims: Sequence[Claim]) -> Iterator[Finding]:
         yield Finding(
             PARITY, p.severity, f"Of {p.flipped.n:,} images {slug} calls {round(p.flipped.estimate * p.flipped.n):,} otherwise than the "
             f"reference ({100 * p.flipped.low:.2f} to {100 * p.flipped.high:.2f} %) and loses {_points(p.lost)} of accuracy; probabilities "
-            f"differ by up to {p.difference:.2g}: {verdict}.", _bearing(claims, PARITY, slug),
+            f"differ by up to {p.difference:.2g}. {_of_timed(p)}: {verdict}.", _bearing(claims, PARITY, slug),
             {"flipped": p.flipped.estimate, "low": p.flipped.low, "high": p.flipped.high, "lost": p.lost.estimate, "n": p.flipped.n},
             id=f"{PARITY}:{slug}.seed{e.run.seed}")
+
+
+def _of_timed(p: Parity) -> str:
+    if p.timed is None:
+        return "The form that was timed was not asked"
+    return f"The very form that was timed calls {round(p.timed.estimate * p.timed.n):,} of {p.timed.n:,} otherwise at the timed size"
 
 
 def _times(i: Interval) -> str:

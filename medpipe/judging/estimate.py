@@ -17,7 +17,7 @@ from medpipe.errors import DataError
 from medpipe.evidence import Evidence, Observations
 from medpipe.evidence.contributions import widened, within
 from medpipe.judging.metrics.classification import ConfusionMetric, confusion
-from medpipe.judging.metrics.contributing import ByContribution
+from medpipe.judging.metrics.contributing import ByContribution, ByInterval
 from medpipe.judging.resampling import Size, clusters_of, run_noise, weights_of
 from medpipe.judging.selection import selected
 from medpipe.statistics import (
@@ -58,6 +58,8 @@ def estimate(claim: Claim, evidence: Mapping[str, Sequence[Evidence]]) -> Estima
     bounds = _bounds(claim, metric)
     if isinstance(metric, ByContribution):
         return _with_published_error(claim, *_by_contribution(claim, metric, parts), bounds)
+    if isinstance(metric, ByInterval):
+        return _with_published_error(claim, *_by_interval(claim, metric, parts), bounds)
     if isinstance(metric, ConfusionMetric):
         totals, replicates, size = _by_confusion(metric, parts, measure.by)
         counted = _counted(metric, parts, measure)
@@ -241,6 +243,23 @@ def _by_contribution(claim: Claim, metric: ByContribution, parts: list[list[Obse
     found_interval, deviations, noise = _interval(claim, totals, centre + deviations, replace(size, n=taking_part), None,
                                                   "influence of each of the", _bounds(claim, metric))
     return within(widened(found_interval, (float(least[0]), float(least[1]))), _bounds(claim, metric)), deviations, noise
+
+
+def _by_interval(claim: Claim, metric: ByInterval, parts: list[list[Observations]]) -> tuple[Interval, Array, Array]:
+    """The metric's own interval of one run; of several, or of a difference, the spread over runs is added to their errors."""
+    if claim.measure.by is not None:
+        raise DataError(f"measure: expected no 'by' with the metric {metric.name}, got {claim.measure.by!r}")
+    confidence = claim.criterion.confidence
+    found = [[metric.of(o, confidence) for o in runs] for runs in parts]
+    errors = [(i.high - i.low) / (2 * normal_quantile(confidence)) / len(runs) for runs in found for i in runs]
+    deviations, noise = normal_noise(math.hypot(*errors)), np.zeros(REPLICATES)
+    if len(found) == len(found[0]) == 1:
+        return found[0][0], deviations, noise
+    totals = [np.array([i.estimate for i in runs]) for runs in found]
+    centre, noise, first = float(totals[0].mean() - sum(t.mean() for t in totals[1:])), run_noise(totals, REPLICATES), found[0][0]
+    of_all = percentile(centre + deviations + noise, centre, n=first.n, confidence=confidence, runs=len(totals[0]), clusters=first.clusters,
+                        method=f"{first.method}, with the spread over runs (t)")
+    return of_all, deviations, noise
 
 
 def _interval(claim: Claim, totals: list[Array], replicates: Array, size: Size, counted: tuple[int, int] | None,

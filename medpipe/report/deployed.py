@@ -8,16 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import quantile_test
 
-from medpipe.audits.attribution import GPU_STEPS, STEPS, Factor, attributed, geometric
+from medpipe.audits.attribution import GPU_STEPS, STEPS, Factor, attributed
 from medpipe.audits.deployment import EXPERIMENT, REFERENCE, parities, speed, winner
 from medpipe.evidence import Evidence, Observations
+from medpipe.evidence.rounds import geometric
+from medpipe.phrases import listed
 from medpipe.report.case import Case
 from medpipe.statistics import Interval
 
 END_TO_END, FROM_FILE, KERNEL = "end_to_end", "from_file", "kernel"
 QUANTILES = (0.5, 0.95, 0.99)
 ABSENT = "–"
-SCALARS = (("first_answer_s", 2), ("memory_mb", 0), ("energy_j", 2))
+SCALARS = (("memory_mb", 0), ("energy_j", 2))
 """With their digits after the point."""
 BLOCKS = 12
 """Rounds of a batch size are put into so many blocks at most for an interval."""
@@ -32,9 +34,19 @@ def deployed(case: Case, part: str) -> dict[str, Any] | None:
             best, times = winner(made[0]), _waits(made[0])
             return {"rows": _forms(made[0]), "rates": _rates(made[0]), "times": times,
                     "energy": any(row["energy_j"] != ABSENT for row in times),
+                    "memory": any(row["memory_mb"] != ABSENT for row in times),
                     "factors": [*_factors(made[0], STEPS), *_factors(made[0], GPU_STEPS)],
-                    "winner": best[0] if best else "none", "n": int(made[0].scalars["eval_n"])}
+                    "winner": best[0] if best else "none", "n": int(made[0].scalars["eval_n"]), **_sizes(made[0]),
+                    "remark": case.specs.protocols[name].unstated.get("timing.rounds", "")}
     return None
+
+
+def _sizes(e: Evidence) -> dict[str, Any]:
+    """Of what size images were answered and timed, in which batches; ``checked``: how many of the timed size, None where none were."""
+    asked = [o for name, o in e.observations.items() if name.startswith("timed_parity_")]
+    return {"side": e.resolved.get("training", {}).get("resolution"), "timed_side": e.resolved.get("timing", {}).get("resolution"),
+            "checked": int((asked[0]["batch"] == asked[0]["batch"][0]).sum()) if asked else None,
+            "checked_batches": listed([str(b) for b in np.unique(asked[0]["batch"])]) if asked else ""}
 
 
 def _forms(e: Evidence) -> list[dict[str, str]]:
@@ -47,15 +59,21 @@ def _forms(e: Evidence) -> list[dict[str, str]]:
             "ms": ABSENT if timed is None else f"{1000 * float(np.median(timed['seconds'])):.1f}",
             "times": ABSENT if timed is None else _times(speed(timed)),
             "answers": "reference" if slug == REFERENCE else WORDS[p.severity] if p else ABSENT,
-            "flipped": f"{round(p.flipped.estimate * p.flipped.n):,}" if p else ABSENT,
+            "flipped": _flipped(p.flipped) if p else ABSENT, "flipped_timed": _flipped(p.timed) if p and p.timed else ABSENT,
             "lost": _points(p.lost) if p else ABSENT,
             "size": ABSENT if not np.isfinite(o["size_bytes"][k]) else f"{float(o['size_bytes'][k]) / 2**20:.1f}",
-            "export": ABSENT if not np.isfinite(o["export_s"][k]) else f"{float(o['export_s'][k]):.1f}"})
+            "ready": _ready(e, slug, float(o["export_s"][k]))})
     return rows
 
 
+def _ready(e: Evidence, slug: str, export_s: float) -> str:
+    """Seconds from the trained network to the first answer; some forms compile when they are made, some when they first answer."""
+    first_s = e.scalars.get(f"first_answer_s_{slug}", float("nan"))
+    return f"{export_s + first_s:.1f}" if np.isfinite(export_s + first_s) else ABSENT
+
+
 def _waits(e: Evidence) -> list[dict[str, Any]]:
-    """How long one image takes: quantiles with intervals, from a file, to the first answer; memory and energy."""
+    """How long one image takes: quantiles with intervals, from a file, on the device alone; memory and energy."""
     o = e.observations.get("latency")
     slugs = [s for s in e.observations["ladder"]["slug"].tolist() if f"speed_{s}" in e.observations]
     rows = []
@@ -106,6 +124,10 @@ def _rate(batch: int, seconds: NDArray[np.float64]) -> str:
     block = np.array([f"{k * min(count, BLOCKS) // count:02d}" for k in range(count)])
     i = geometric(np.log(batch / seconds), block)
     return f"{i.estimate:.1f} ({i.low:.1f} to {i.high:.1f})"
+
+
+def _flipped(i: Interval) -> str:
+    return f"{round(i.estimate * i.n):,}"
 
 
 def _factors(e: Evidence, steps: tuple[tuple[str, str, str], ...]) -> list[dict[str, str]]:

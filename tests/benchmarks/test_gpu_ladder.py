@@ -1,46 +1,82 @@
-"""The ladder on a GPU: ResNet-50 at 224 pixels in every form, side by side; what the judge needs is stored beside the benchmark's file.
+"""The ladder on a GPU, run into a bundle that can be judged; each form that answered is a benchmark.
 
-``pytest -m gpu --benchmark-only`` on a CUDA machine. Each form is a benchmark of its own; the ratios come from
-one run of `measure`, in which all forms take turns.
+``pytest -m gpu --benchmark-only`` on a CUDA machine runs the experiment ``deployment_ladder`` into `FOLDER`, on the published images where
+they are there (profile ``reduced``), else on the package's own. The benchmarks show what stands in that evidence: calls of one batch size
+that `medpipe.pipeline.deployment.latency` timed, all forms by turns. pytest-benchmark times nothing itself; its clock plays them back.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
-from medpipe.pipeline.deployment.bench import Measured, bench
-from medpipe.pipeline.deployment.rungs import Device, ladder
-from medpipe.pipeline.models.resnet import build_resnet
+torch = pytest.importorskip("torch", reason="torch is not installed")
 
-SIDE = 224
-DEVICE: Device = "cuda"
+from medpipe.audits.deployment import speed  # noqa: E402
+from medpipe.claims import load_specs  # noqa: E402
+from medpipe.errors import UnavailableError  # noqa: E402
+from medpipe.evidence import Bundle, Evidence  # noqa: E402
+from medpipe.pipeline.data.images import load_images  # noqa: E402
+from medpipe.pipeline.deployment.rungs import ladder  # noqa: E402
+from medpipe.running.plan import PlannedRun, make_plan  # noqa: E402
+from medpipe.running.runner import execute  # noqa: E402
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / ".benchmarks" / "gpu-ladder"
+CLOCK = [0.0]
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 
 
+def clock() -> float:
+    """Seconds that were played back so far."""
+    return CLOCK[0]
+
+
+def play(seconds: Iterator[float]) -> None:
+    """Let the clock go on by the next stored time."""
+    CLOCK[0] += next(seconds)
+
+
+def ladder_run() -> tuple[PlannedRun, str]:
+    """The run of the profile for which there are images, and the profile's name."""
+    specs = load_specs(ROOT / "specs")
+    for profile in ("reduced", "demonstration"):
+        (run,) = [r for r in make_plan(specs, specs.profile(profile)).runs if r.protocol == "deployment.ladder"]
+        try:
+            load_images(run.run.parameters["data"]["source"])
+        except UnavailableError:
+            continue
+        return run, profile
+    raise AssertionError("the package's own images are always there")
+
+
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Measured]:
-    torch.manual_seed(0)
-    network = build_resnet("resnet50", classes=4, weights="none", head_dropout=0.5).eval()
-    images = np.random.default_rng(0).standard_normal((256, 3, SIDE, SIDE)).astype(np.float32)
-    measured, _ = bench(network, tmp_path_factory.mktemp("forms"), side=SIDE, batch=1, rounds=200, named=None, images=images,
-                        progress=lambda what: None)
-    return {m.built.rung.slug: m for m in measured}
+def evidence() -> Evidence:
+    """Made once, and found again in the bundle the next time."""
+    run, profile = ladder_run()
+    bundle = Bundle.create(FOLDER.with_name(f"{FOLDER.name}-{profile}"), FOLDER.name, profile)
+    if bundle.get(run.run.key) is None:
+        bundle.write_specs(load_specs(ROOT / "specs").files)
+        execute([run], bundle, work=bundle.folder / ".work", jobs=1, device="cuda", listener=lambda key, event: None)
+        bundle.seal()
+    made = bundle.get(run.run.key)
+    assert made is not None and made.failure is None, made
+    return made
 
 
-@pytest.mark.parametrize("slug", [r.slug for r in ladder(DEVICE)])
-@pytest.mark.parametrize("batch", [1, 16, 256])
-def test_a_form_answers(benchmark: Any, found: dict[str, Measured], slug: str, batch: int) -> None:
-    if slug not in found:
-        pytest.skip(f"{slug} was not built on this machine")
-    m = found[slug]
-    assert m.built.exported is not None
-    answer = m.built.exported.at(batch, SIDE)
-    images = np.random.default_rng(1).standard_normal((batch, 3, SIDE, SIDE)).astype(np.float32)
-    benchmark.extra_info |= {"slug": slug, "batch": batch, "times_as_fast_as_eager": m.times.estimate, "low": m.times.low,
-                             "high": m.times.high, "flipped": m.flipped, "n": m.n, "largest_difference": m.difference,
-                             "seconds_by_round": m.seconds.tolist(), "made_by": m.built.version}
-    benchmark(answer, images)
+@pytest.mark.parametrize("slug", [r.slug for r in ladder("cuda")])
+@pytest.mark.benchmark(timer=clock)
+def test_a_form_answers(benchmark: Any, evidence: Evidence, slug: str) -> None:
+    if f"speed_{slug}" not in evidence.observations:
+        pytest.skip("forms that were not built, or that this profile leaves out, are listed in the evidence with the reason")
+    o = evidence.observations[f"speed_{slug}"]
+    found, latency = speed(o), evidence.observations["latency"]
+    of_form = latency.take((latency["slug"] == slug) & (latency["scope"] == "end_to_end"))
+    benchmark.extra_info |= {"run": evidence.run.key, "timed_by": "medpipe.pipeline.deployment.latency, played back", "times_as_fast":
+                             found.estimate, "low": found.low, "high": found.high, "median_seconds_by_batch": {
+                                 str(b): float(np.median(of_form["seconds"][of_form["batch"] == b])) for b in np.unique(of_form["batch"])}}
+    benchmark.pedantic(play, (iter(o["seconds"].tolist()),), rounds=len(o))

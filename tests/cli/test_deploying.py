@@ -5,23 +5,56 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from urllib.error import URLError
 
+import numpy as np
 import pytest
 import torch
+import torchvision
+from PIL import Image
 from torch import nn
 
 from medpipe.cli import main
+from medpipe.pipeline.deployment import bench, certifying
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.*` is deprecated")
 
 
+SIZE = 33
+
+
 @pytest.fixture
 def classifier(tmp_path: Path) -> Path:
+    """Tells red from green and from blue images by the mean of each channel."""
     torch.manual_seed(0)
-    network = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3)).eval()
-    path = tmp_path / "classifier.pt"
-    torch.jit.script(network).save(str(path))  # type: ignore[no-untyped-call]  # torch has no types there
+    network = layers()
+    with torch.no_grad():
+        network[1].weight.copy_(torch.eye(3)[:, :, None, None])
+        network[4].weight.copy_(torch.eye(3))
+    return saved(network, tmp_path / "classifier.pt")
+
+
+def layers() -> nn.Sequential:
+    """They take long enough that a busy machine's moments do not look like a warm-up that was too short."""
+    return nn.Sequential(nn.Upsample(size=(400, 400)), nn.Conv2d(3, 3, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3))
+
+
+def saved(network: nn.Module, path: Path) -> Path:
+    torch.jit.script(network.eval()).save(str(path))  # type: ignore[no-untyped-call]  # torch has no types there
     return path
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    draw = np.random.default_rng(0)
+    for kind, name in enumerate(("blue", "green", "red")):
+        folder = tmp_path / "images" / "Testing" / name
+        folder.mkdir(parents=True)
+        for k in range(12):
+            pixels = draw.integers(0, 60, (SIZE, SIZE, 3))
+            pixels[..., 2 - kind] += 150
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{k}.png")
+    return tmp_path / "images"
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
@@ -29,22 +62,103 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
     main()
 
 
-def test_forms_are_timed_and_the_winner_is_kept(classifier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+def test_forms_are_timed_and_the_winner_is_kept(classifier: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                                  capsys: pytest.CaptureFixture[str]) -> None:
-    few = ["--models", str(classifier), "--size", "33", "--rounds", "20", "--rungs", "eager,eager_grad,frozen"]
+    few = ["--models", str(classifier), "--size", str(SIZE), "--rounds", "20", "--rungs", "eager,eager_grad,frozen"]
     with pytest.raises(SystemExit) as done:
-        run(monkeypatch, "bench", *few, "--json")
+        run(monkeypatch, "bench", *few, "--images", str(images), "--json")
     assert not done.value.code
     told = json.loads(capsys.readouterr().out)
     assert {f["form"] for f in told["forms"]} | set(told["not_built"]) == {"eager", "eager_grad", "frozen"}
-    assert all(f["flipped"] == 0 for f in told["forms"])
+    assert all((f["flipped"], f["answers"], f["n"]) == (0, "the same", 27) for f in told["forms"]) and "in the file" in told["weights"]
     with pytest.raises(SystemExit) as done:
-        run(monkeypatch, "export", *few, "--out", str(tmp_path / "kept"))
+        run(monkeypatch, "export", *few, "--images", str(images), "--out", str(tmp_path / "kept"))
     assert not done.value.code, capsys.readouterr().out
     certificate = json.loads((tmp_path / "kept" / "certificate.json").read_text())
     for name, digest in certificate["files"].items():
         assert digest == "sha256:" + hashlib.sha256((tmp_path / "kept" / name).read_bytes()).hexdigest()
-    assert certificate["parity"]["images"] == "256 images of noise" and certificate["form"] in {"eager", "eager_grad", "frozen"}
+    assert certificate["parity"]["images"] == "27 images of images, 9 others for int8"
+    assert certificate["form"] in {"eager", "eager_grad", "frozen"}
+
+
+def test_noise_of_one_class_leaves_answers_open(classifier: Path, monkeypatch: pytest.MonkeyPatch,
+                                                capsys: pytest.CaptureFixture[str]) -> None:
+    network = torch.jit.load(str(classifier))  # type: ignore[no-untyped-call]
+    with torch.no_grad():
+        network.state_dict()["4.bias"].copy_(torch.tensor([9.0, 0, 0]))
+    network.save(str(classifier))
+    with pytest.raises(SystemExit):
+        run(monkeypatch, "bench", "--models", str(classifier), "--size", str(SIZE), "--rounds", "20", "--rungs", "eager,frozen", "--json")
+    forms = json.loads(capsys.readouterr().out)["forms"]
+    assert all(f["one_class"] and f["answers"] == "open" and not f["same_answers"] for f in forms)
+
+
+@pytest.mark.parametrize(("form", "broken"), [("script", False), ("eager", True)])
+def test_a_kept_file_that_answers_otherwise_is_not_certified(form: str, broken: bool, classifier: Path, images: Path, tmp_path: Path,
+                                                             monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    other = layers()
+    with torch.no_grad():
+        other[4].bias.copy_(torch.tensor([99.0, 0, 0]))
+    wrong = b"no weights" if broken else saved(other, tmp_path / "other.pt").read_bytes()
+
+    def swapped(source: Path, target: Path) -> Path:
+        target.write_bytes(wrong)
+        return target
+
+    monkeypatch.setattr(certifying.shutil, "copyfile", swapped)
+    with pytest.raises(SystemExit) as done:
+        run(monkeypatch, "export", "--models", str(classifier), "--size", str(SIZE), "--rounds", "20", "--rungs", form, "--images",
+            str(images), "--out", str(tmp_path / "kept"))
+    error = capsys.readouterr().err.replace("\n", " ")
+    assert done.value.code == 3 and "to answer as eager does" in error and not list((tmp_path / "kept").iterdir())
+
+
+def test_int8_is_calibrated_on_images_of_every_class_that_answers_are_not_compared_on() -> None:
+    label = np.repeat([0, 1, 2], [60, 10, 30])
+    pixels = np.broadcast_to(np.arange(100, dtype=np.float32)[:, None, None, None], (100, 3, 2, 2))
+    asked = bench.asked_of(pixels, label, "images")
+    chosen, rest = (x[:, 0, 0, 0].astype(int) for x in (asked.calibration, asked.images))
+    assert sorted([*chosen, *rest]) == list(range(100)) and np.unique(label[chosen], return_counts=True)[1].tolist() == [9, 8, 8]
+    assert asked.label is not None and np.array_equal(asked.label, label[rest])
+
+
+def test_new_weights_are_the_same_each_time_and_are_said_to_be_new() -> None:
+    (first, told), (second, _) = (bench.network_of("torchvision:squeezenet1_1") for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True)) and "learnt nothing" in told
+
+
+@pytest.mark.parametrize(("outputs", "said"), [
+    (nn.Linear(3, 1), "got shape (2, 1)"), (nn.Sequential(nn.Linear(3, 2), nn.Flatten(0)), "got shape (4,)")])
+def test_what_is_no_classifier_is_refused(outputs: nn.Module, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                          capsys: pytest.CaptureFixture[str]) -> None:
+    path = saved(nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), outputs), tmp_path / "no_classifier.pt")
+    with pytest.raises(SystemExit) as done:
+        run(monkeypatch, "bench", "--models", str(path), "--size", str(SIZE), "--rounds", "20")
+    error = capsys.readouterr().err.replace("\n", " ")
+    assert done.value.code == 3 and said in error and "Traceback" not in error
+
+
+@pytest.mark.parametrize(("wish", "said"), [
+    (["--out", "FILE", "--images", "IMAGES"], "is a file"), (["--out", "kept"], "noise certifies nothing")])
+def test_export_refuses_before_it_measures(wish: list[str], said: str, classifier: Path, images: Path, tmp_path: Path,
+                                           monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(bench, "bench", lambda *_, **__: pytest.fail("it measured"))
+    places = {"FILE": str(classifier), "IMAGES": str(images), "kept": str(tmp_path / "kept")}
+    with pytest.raises(SystemExit) as done:
+        run(monkeypatch, "export", "--models", str(classifier), "--size", str(SIZE), *(places.get(w, w) for w in wish))
+    error = capsys.readouterr().err.replace("\n", " ")
+    assert done.value.code == 2 and said in error and "Traceback" not in error
+
+
+def test_a_network_that_needs_a_download_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def offline(name: str) -> nn.Module:
+        raise URLError("no network")
+
+    monkeypatch.setattr(torchvision.models, "get_model", offline)
+    with pytest.raises(SystemExit) as done:
+        run(monkeypatch, "bench", "--models", "torchvision:fasterrcnn_resnet50_fpn", "--size", str(SIZE), "--rounds", "20")
+    error = capsys.readouterr().err.replace("\n", " ")
+    assert done.value.code == 2 and "without a download" in error and "Traceback" not in error
 
 
 @pytest.mark.parametrize(("wish", "said"), [
@@ -54,6 +168,6 @@ def test_forms_are_timed_and_the_winner_is_kept(classifier: Path, tmp_path: Path
 def test_wrong_wishes_get_one_sentence(wish: list[str], said: str, classifier: Path, monkeypatch: pytest.MonkeyPatch,
                                        capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as done:
-        run(monkeypatch, "bench", "--size", "33", "--rounds", "20", *(str(classifier) if w == "CLASSIFIER" else w for w in wish))
+        run(monkeypatch, "bench", "--size", str(SIZE), "--rounds", "20", *(str(classifier) if w == "CLASSIFIER" else w for w in wish))
     error = capsys.readouterr().err
     assert done.value.code == 2 and said in error and "Traceback" not in error

@@ -20,18 +20,22 @@ from medpipe.report.figures import deployment_figures
 from medpipe.report.figures.deployment import BESIDE, _apart
 from medpipe.report.figures.svg import text_width
 
-TIMES = {"eager_grad": 1.0, "eager": 1.1, "eager_channels_last": 1.2, "frozen": 1.5, "frozen_bf16": 3.0, "openvino_int8": 6.0}
+TIMES = {"eager_grad": 0.9, "eager_no_grad": 1.0, "eager": 1.1, "eager_channels_last": 1.2, "frozen": 1.5, "frozen_bf16": 3.0,
+         "openvino_int8": 6.0}
 
 
 def test_figures_name_the_winner_and_every_form() -> None:
     ladder, roofline = deployment_figures("Ladder", [ladder_evidence(TIMES, {"openvino_int8": 60})])
     assert ladder.answer.startswith("frozen_bf16 is the fastest") and "openvino_int8" in ladder.svg and "differ" in ladder.svg
-    assert "openvino_int8 comes nearest" in roofline.answer and all(slug in roofline.svg for slug in TIMES)
+    (share,) = re.findall(r"^frozen comes nearest to its limit: (\d+) %", roofline.answer)
+    assert int(share) == pytest.approx(60, abs=5)  # 4e8 operations in a fifteenth of a second, of 1e10
+    assert "the precision of frozen_bf16 and openvino_int8: they have no share" in roofline.details
+    assert all(slug in roofline.svg for slug in TIMES) and ">openvino_int8<" in roofline.svg and ">frozen, " in roofline.svg
     assert deployment_figures("Ladder", []) == []
 
 
 def test_nothing_is_cut_at_the_edges_and_no_two_names_lie_on_each_other() -> None:
-    many = {"eager_grad": 1.0, "eager": 1.0} | {f"eager_channels_last_bf{k}": 1.0 + k / 100 for k in range(16)}
+    many = {"eager_no_grad": 1.0, "eager": 1.0} | {f"eager_channels_last_bf{k}": 1.0 + k / 100 for k in range(16)}
     for figure in deployment_figures("Ladder", [ladder_evidence(many)]):
         width, height = (float(v) for v in re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', figure.svg)[0])
         start = r'<text x="([\d.]+)" y="([\d.]+)" font-size="([\d.]+)" fill="[^"]+" text-anchor="start"[^>]*>([^<]+)<'
@@ -54,12 +58,15 @@ def test_names_are_kept_apart_and_above_the_foot(wanted: list[float]) -> None:
 def test_tables_hold_forms_and_factors(small_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     case = read_case(small_bundle)
     assert all(deployed(case, part) is None for part in case.parts)
-    monkeypatch.setattr(Case, "made", lambda self, name: (ladder_evidence(TIMES, {"openvino_int8": 60}),))
+    made = ladder_evidence(TIMES, {"openvino_int8": 60}, flips_timed={"frozen": 1})
+    monkeypatch.setattr(Case, "made", lambda self, name: (made,))
     table = deployed(case, case.parts[0])
     assert table is not None and table["winner"] == "frozen_bf16"
     rows = {r["form"]: r for r in table["rows"]}
     assert rows["openvino_int8"]["answers"] == "differ" and rows["openvino_int8"]["flipped"] == "60"
-    assert rows["eager"]["answers"] == "reference"
+    assert rows["eager"]["answers"] == "reference" and rows["frozen"]["flipped_timed"] == "1"
+    assert rows["frozen"]["ready"] == "1.5" and rows["tensorrt"]["ready"] == "–"  # export and first answer together
+    assert (table["checked"], table["checked_batches"]) == (64, "1 and 8")
     assert rows["tensorrt"]["state"] == "not installed" and rows["tensorrt"]["times"] == "–"
     assert [f["times"] for f in table["factors"][-4:]] == ["not tested"] * 4  # no GPU: unknown, not 1
 

@@ -1,4 +1,4 @@
-"""Metrics that give the influence of each sample themselves: their error is one matrix product, and no sample is drawn twice."""
+"""Metrics that tell their own error: by the influence of each sample, which is one matrix product, or by an interval of their own."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from medpipe.evidence.contributions import Contributed
 from medpipe.evidence.observations import Observations
+from medpipe.statistics import Interval
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.bool_]
@@ -41,3 +42,15 @@ class ByContribution:
         for stratum, chosen in zip(found.strata, rows, strict=True):
             added[chosen] = stratum / len(stratum)
         return found, added
+
+
+@dataclass(frozen=True)
+class ByInterval:
+    """A metric with an interval of its own: ``of`` takes observations and a confidence. ``formula`` is for the reader."""
+
+    name: str
+    formula: str
+    of: Callable[[Observations, float], Interval]
+
+    def __call__(self, observations: Observations) -> float:
+        return self.of(observations, 0.95).estimate

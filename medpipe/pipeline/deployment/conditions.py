@@ -7,15 +7,12 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 
 UNREADABLE = "not readable"
-Made = TypeVar("Made")
 _CPU = Path("/sys/devices/system/cpu/cpu0/cpufreq")
 _ENERGY = Path("/sys/class/powercap/intel-rapl:0/energy_uj")
-_CLEAR, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 _HEAT = Path("/sys/class/thermal/thermal_zone0/temp")
 _ALLOCATOR = ("LD_PRELOAD", "MALLOC_CONF", "MALLOC_ARENA_MAX", "PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF", "OMP_NUM_THREADS",
               "KMP_AFFINITY")
@@ -49,31 +46,6 @@ def energy_of(call: Callable[[], object], seconds: float = 1.0) -> float:
         calls += 1
     after = energy_j()
     return float("nan") if after is None or after < before else (after - before) / calls
-
-
-def memory_rise(make: Callable[[], Made], device: str) -> tuple[Made, float]:
-    """What ``make`` returns, and by how many MiB the memory in use rose meanwhile at the most: on ``cuda`` torch's own count on the device,
-    else the process's resident memory; NaN where it cannot be read.
-    """
-    if device == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-        held = torch.cuda.memory_allocated()
-        made = make()
-        torch.cuda.synchronize()
-        return made, (torch.cuda.max_memory_allocated() - held) / 2**20
-    try:
-        _CLEAR.write_text("5")  # the kernel begins its high-water mark anew
-        before = _resident("VmRSS")
-    except OSError:
-        before = float("nan")
-    made = make()
-    return made, _resident("VmHWM") - before
-
-
-def _resident(name: str) -> float:
-    """A line of the process's status, in MiB."""
-    found = [line.split()[1] for line in _text(_STATUS).splitlines() if line.startswith(f"{name}:")]
-    return int(found[0]) / 1024 if found else float("nan")
 
 
 def _text(path: Path) -> str:

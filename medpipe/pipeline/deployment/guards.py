@@ -1,4 +1,7 @@
-"""What makes a timing worthless, told before or after it is made: each guard gives a sentence, or None where all is well."""
+"""What makes a timing worthless, told of each form before it is timed: each guard gives a sentence, or None where all is well.
+
+What the timed rounds themselves tell is `medpipe.evidence.rounds.short_warm_up`.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import kendalltau
 
 LEFT = 0.10
 """A wait that takes more than this share of the timed part shows that the timer did not wait for the device."""
-TREND, SURE = 1.10, 0.001
-"""Ratio of the first quarter of rounds to the rest from which, with a trend of this p, the warm-up was too short."""
 
 
 def cached_answer(call: Callable[[Any], Any], inputs: Sequence[Any]) -> str | None:
@@ -37,17 +37,6 @@ def does_not_wait(call: Callable[[Any], Any], wait: Callable[[], None], device_w
         left.append(time.perf_counter() - done)
     share = float(np.median(left) / max(float(np.median(timed)), 1e-9))
     return f"after the timer stopped the device worked on for {100 * share:.0f} % of the time that was measured" if share > LEFT else None
-
-
-def short_warm_up(seconds: Sequence[float]) -> str | None:
-    """Rounds that get faster with time were begun too early."""
-    values = np.asarray(seconds, np.float64)
-    quarter = max(len(values) // 4, 1)
-    ratio = float(np.median(values[:quarter]) / np.median(values[quarter:]))
-    found = kendalltau(np.arange(len(values)), values)
-    if ratio >= TREND and found.statistic < 0 and found.pvalue < SURE:
-        return f"the first quarter of the rounds takes {ratio:.2f} times as long as the rest: the warm-up was too short"
-    return None
 
 
 def tracks_gradients(answer: Any) -> str | None:

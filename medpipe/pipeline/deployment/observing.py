@@ -1,9 +1,10 @@
 """What is observed of the forms: answers to the same images, and times side by side.
 
-Splits: ``parity`` (the reference, eager fp32 without gradients) and ``parity_<slug>`` with ``reference_pred`` and the largest difference
-of probabilities ``difference``; ``latency`` (a row for each timed call; ``scope`` says from where to where), ``warmup``, ``same_again``
-(the reference twice), and ``speed_<slug>``: by round, ``seconds`` and ``ratio`` to eager with gradients, and the group ``block`` of
-neighbouring rounds.
+Splits: ``parity`` (the reference, eager fp32 in inference mode) and ``parity_<slug>`` with ``reference_pred`` and the largest difference
+of probabilities ``difference``, over the whole evaluation set; ``timed_parity_<slug>``, the same over some of its images by the very form
+that is timed, at each ``batch`` and at the timed size, for which several forms compile anew; ``latency`` (a row for each timed call;
+``scope`` says from where to where), ``warmup``, ``same_again`` (the reference twice), and ``speed_<slug>``: by round, ``seconds`` and
+``ratio`` to the plain model without gradients, as it was published, and the group ``block`` of neighbouring rounds.
 
 Scopes: ``end_to_end`` is from a host image to a host answer, ``from_file`` from the bytes of a JPEG file to a host answer (``decoding``
 names the reading of the file alone), ``kernel`` from an input on the device to logits there, on a GPU by its own events.
@@ -18,19 +19,21 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from medpipe.errors import DataError
 from medpipe.evidence.observations import Observations
-from medpipe.pipeline.deployment.conditions import energy_of, memory_rise
-from medpipe.pipeline.deployment.guards import cached_answer
-from medpipe.pipeline.deployment.latency import Configuration, Measured, measure
-from medpipe.pipeline.deployment.rungs import FAILURES, Answer, Built, Exported, Images, first_line, logits_of
+from medpipe.pipeline.deployment.conditions import energy_of
+from medpipe.pipeline.deployment.guards import cached_answer, does_not_wait, tracks_gradients
+from medpipe.pipeline.deployment.latency import Configuration, Measured, measure, nothing
+from medpipe.pipeline.deployment.roofline import wait
+from medpipe.pipeline.deployment.rungs import FAILURES, Answer, Built, Images, first_line, logits_of
 from medpipe.pipeline.deployment.torch_rungs import TorchAnswer, cuda_seconds
 from medpipe.pipeline.prediction import probabilities
 from medpipe.pipeline.splits import Subset
 
-REFERENCE, BASELINE = "eager", "eager_grad"
+REFERENCE, BASELINE = "eager", "eager_no_grad"
 BATCH = 32
 INPUTS = 8
 """Inputs that take turns in timing."""
@@ -42,23 +45,6 @@ Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
-    """What is timed: images of ``side`` pixels in ``batches``, the first of which ratios are told at, ``rounds`` times; larger batches as
-    many times fewer, at least `LEAST_ROUNDS`. ``files``: JPEG files; ``read``: one of them as a batch float32 ``(1, 3, side, side)``.
-    """
-
-    side: int
-    batches: Sequence[int]
-    rounds: int
-    files: Sequence[bytes]
-    read: Callable[[bytes], Images]
-
-    def rounds_at(self, place: int) -> int:
-        """The rounds of a batch size by its place."""
-        return max(min(LEAST_ROUNDS, self.rounds), self.rounds * self.batches[0] // self.batches[place])
-
-
-@dataclass(frozen=True, eq=False)
 class Compared:
     """What all forms answer: float32 images of a subset ``(N, 3, H, H)`` with ``side`` H."""
 
@@ -67,6 +53,25 @@ class Compared:
     subset: Subset
     images: Images
     side: int
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What is timed: images of ``side`` pixels in ``batches``, the first of which ratios are told at, ``rounds`` times; larger batches as
+    many times fewer, at least `LEAST_ROUNDS`. ``files``: JPEG files; ``read``: one of them as a batch float32 ``(1, 3, side, side)``;
+    ``checked``: images of ``side`` pixels that every timed form answers, at every batch size.
+    """
+
+    side: int
+    batches: Sequence[int]
+    rounds: int
+    files: Sequence[bytes]
+    read: Callable[[bytes], Images]
+    checked: Compared
+
+    def rounds_at(self, place: int) -> int:
+        """The rounds of a batch size by its place."""
+        return max(min(LEAST_ROUNDS, self.rounds), self.rounds * self.batches[0] // self.batches[place])
 
 
 def compared(built: Sequence[Built], asked: Compared, progress: Progress) -> tuple[list[Built], dict[str, Observations]]:
@@ -88,27 +93,31 @@ def compared(built: Sequence[Built], asked: Compared, progress: Progress) -> tup
         raise DataError(f"deployment: expected the form {REFERENCE}, which the others are held against, got none")
     reference = answered[REFERENCE]
     observations = {"parity": asked.subset.observe(asked.classes, asked.cluster, y_pred=reference.argmax(axis=1), y_prob=reference)}
-    for slug, probable in answered.items():
-        if slug != REFERENCE:
-            plain = asked.subset.observe(asked.classes, asked.cluster, y_pred=probable.argmax(axis=1), y_prob=probable)
-            observations[f"parity_{slug}"] = Observations(
-                {**plain.arrays, "reference_pred": reference.argmax(axis=1),
-                 "difference": np.abs(probable - reference).max(axis=1).astype(np.float32)}, plain.classes, plain.cluster)
+    observations |= {f"parity_{slug}": _beside(asked, probable, reference) for slug, probable in answered.items() if slug != REFERENCE}
     return results, observations
+
+
+def _beside(asked: Compared, probable: NDArray[np.float64], reference: NDArray[np.float64]) -> Observations:
+    """Probabilities of a form ``(N, C)`` beside those of the reference."""
+    plain = asked.subset.observe(asked.classes, asked.cluster, y_pred=probable.argmax(axis=1), y_prob=probable)
+    return Observations({**plain.arrays, "reference_pred": reference.argmax(axis=1),
+                         "difference": np.abs(probable - reference).max(axis=1).astype(np.float32)}, plain.classes, plain.cluster)
 
 
 def timed_observations(built: Sequence[Built], plan: Plan, seed: int,
                        progress: Progress) -> tuple[dict[str, Observations], dict[str, float]]:
-    """Times of all forms that are built, at each batch size and from files; ratios are told at the first batch size."""
+    """Times and checked answers of all forms that are built, at each batch size, and times from files; ratios are told at the first."""
     draw = np.random.default_rng(seed)
     by_slug = {b.rung.slug: b for b in built}
     rows: list[Observations] = []
     warm: list[Observations] = []
     found: dict[str, Observations] = {}
     scalars: dict[str, float] = {}
+    answers: list[dict[str, Observations]] = []
     for place, batch in enumerate(plan.batches):
         inputs = [draw.standard_normal((batch, 3, plan.side, plan.side)).astype(np.float32) for _ in range(INPUTS)]
         ready = _ready(built, batch, plan.side, inputs)
+        answers.append(_checked(ready, batch, plan.checked))
         at = {slug: Configuration(slug, r.answer, inputs) for slug, r in ready.items()}
         again = [replace(at[REFERENCE], name=f"{REFERENCE}, again")] if place == 0 else []
         rounds, told = plan.rounds_at(place), partial(_told, progress, place, len(plan.batches), batch)
@@ -120,7 +129,19 @@ def timed_observations(built: Sequence[Built], plan: Plan, seed: int,
             scalars |= _scalars(ready, inputs)
             rows.append(_rows(_from_files(ready, plan, seed), 1, FROM_FILE, by_slug))
             rows.append(_rows(_on_device(ready, by_slug, plan, inputs, seed), batch, KERNEL, by_slug))
+    found |= {f"timed_parity_{slug}": _joined([a[slug] for a in answers]) for slug in answers[0]}
     return {"latency": _joined(rows), "warmup": _joined(warm), **found}, scalars
+
+
+def _checked(ready: dict[str, _Ready], batch: int, asked: Compared) -> dict[str, Observations]:
+    """By slug, answers of the forms that are timed at a batch size beside the reference's at the same."""
+    probable = {slug: probabilities(logits_of(r.answer, asked.images, batch)) for slug, r in ready.items()}
+    found = {}
+    for slug in [s for s in probable if s != REFERENCE]:
+        o = _beside(asked, probable[slug], probable[REFERENCE])
+        ids = np.array([f"{name}/b{batch}" for name in o["sample_id"].tolist()])
+        found[slug] = Observations({**o.arrays, "sample_id": ids, "batch": np.full(len(o), batch)}, o.classes, o.cluster)
+    return found
 
 
 def _told(progress: Progress, place: int, batches: int, batch: int, done: int, of: int) -> None:
@@ -129,12 +150,11 @@ def _told(progress: Progress, place: int, batches: int, batch: int, done: int, o
 
 @dataclass(frozen=True, eq=False)
 class _Ready:
-    """What answers; ``first_s`` to its first answer, made ready included; how far memory rose for it; whether it remembers answers."""
+    """What answers; ``first_s`` to its first answer, made ready included; ``spoilt``: by guard, whether it found something."""
 
     answer: Answer
     first_s: float
-    memory_mb: float
-    remembers: bool
+    spoilt: dict[str, bool]
 
 
 def _ready(built: Sequence[Built], batch: int, side: int, inputs: Sequence[Images]) -> dict[str, _Ready]:
@@ -143,23 +163,27 @@ def _ready(built: Sequence[Built], batch: int, side: int, inputs: Sequence[Image
     for b in built:
         if b.exported is not None:
             start = time.perf_counter()
-            answer, rise = memory_rise(partial(_first, b.exported, batch, side, inputs[0]), b.rung.device)
-            ready[b.rung.slug] = _Ready(answer, time.perf_counter() - start, rise, cached_answer(answer, inputs[:3]) is not None)
+            answer = b.exported.at(batch, side)
+            answer(inputs[0])
+            ready[b.rung.slug] = _Ready(answer, time.perf_counter() - start, _guarded(answer, b.rung.device, inputs))
     return ready
 
 
-def _first(exported: Exported, batch: int, side: int, images: Images) -> Answer:
-    answer = exported.at(batch, side)
-    answer(images)
-    return answer
+def _guarded(answer: Answer, device: str, inputs: Sequence[Images]) -> dict[str, bool]:
+    """What each guard says of a form that is ready."""
+    told = {"remembers": cached_answer(answer, inputs[:3]),
+            "does_not_wait": does_not_wait(answer, nothing, partial(wait, torch.device(device)), inputs[0])}
+    if isinstance(answer, TorchAnswer):
+        told["tracks_gradients"] = tracks_gradients(answer.compute(answer.place(inputs[0])))
+    return {name: words is not None for name, words in told.items()}
 
 
 def _scalars(ready: dict[str, _Ready], inputs: Sequence[Images]) -> dict[str, float]:
     """What is told of each form beside its times; energy where the processor's counter can be read."""
     found: dict[str, float] = {}
     for slug, r in ready.items():
-        of_form = {"first_answer_s": r.first_s, "remembers": float(r.remembers), "memory_mb": r.memory_mb,
-                   "energy_j": energy_of(partial(r.answer, inputs[0]))}
+        of_form = {"first_answer_s": r.first_s, "energy_j": energy_of(partial(r.answer, inputs[0])),
+                   **{name: float(found_so) for name, found_so in r.spoilt.items()}}
         found |= {f"{name}_{slug}": value for name, value in of_form.items() if np.isfinite(value)}
     return found
 
@@ -218,4 +242,4 @@ def _speeds(measured: Measured, rounds: int) -> dict[str, Observations]:
 
 def _joined(parts: Sequence[Observations]) -> Observations:
     arrays: dict[str, Any] = {name: np.concatenate([p[name] for p in parts]) for name in parts[0].arrays}
-    return Observations(arrays)
+    return Observations(arrays, parts[0].classes, parts[0].cluster)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from medpipe.pipeline.deployment.rungs import Exported, Images, Logits, Rung, Source
+from medpipe.pipeline.deployment.rungs import Answer, Exported, Images, Logits, Rung, Source
 
 INPUT, OUTPUT = "images", "logits"
 OPSET = 18
@@ -16,7 +17,10 @@ SIDE = 64
 
 
 def onnx_file(source: Source) -> Path:
-    """The network as an ONNX file for batches and squares of any size, made once."""
+    """The network as an ONNX file for batches and squares of any size, made once and checked."""
+    import onnx
+    import onnxscript  # noqa: F401  # torch exports by it: imported here, its version is part of what evidence is made of
+
     path = source.folder / "network.onnx"
     if not path.exists():
         any_size = {0: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
@@ -24,6 +28,7 @@ def onnx_file(source: Source) -> Path:
                                     opset_version=OPSET, dynamo=True, dynamic_shapes=(any_size,), verbose=False)
         assert program is not None
         program.save(str(path), external_data=False)
+        onnx.checker.check_model(str(path))
     return path
 
 
@@ -31,20 +36,28 @@ def export(rung: Rung, source: Source) -> Exported:
     """The session of a rung. Raises `NotImplementedError` for one that ONNX Runtime does not offer here."""
     import onnxruntime
 
-    provider, settings = _provider(rung)
+    provider, _ = _provider(rung)
     if provider not in onnxruntime.get_available_providers():
         raise NotImplementedError(f"this ONNX Runtime has no {provider}")
     path = onnx_file(source)
     if rung.precision == "int8":
         path = _quantised(path, source)
+    return Exported(opened(rung, (path,)), (path,))
+
+
+def opened(rung: Rung, paths: Sequence[Path]) -> Callable[[int, int], Answer]:
+    """A kept ONNX file in a session."""
+    import onnxruntime
+
+    provider, settings = _provider(rung)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = torch.get_num_threads(), 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=[(provider, settings)])
+    session = onnxruntime.InferenceSession(str(paths[0]), options, providers=[(provider, settings)])
 
     def answer(images: Images) -> Logits:
         return np.asarray(session.run([OUTPUT], {INPUT: images})[0], np.float32)
 
-    return Exported(lambda batch, side: answer, (path,))
+    return lambda batch, side: answer
 
 
 def _provider(rung: Rung) -> tuple[str, dict[str, Any]]:

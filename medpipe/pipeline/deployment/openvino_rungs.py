@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ DROP = 0.005
 
 
 def export(rung: Rung, source: Source) -> Exported:
-    """A model for any shape, compiled for the shape that is asked for."""
+    """A model for any shape."""
     import openvino as ov
 
     if rung.precision == "bf16" and "BF16" not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
@@ -28,9 +29,16 @@ def export(rung: Rung, source: Source) -> Exported:
         model = _quantised(model, source)
     path = source.folder / f"{rung.slug}.xml"
     ov.save_model(model, str(path), compress_to_fp16=False)
+    paths = path, path.with_suffix(".bin")
+    return Exported(opened(rung, paths), paths)
+
+
+def opened(rung: Rung, paths: Sequence[Path]) -> Callable[[int, int], Answer]:
+    """A kept model, compiled for the shape that is asked for."""
+    import openvino as ov
 
     def at(batch: int, side: int) -> Answer:
-        shaped = ov.Core().read_model(str(path))
+        shaped = ov.Core().read_model(str(paths[0]))
         shaped.reshape([batch, 3, side, side])
         compiled = ov.compile_model(shaped, "CPU", {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": HINTS[rung.precision],
                                                     "INFERENCE_NUM_THREADS": torch.get_num_threads()})
@@ -41,7 +49,7 @@ def export(rung: Rung, source: Source) -> Exported:
 
         return answer
 
-    return Exported(at, (path, path.with_suffix(".bin")))
+    return at
 
 
 def _quantised(model: Any, source: Source) -> Any:

@@ -1,22 +1,13 @@
-"""The ladder: every form in which a trained network can answer, what each needs, and what became of building it here.
-
-A form that is not installed, does not exist on this device or fails to build is listed with its reason; none is left out in silence.
-"""
+"""The ladder: every form in which a trained network can answer, what each needs, and the words for what became of building it here."""
 
 from __future__ import annotations
 
-import importlib
-import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -24,8 +15,6 @@ Images = NDArray[np.float32]
 Logits = NDArray[np.float32]
 Device = Literal["cpu", "cuda"]
 State = Literal["built", "not_installed", "not_supported", "failed"]
-BUILDERS = {"torch": "medpipe.pipeline.deployment.torch_rungs", "onnxruntime": "medpipe.pipeline.deployment.onnx_rungs",
-            "openvino": "medpipe.pipeline.deployment.openvino_rungs", "tensorrt": "medpipe.pipeline.deployment.onnx_rungs"}
 FAILURES = (ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 """What exporters and runtimes raise where they cannot make or run a form."""
 
@@ -108,41 +97,12 @@ def ladder(device: Device) -> tuple[Rung, ...]:
             Rung("openvino", "bf16", device, "openvino", vino), Rung("openvino", "int8", device, "openvino", (*vino, "nncf")))
 
 
-def build(rung: Rung, source: Source) -> Built:
-    """Make the form, or say why there is none."""
-    absent = [name for name in rung.needs if find_spec(name) is None]
-    if absent:
-        return Built(rung, "not_installed", f"needs {', '.join(absent)}")
-    if rung.device == "cuda" and not torch.cuda.is_available():
-        return Built(rung, "not_supported", "there is no CUDA device")
-    start = time.perf_counter()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # exporters announce their own deprecation on every call
-            exported = importlib.import_module(BUILDERS[rung.family]).export(rung, source)
-    except NotImplementedError as error:
-        return Built(rung, "not_supported", first_line(error))
-    except FAILURES as error:  # what an exporter raises is evidence about that exporter
-        return Built(rung, "failed", first_line(error))
-    return Built(rung, "built", "", exported, time.perf_counter() - start, _version(rung))
-
-
 def first_line(error: BaseException) -> str:
     """The kind of what an error came from, and the first line of what that says."""
     while error.__cause__ is not None:
         error = error.__cause__
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
-
-
-def _version(rung: Rung) -> str:
-    found = []
-    for name in ("torch", *rung.needs) if rung.family == "torch" else rung.needs:
-        try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            found.append(f"{name} of unknown version")
-    return ", ".join(found)
 
 
 def logits_of(answer: Answer, images: Images, batch: int) -> Logits:

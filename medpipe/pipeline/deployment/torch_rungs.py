@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,22 @@ SIDE = 64
 
 def export(rung: Rung, source: Source) -> Exported:
     """The form that ``rung`` names."""
-    network = _copy(source.network).eval().to(rung.device, TYPES[rung.precision])
+    return _MAKERS[rung.name](rung, fitted(rung, source.network), source.folder)
+
+
+def fitted(rung: Rung, network: nn.Module) -> nn.Module:
+    """A copy of the network on the form's device, in its precision and layout; it tracks gradients only in ``eager_grad``."""
+    network = _copy(network).eval().to("meta" if _is_empty(network) else rung.device, TYPES[rung.precision])
     if rung.name not in ("eager_grad", "eager_no_grad", "eager", "script", "trace"):
         network = network.to(memory_format=torch.channels_last)
     for parameter in network.parameters():  # one by one: a scripted module cannot do it at once
         parameter.requires_grad_(rung.name == "eager_grad")
-    return _MAKERS[rung.name](rung, network, source.folder)
+    return network
+
+
+def _is_empty(network: nn.Module) -> bool:
+    """Whether it has shapes only: weights are then put in as they are kept, without a second copy of them."""
+    return any(parameter.is_meta for parameter in network.parameters())
 
 
 def _copy(network: nn.Module) -> nn.Module:
@@ -77,11 +87,23 @@ def cuda_seconds(call: Callable[[], Any]) -> float:
     return float(start.elapsed_time(end)) / 1000
 
 
+def opened(rung: Rung, paths: Sequence[Path], network: nn.Module) -> Callable[[int, int], Answer]:
+    """A kept form, read from its files: TorchScript, which is fitted to this machine where it is frozen, or weights for ``network``."""
+    if rung.name in ("script", "trace", "frozen"):
+        jit: Any = torch.jit  # has no types
+        with torch.inference_mode(False), torch.no_grad():
+            made = jit.load(str(paths[0]), map_location=rung.device)
+            made = jit.optimize_for_inference(made) if rung.name == "frozen" else made
+        return lambda batch, side: TorchAnswer(rung, made)
+    network.load_state_dict(torch.load(paths[0], map_location=rung.device, weights_only=True), assign=_is_empty(network))
+    mode = {"eager_grad": torch.enable_grad, "eager_no_grad": torch.no_grad}.get(rung.name, torch.inference_mode)
+    return lambda batch, side: _with_tf32(rung, TorchAnswer(rung, network, mode))
+
+
 def _eager(rung: Rung, network: nn.Module, folder: Path) -> Exported:
     path = folder / f"{rung.slug}_weights.pt"
     torch.save(network.state_dict(), path)  # as published, whose size is a claim
-    mode = {"eager_grad": torch.enable_grad, "eager_no_grad": torch.no_grad}.get(rung.name, torch.inference_mode)
-    return Exported(lambda batch, side: _with_tf32(rung, TorchAnswer(rung, network, mode)), (path,))
+    return Exported(opened(rung, (path,), network), (path,))
 
 
 def _with_tf32(rung: Rung, answer: Answer) -> Answer:
@@ -106,9 +128,8 @@ def _script(rung: Rung, network: nn.Module, folder: Path) -> Exported:
         made = jit.script(network) if rung.name == "script" else jit.trace(network, example)
         made = jit.freeze(made.eval()) if rung.name == "frozen" else made
         path = folder / f"{rung.slug}.pt"
-        made.save(str(path))  # before it is fitted to this machine, for such a graph cannot be kept
-        made = jit.optimize_for_inference(made) if rung.name == "frozen" else made
-    return Exported(lambda batch, side: TorchAnswer(rung, made), (path,))
+        made.save(str(path))  # not fitted to this machine yet, for such a graph cannot be kept
+    return Exported(opened(rung, (path,), network), (path,))
 
 
 def _compiled(rung: Rung, network: nn.Module, folder: Path) -> Exported:

@@ -2,7 +2,7 @@
 
 The network is trained by the shared training code, or read from the file that MEDPIPE_WEIGHTS names: a run of ``mri_classification`` left
 it, and its evidence binds the digest. Parity comes first: every form answers the whole evaluation set at the resolution of the training.
-Then all forms are timed side by side, host images in and host answers out.
+Then all forms are timed side by side, host images in and host answers out, and the forms that are timed answer some images of that size.
 """
 
 from __future__ import annotations
@@ -29,10 +29,13 @@ from medpipe.pipeline.classification import Split, Task, classify
 from medpipe.pipeline.config import Positive, Section, parse, stand_in
 from medpipe.pipeline.data.decoding import decode, strict_images
 from medpipe.pipeline.data.images import ImageData, load_images
+from medpipe.pipeline.data.places import DEMONSTRATION
+from medpipe.pipeline.deployment.building import build
 from medpipe.pipeline.deployment.conditions import conditions
+from medpipe.pipeline.deployment.footprint import footprint_mb
 from medpipe.pipeline.deployment.observing import INPUTS, Compared, Plan, compared, timed_observations
 from medpipe.pipeline.deployment.roofline import moved_bytes, operations, peaks
-from medpipe.pipeline.deployment.rungs import Built, Device, Source, build, ladder
+from medpipe.pipeline.deployment.rungs import Built, Device, Source, ladder
 from medpipe.pipeline.imaging.grouping import cluster_of, with_clusters
 from medpipe.pipeline.imaging.settings import Data, ImageTraining, Network
 from medpipe.pipeline.imaging.slices import Slices
@@ -45,6 +48,8 @@ from medpipe.running.experiment import ExperimentResult, RunContext
 NAME = "deployment_ladder"
 WEIGHTS = "MEDPIPE_WEIGHTS"
 FILE_SIDE = 512
+CHECKED = 64
+"""So many evaluated images are answered by the timed forms, too."""
 
 
 class Timing(Section):
@@ -91,10 +96,12 @@ def run(config: Mapping[str, Any], seed: int, context: RunContext) -> Experiment
     built = _build(device, written.timing.rungs, source, context)
     found = Compared(data.classes, cluster_of(data), subset, images, written.training.resolution)
     built, observations = compared(built, found, lambda done, of, what: context.progress(300 + 200 * done // of, 1000, f"parity: {what}"))
-    plan = _plan(data, written, subset)
+    plan = _plan(data, written, subset, seed)
     with strict_images():
         more, scalars = timed_observations(built, plan, seed,
-                                           lambda done, of, what: context.progress(500 + 490 * done // of, 1000, f"timing: {what}"))
+                                           lambda done, of, what: context.progress(500 + 450 * done // of, 1000, f"timing: {what}"))
+    if data.source != DEMONSTRATION:  # some seconds for each form, which a demonstration can do without
+        scalars |= footprints(built, network, folder, written.timing, context)
     observations |= more | {"ladder": _ladder(built, network, written.timing.resolution), "device": _device(machine)}
     scalars |= {f"size_mb_{b.rung.slug}": b.exported.size_bytes / 2**20 for b in built
                 if b.exported is not None and np.isfinite(b.exported.size_bytes)}
@@ -159,19 +166,27 @@ def _images(data: ImageData, written: DeploymentLadder, subset: Subset) -> np.nd
     return np.ascontiguousarray(np.concatenate(parts), np.float32)
 
 
-def _plan(data: ImageData, written: DeploymentLadder, subset: Subset) -> Plan:
+def _plan(data: ImageData, written: DeploymentLadder, subset: Subset, seed: int) -> Plan:
     """Files are JPEG of `FILE_SIDE` pixels, the size that most images of the published set have, made from evaluated images."""
-    planes, side = data.parts[written.data.part].planes(written.training.resolution), written.timing.resolution
-    files = []
-    for pixels in planes.rgb(subset.index[:INPUTS].tolist()):
+    side, files = written.timing.resolution, []
+    for image in _pictures(data, written, subset, INPUTS):
         stored = io.BytesIO()
-        Image.fromarray(pixels).resize((FILE_SIDE, FILE_SIDE), Image.Resampling.BICUBIC).save(stored, "JPEG", quality=90)
+        image.resize((FILE_SIDE, FILE_SIDE), Image.Resampling.BICUBIC).save(stored, "JPEG", quality=90)
         files.append(stored.getvalue())
 
     def read(content: bytes) -> np.ndarray[Any, np.dtype[np.float32]]:
         return np.ascontiguousarray(normalise(np.array(decode(content, "file", side))[None]).numpy())
 
-    return Plan(side, written.timing.batches, written.timing.rounds, files, read)
+    few = _some(subset, CHECKED, seed)
+    resized = [np.array(image.resize((side, side), Image.Resampling.BICUBIC)) for image in _pictures(data, written, few, CHECKED)]
+    checked = Compared(data.classes, cluster_of(data), few, np.ascontiguousarray(normalise(np.stack(resized)).numpy()), side)
+    return Plan(side, written.timing.batches, written.timing.rounds, files, read, checked)
+
+
+def _pictures(data: ImageData, written: DeploymentLadder, subset: Subset, most: int) -> list[Image.Image]:
+    """The first images of a subset, as large as those that the network was trained with."""
+    planes = data.parts[written.data.part].planes(written.training.resolution)
+    return [Image.fromarray(pixels) for pixels in planes.rgb(subset.index[:most].tolist())]
 
 
 def _build(device: Device, named: list[str] | None, source: Source, context: RunContext) -> list[Built]:
@@ -182,6 +197,15 @@ def _build(device: Device, named: list[str] | None, source: Source, context: Run
         asked = named is None or rung.slug in named
         built.append(build(rung, source) if asked else Built(rung, "not_supported", "this profile leaves it out"))
     return built
+
+
+def footprints(built: list[Built], network: nn.Module, folder: Path, timing: Timing, context: RunContext) -> dict[str, float]:
+    """``memory_mb_<slug>`` of each form that can be opened in a process of its own, at the first batch size."""
+    found = {}
+    for done, b in enumerate(built):
+        context.progress(950 + 45 * done // len(built), 1000, f"memory: {b.rung.slug}")
+        found[f"memory_mb_{b.rung.slug}"] = footprint_mb(b, network, folder, timing.batches[0], timing.resolution)
+    return {name: value for name, value in found.items() if np.isfinite(value)}
 
 
 def _ladder(built: list[Built], network: nn.Module, side: int) -> Observations:

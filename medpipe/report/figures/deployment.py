@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from medpipe.audits.deployment import BASELINE, EXPERIMENT, REFERENCE, parities, speed, winner
+from medpipe.audits.deployment import BASELINE, EXPERIMENT, REFERENCE, parities, shares_of_limits, speed, winner
 from medpipe.evidence import Evidence
-from medpipe.phrases import plural
+from medpipe.phrases import listed, plural
 from medpipe.report.figures.curves import evidence_keys
 from medpipe.report.figures.svg import ACCENT, GRID, INK, MUTED, SECOND, WIDE, Drawing, Figure, Scale
 
@@ -49,7 +49,8 @@ def ladder(title: str, e: Evidence) -> Figure:
             x = scale(math.log10(value))
             drawing.line((x, HEAD), (x, bottom + 3), GRID if value != 1 else INK, 0.4)
             drawing.text((x, bottom + 11), f"{value:g}", colour=MUTED, anchor="middle", size=7.5)
-    drawing.text(((LEFT + RIGHT) / 2, bottom + 21), f"times as fast as {BASELINE}", colour=MUTED, anchor="middle", size=7.5)
+    axis = f"times as fast as {BASELINE}, the plain model as published"
+    drawing.text(((LEFT + RIGHT) / 2, bottom + 21), axis, colour=MUTED, anchor="middle", size=7.5)
     for k, slug in enumerate(slugs):
         i, y = found[slug], HEAD + ROW * (k + 0.5)
         good = passed.get(slug) == "clean"
@@ -76,7 +77,7 @@ def roofline(title: str, e: Evidence) -> Figure:
     for slug, flops, moved in zip(o["slug"].tolist(), o["flops"].tolist(), o["bytes"].tolist(), strict=True):
         if SPEED + slug in e.observations:
             points[slug] = (flops / moved, flops / float(np.median(e.observations[SPEED + slug]["seconds"])))
-    top = max(peak[name] for name in peak if name.startswith("gemm"))
+    top, (shares, unlike) = max(peak[name] for name in peak if name.startswith("gemm")), shares_of_limits(e)
     x, y = _axes(points, peak["copy"], top)
     drawing = Drawing(WIDE, HEIGHT + MARGIN)
     named: list[tuple[float, float, str, str]] = []
@@ -89,7 +90,7 @@ def roofline(title: str, e: Evidence) -> Figure:
     for slug, (a, b) in points.items():
         at = (x(math.log10(a)), y(math.log10(b)))
         drawing.disc(at, 2.2, ACCENT)
-        named.append((at[1], at[0], f"{slug}, {100 * b / top:.0f} %", INK))
+        named.append((at[1], at[0], f"{slug}, {100 * shares[slug]:.0f} %" if slug in shares else slug, INK))
     named.sort()
     for (up, across, words, colour), beside in zip(named, _apart([n[0] for n in named], HEIGHT), strict=True):
         drawing.text((x.end + 14, beside + 2.5), words, size=7, colour=colour)
@@ -100,11 +101,13 @@ def roofline(title: str, e: Evidence) -> Figure:
             drawing.text(at, f"1e{power}", size=7.5, colour=MUTED, anchor="middle" if axis == "x" else "end")
     drawing.text(((x.start + x.end) / 2, HEIGHT + 22), "operations for each byte moved", size=7.5, colour=MUTED, anchor="middle")
     drawing.text((0, 8), "operations a second", size=7.5, colour=MUTED)
-    nearest = max(points, key=lambda s: points[s][1])
-    answer = f"{nearest} comes nearest to the limit: {100 * points[nearest][1] / top:.0f} % of the operations a second of a matrix product."
+    nearest = max(shares, key=lambda s: shares[s])
+    answer = (f"{nearest} comes nearest to its limit: {100 * shares[nearest]:.0f} % of the operations a second of a matrix product of its "
+              "precision.")
+    missing = f" No limit was measured for the precision of {listed(unlike)}: they have no share." if unlike else ""
     details = (f"Operations are counted of the network as written ({o['flops'][0] / 1e9:.2f} billion an image), bytes are the "
                "least that must move (weights once, what goes in and out of each layer once); limits were measured on this machine. A form "
-               "that leaves operations out can lie above a limit.")
+               f"that leaves operations out can lie above a limit.{missing}")
     return Figure(drawing.svg(), f"{title}. {answer} {details}", answer, details, evidence_keys([e]))
 
 

@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
 from collections import Counter
 from typing import Any
 
 import numpy as np
 import torch
+from planted_forms import FarDevice
 
-from medpipe.pipeline.deployment.guards import cached_answer, does_not_wait, short_warm_up, tracks_gradients
+from medpipe.evidence.rounds import short_warm_up
+from medpipe.pipeline.deployment.guards import cached_answer, does_not_wait, tracks_gradients
 from medpipe.pipeline.deployment.latency import Configuration, is_stable, measure
-
-
-class Device:
-    """A device that works on its own: a call returns at once, the work is done later."""
-
-    def __init__(self) -> None:
-        self.work: queue.Queue[float] = queue.Queue()
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def _run(self) -> None:
-        while True:
-            time.sleep(self.work.get())
-            self.work.task_done()
-
-    def call(self, seconds: float) -> None:
-        self.work.put(seconds)
-
-    def wait(self) -> None:
-        self.work.join()
 
 
 def test_every_round_holds_every_configuration_in_an_order_of_its_own() -> None:
@@ -57,7 +38,7 @@ def test_warm_up_goes_on_until_calls_take_as_long_as_before() -> None:
 
 
 def test_the_timer_waits_for_the_device() -> None:
-    device = Device()
+    device = FarDevice()
     found = measure([Configuration("far", device.call, [0.01], device.wait)], rounds=3, seed=0, most_warm_up_s=0.01)
     assert (found.of("far") >= 0.009).all()
     assert does_not_wait(device.call, device.wait, device.wait, 0.01) is None

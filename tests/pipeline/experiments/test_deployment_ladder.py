@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import copy
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +15,14 @@ import pytest
 
 from medpipe.claims import load_specs
 from medpipe.errors import DataError
-from medpipe.pipeline.deployment import rungs
+from medpipe.pipeline.deployment import building, rungs
 from medpipe.pipeline.experiments import deployment_ladder
+from medpipe.running import makings
 from medpipe.running.experiment import ExperimentResult, RunContext
+from medpipe.running.makings import code_of
 
 SPECS = Path(__file__).parents[3] / "specs"
-NAMED = ["eager_grad", "eager", "script", "frozen"]
+NAMED = ["eager_grad", "eager_no_grad", "eager", "script", "frozen"]
 
 
 def small() -> dict[str, Any]:
@@ -35,17 +41,21 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> ExperimentResult:
 
 def test_every_form_answers_the_same_images(result: ExperimentResult) -> None:
     seen = result.observations
-    assert {s for s in seen if s.startswith("parity")} == {"parity", "parity_eager_grad", "parity_script", "parity_frozen"}
-    for slug in ("eager_grad", "script", "frozen"):
+    others = [slug for slug in NAMED if slug != "eager"]
+    assert {s for s in seen if s.startswith("parity")} == {"parity", *(f"parity_{slug}" for slug in others)}
+    for slug in others:
         o = seen[f"parity_{slug}"]
         assert len(o) == 40 and np.array_equal(o["sample_id"], seen["parity"]["sample_id"])
         assert np.array_equal(o["y_pred"], o["reference_pred"]) and o["difference"].max() < 1e-4
+        timed = seen[f"timed_parity_{slug}"]
+        assert np.unique(timed["batch"], return_counts=True)[1].tolist() == [40, 40] and len(np.unique(timed["sample_id"])) == 80
+        assert np.array_equal(timed["y_pred"], timed["reference_pred"]) and timed["difference"].max() < 1e-4
 
 
 def test_times_are_by_round_and_the_rest_is_listed(result: ExperimentResult) -> None:
     seen = result.observations
     assert all(len(seen[f"speed_{slug}"]) == 20 for slug in NAMED) and len(seen["same_again"]) == 20
-    assert seen["speed_eager_grad"]["ratio"].tolist() == [1.0] * 20 and set(seen["latency"]["batch"].tolist()) == {1, 2}
+    assert seen["speed_eager_no_grad"]["ratio"].tolist() == [1.0] * 20 and set(seen["latency"]["batch"].tolist()) == {1, 2}
     latency = seen["latency"]
     files = latency.take(latency["scope"] == "from_file")
     assert set(files["slug"].tolist()) == {*NAMED, "decoding"} and len(np.unique(latency["sample_id"])) == len(latency)
@@ -57,12 +67,18 @@ def test_times_are_by_round_and_the_rest_is_listed(result: ExperimentResult) -> 
     assert (ladder["reason"][ladder["state"] != "built"] != "").all() and result.scalars["rungs_known"] == len(ladder)
     assert result.scalars["size_mb_script"] > 40 and (seen["device"]["per_second"] > 0).all()
     assert any("threads" in note for note in result.notes)
-    assert result.scalars["memory_mb_script"] >= 0 and result.scalars["first_answer_s_script"] > 0
+    assert result.scalars["first_answer_s_script"] > 0
+
+
+def test_guards_were_asked_about_every_form(result: ExperimentResult) -> None:
+    guards = ("remembers_", "does_not_wait_", "tracks_gradients_")
+    found = {name: value for name, value in result.scalars.items() if name.startswith(guards)}
+    assert len(found) == 3 * len(NAMED) and [name for name, value in found.items() if value] == ["tracks_gradients_eager_grad"]
 
 
 def test_given_weights_are_read_or_refused(tmp_path: Path, result: ExperimentResult, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(deployment_ladder.WEIGHTS, str(result.files["weights"]))
-    again = deployment_ladder.run(small() | {"timing": small()["timing"] | {"rungs": ["eager_grad", "eager"], "rounds": 10}}, 0,
+    again = deployment_ladder.run(small() | {"timing": small()["timing"] | {"rungs": ["eager_no_grad", "eager"], "rounds": 10}}, 0,
                                   RunContext(tmp_path / "again", "cpu"))
     assert np.allclose(again.observations["parity"]["y_prob"], result.observations["parity"]["y_prob"], atol=2e-3)
     assert any("digest sha256:" in note for note in again.notes)
@@ -75,8 +91,28 @@ def test_given_weights_are_read_or_refused(tmp_path: Path, result: ExperimentRes
 def test_a_form_that_is_not_installed_or_fails_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     source = rungs.Source(deployment_ladder.build_resnet("resnet18", classes=2, weights="none", head_dropout=0.0).eval(),
                           np.zeros((1, 3, 33, 33), np.float32), tmp_path)
-    absent = rungs.build(rungs.Rung("openvino", "fp32", "cpu", "openvino", ("no_such_package",)), source)
+    absent = building.build(rungs.Rung("openvino", "fp32", "cpu", "openvino", ("no_such_package",)), source)
     assert (absent.state, absent.reason) == ("not_installed", "needs no_such_package")
-    failed = rungs.build(rungs.Rung("unheard_of", "fp32", "cpu"), source)
+    failed = building.build(rungs.Rung("unheard_of", "fp32", "cpu"), source)
     assert failed.state == "failed" and "unheard_of" in failed.reason
-    assert rungs.build(rungs.Rung("eager", "fp32", "cuda"), source).state in ("not_supported", "built")
+    assert building.build(rungs.Rung("eager", "fp32", "cuda"), source).state in ("not_supported", "built")
+
+
+def test_evidence_is_bound_to_what_makes_every_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change of the code of any builder changes the digest, and packages that a builder imports when it runs are named if installed."""
+    here = {name for name in ("openvino", "nncf", "onnx", "onnxruntime", "onnxscript") if find_spec(name)}
+    before, packages = code_of(deployment_ladder.__name__)
+    assert here <= packages.keys() and "torch" in packages
+    plain = makings._without_documentation
+    for name in ("onnx_rungs", "openvino_rungs", "torch_rungs"):
+        text = plain(ast.parse(Path(building.__file__).with_name(f"{name}.py").read_text("utf-8")))
+        monkeypatch.setattr(makings, "_without_documentation", lambda tree, text=text: plain(tree) + "#" * (plain(tree) == text))
+        assert code_of(deployment_ladder.__name__)[0] != before, name
+
+
+def test_the_ladder_is_there_without_the_packages_of_its_forms() -> None:
+    """In a fresh process that cannot import them."""
+    text = ("import sys\nfor n in ('onnx', 'onnxscript', 'onnxruntime', 'openvino', 'nncf'): sys.modules[n] = None\n"
+            "from medpipe.pipeline.deployment.building import build\nfrom medpipe.pipeline.experiments import deployment_ladder")
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,83 @@
+"""Forms whose faults are planted in what they do: timed and asked by the code that measures the real ones."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from made_up_ladder import CLASSES, ladder_evidence
+from numpy.typing import NDArray
+from torch import Tensor
+
+from medpipe.evidence import Evidence
+from medpipe.pipeline.deployment.observing import Compared, Plan, timed_observations
+from medpipe.pipeline.deployment.rungs import Built, Exported, Rung
+from medpipe.pipeline.deployment.torch_rungs import TorchAnswer
+from medpipe.pipeline.splits import whole
+
+SIDE, ROUNDS, CHECKED = 8, 40, 64
+Network = Callable[[Tensor], Tensor]
+
+
+class FarDevice:
+    """A device that works on its own: a call returns at once, the work is done later."""
+
+    def __init__(self) -> None:
+        self.work: queue.Queue[float] = queue.Queue()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(self.work.get())
+            self.work.task_done()
+
+    def call(self, seconds: float) -> None:
+        self.work.put(seconds)
+
+    def wait(self) -> None:
+        self.work.join()
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some images with a label and an id."""
+
+    label: NDArray[np.int64] = field(default_factory=lambda: np.arange(CHECKED) % 4)
+    sample_id: NDArray[np.str_] = field(default_factory=lambda: np.array([f"image {k}" for k in range(CHECKED)]))
+    groups: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
+
+
+def logits(given: Tensor) -> Tensor:
+    """Four numbers of each image: float32 ``(B, 4)``."""
+    return given.flatten(1)[:, :4].contiguous()
+
+
+def taking(seconds: float | Iterator[float], answer: Network = logits) -> Network:
+    """A network that takes so long for a call."""
+    def network(given: Tensor) -> Tensor:
+        time.sleep(seconds if isinstance(seconds, float) else next(seconds))
+        return answer(given)
+
+    return network
+
+
+def planted(networks: Mapping[str, Network], mode: Callable[[], Any] = torch.no_grad) -> Evidence:
+    """Evidence of `timed_observations` of forms in fp32 on the processor by slug, which must hold ``eager`` and ``eager_no_grad``; the
+    parity of the whole evaluation set is made up and clean.
+    """
+    def built(slug: str, network: Network) -> Built:
+        rung = Rung(slug, "fp32", "cpu")
+        return Built(rung, "built", "", Exported(lambda batch, side: TorchAnswer(rung, network, mode)))
+
+    draw = np.random.default_rng(0)
+    images = draw.standard_normal((CHECKED, 3, SIDE, SIDE)).astype(np.float32)
+    plan = Plan(SIDE, [1], ROUNDS, [b"a", b"b"], lambda content: images[:1], Compared(CLASSES, "", whole(Part()), images, SIDE))
+    seen, scalars = timed_observations([built(*form) for form in networks.items()], plan, 0, lambda done, of, what: None)
+    made_up = ladder_evidence(dict.fromkeys(networks, 1.0), flops=1e3)
+    return replace(made_up, observations={**made_up.observations, **seen}, scalars={"eval_n": 1000.0, **scalars})
