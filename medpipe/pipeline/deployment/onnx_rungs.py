@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +53,26 @@ def opened(rung: Rung, paths: Sequence[Path]) -> Callable[[int, int], Answer]:
     provider, settings = _provider(rung)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = torch.get_num_threads(), 3
-    session = onnxruntime.InferenceSession(str(paths[0]), options, providers=[(provider, settings)])
+    with _raising_runtime_errors():
+        session = onnxruntime.InferenceSession(str(paths[0]), options, providers=[(provider, settings)])
 
     def answer(images: Images) -> Logits:
-        return np.asarray(session.run([OUTPUT], {INPUT: images})[0], np.float32)
+        with _raising_runtime_errors():
+            return np.asarray(session.run([OUTPUT], {INPUT: images})[0], np.float32)
 
     return lambda batch, side: answer
+
+
+@contextmanager
+def _raising_runtime_errors() -> Iterator[None]:
+    """ONNX Runtime's own exceptions are of no common kind; raised as `RuntimeError` they are told as those of other runtimes."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    own = tuple(kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception))
+    try:
+        yield
+    except own as error:
+        raise RuntimeError(str(error)) from error
 
 
 def _provider(rung: Rung) -> tuple[str, dict[str, Any]]:

@@ -147,9 +147,9 @@ def _network(data: ImageData, splits: Mapping[str, Subset], written: DeploymentL
     inner = RunContext(context.work_dir, context.device, lambda done, of, what: context.progress(150 * done // max(of, 1), 1000, what))
     network = network.to(memory_format=torch.channels_last)
     result = classify(task, network, recipe, seed=seed, machine=machine, context=inner)
-    load_model(network, str(result.files["weights"]))
-    network = network.cpu().to(memory_format=torch.contiguous_format).eval()
-    return network, [*result.notes, "the network was trained for this run"], dict(result.files)
+    fresh = build_resnet(written.model.kind, classes=len(data.classes), weights="none", head_dropout=written.model.head_dropout)
+    load_model(fresh, str(result.files["weights"]))  # into a network of its own: the trained one computes in the training's precision
+    return fresh.eval(), [*result.notes, "the network was trained for this run"], dict(result.files)
 
 
 def _some(subset: Subset, most: int | None, seed: int) -> Subset:

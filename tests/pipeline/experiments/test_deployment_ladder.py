@@ -116,3 +116,14 @@ def test_the_ladder_is_there_without_the_packages_of_its_forms() -> None:
             "from medpipe.pipeline.deployment.building import build\nfrom medpipe.pipeline.experiments import deployment_ladder")
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_what_was_trained_in_bf16_answers_in_fp32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parameters = small()
+    parameters["training"]["precision"] = "bf16"
+    parameters["timing"]["rungs"] = ["eager_no_grad", "eager"]
+    made = deployment_ladder.run(parameters, 0, RunContext(tmp_path / "trained", "cpu"))
+    monkeypatch.setenv(deployment_ladder.WEIGHTS, str(made.files["weights"]))
+    given = deployment_ladder.run(parameters, 0, RunContext(tmp_path / "given", "cpu"))
+    trained, read = (r.observations["parity"]["y_prob"].astype(float) for r in (made, given))
+    assert np.abs(trained - read).max() < 1e-3  # autocast would be off by more
