@@ -141,7 +141,7 @@ class Claim:
         return value is not None and any(_is_printed(value, *found) for found in PRINTED.findall(self.source.printed))
 
 
-PRINTED = re.compile(r"(\d[\d,]*)(?:\.(\d+))?(?:[eE]([-+]?\d+))?\s?([%MKk]?)")
+PRINTED = re.compile(r"(\d[\d,]*)(?:\.(\d+))?(?:[eE]([-+]?\d+))?\s?((?:%|[MKk](?![A-Za-z]))?)")
 SCALES = {"%": (0.01,), "M": (1e6,), "K": (1e3,), "k": (1e3,), "": (1.0, 0.01)}
 
 

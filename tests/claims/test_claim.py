@@ -16,7 +16,7 @@ def claim(value: float, printed: str) -> Claim:
 
 @pytest.mark.parametrize(("value", "printed"), [
     (0.9886, "98.86%"), (0.7070, "0.7070"), (0.7894, "accuracy of 78.94"), (4_200_000, "4.2M"), (4_861_955, "4,861,955"),
-    (25.7, "25.7x faster"), (0.02, "<2%"), (0.000398, "3.98e-04"), (-0.02, "-2%"), (4_234_567, "4.2M")])
+    (25.7, "25.7x faster"), (0.02, "<2%"), (0.000398, "3.98e-04"), (-0.02, "-2%"), (4_234_567, "4.2M"), (90.0, "90.0 MB")])
 def test_a_printed_number_is_found(value: float, printed: str) -> None:
     assert claim(value, printed).prints_value
 
