@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -16,8 +17,9 @@ pytestmark = pytest.mark.skipif(find_spec("pytest_benchmark") is None or find_sp
 def collected(repository: Path, *arguments: str) -> str:
     """What pytest collects of the benchmarks and this file; the rest of the tests would only take long to import."""
     rest = [f"--ignore={path}" for path in (repository / "tests").iterdir() if path.name not in ("benchmarks", Path(__file__).name)]
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}  # where this runs beside others
     done = subprocess.run([sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *arguments,
-                           *rest], cwd=repository, capture_output=True, text=True, check=False)
+                           *rest], cwd=repository, capture_output=True, text=True, check=False, env=alone)
     return done.stdout
 
 
