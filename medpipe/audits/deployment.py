@@ -46,6 +46,11 @@ WIDER = {"fp32": 1, "tf32": 1, "bf16": 2}
 """Values of a precision that fit where one of fp32 does: at least so many times as many operations, where a library has no fast product."""
 
 
+def calls(share: Interval) -> int:
+    """How many calls a share is of those that it was counted over."""
+    return round(share.estimate * share.n)
+
+
 @dataclass(frozen=True)
 class Parity:
     """Of one form against the reference: the share that is called otherwise, accuracy lost, the largest difference of probabilities.
@@ -264,7 +269,7 @@ def _parities(e: Evidence, claims: Sequence[Claim]) -> Iterator[Finding]:
         verdict = {"clean": "it may stand for the reference", "narrows": "whether it may stand for the reference is open",
                    "undermines": "it may not stand for the reference, and cannot win"}[p.severity]
         yield Finding(
-            PARITY, p.severity, f"Of {p.flipped.n:,} images {slug} calls {round(p.flipped.estimate * p.flipped.n):,} otherwise than the "
+            PARITY, p.severity, f"Of {p.flipped.n:,} images {slug} calls {calls(p.flipped):,} otherwise than the "
             f"reference ({100 * p.flipped.low:.2f} to {100 * p.flipped.high:.2f} %) and loses {_points(p.lost)} of accuracy; probabilities "
             f"differ by up to {p.difference:.2g}. {_of_timed(p)}: {verdict}.", _bearing(claims, PARITY, slug),
             {"flipped": p.flipped.estimate, "low": p.flipped.low, "high": p.flipped.high, "lost": p.lost.estimate, "n": p.flipped.n},
@@ -274,7 +279,7 @@ def _parities(e: Evidence, claims: Sequence[Claim]) -> Iterator[Finding]:
 def _of_timed(p: Parity) -> str:
     if p.timed is None:
         return "The form that was timed was not asked"
-    return f"The very form that was timed calls {round(p.timed.estimate * p.timed.n):,} of {p.timed.n:,} otherwise at the timed size"
+    return f"The very form that was timed calls {calls(p.timed):,} of {p.timed.n:,} otherwise at the timed size"
 
 
 def _times(i: Interval) -> str:

@@ -120,10 +120,12 @@ def _asked(images: Path | None, size: int) -> Asked:
 def _row(m: Measured) -> dict[str, Any]:
     import numpy as np
 
+    from medpipe.audits.deployment import calls
+
     median, p95 = (1000 * float(np.quantile(m.seconds, q)) for q in (0.5, 0.95))
     p = m.parity
     return {"form": m.built.rung.slug, "median_ms": median, "p95_ms": p95, "times_as_fast": m.times.estimate,
-            "low": m.times.low, "high": m.times.high, "flipped": round(p.flipped.estimate * p.flipped.n), "n": p.flipped.n,
+            "low": m.times.low, "high": m.times.high, "flipped": calls(p.flipped), "n": p.flipped.n,
             "accuracy_lost": p.lost.estimate, "accuracy_lost_high": p.lost.high, "largest_difference": p.difference,
             "answers": m.answers, "same_answers": m.same, "one_class": m.one_class, "warnings": list(m.warnings)}
 

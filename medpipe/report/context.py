@@ -30,7 +30,7 @@ from medpipe.report.figures import (
     synthesis_figures,
 )
 from medpipe.report.generators import measured_generators, remedies
-from medpipe.report.pageone import counted, counts, page_one
+from medpipe.report.pageone import asked, counts, page_one
 from medpipe.report.paired import paired
 from medpipe.report.per_class import per_class
 from medpipe.report.published import published_figures
@@ -49,7 +49,7 @@ def audit_context(case: Case) -> dict[str, Any]:
     return {
         **frame(case),
         "first": first, "headline": [line(case, i) for i in first.headline], "counts": [counts(case, p) for p in case.parts],
-        "asked": counted([i for i in case.items if i.claim.is_asked]),
+        "asked": asked(case),
         "confidence": _confidence(case.items), "total": len(case.items),
         "published": published_figures(case), "parts": [_part(case, p) for p in case.parts],
         "deviations": record.deviations(case), "unknown": record.unknown(case), "not_covered": case.specs.subject.not_covered,

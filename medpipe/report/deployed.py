@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import quantile_test
 
 from medpipe.audits.attribution import GPU_STEPS, STEPS, Factor, attributed
-from medpipe.audits.deployment import EXPERIMENT, REFERENCE, parities, speed, winner
+from medpipe.audits.deployment import EXPERIMENT, REFERENCE, calls, parities, speed, winner
 from medpipe.evidence import Evidence, Observations
 from medpipe.evidence.rounds import geometric
 from medpipe.phrases import listed
@@ -127,7 +127,7 @@ def _rate(batch: int, seconds: NDArray[np.float64]) -> str:
 
 
 def _flipped(i: Interval) -> str:
-    return f"{round(i.estimate * i.n):,}"
+    return f"{calls(i):,}"
 
 
 def _factors(e: Evidence, steps: tuple[tuple[str, str, str], ...]) -> list[dict[str, str]]:

@@ -84,8 +84,7 @@ def _tried(e: Evidence) -> bool:
 
 def _reads(e: Evidence) -> dict[str, str]:
     """What the rows say of the numbers of images in a run, by the names that they have in `MEASURED` and `USEFUL`."""
-    origin = e.observations["quality"]["origin"]
-    real, made = (int((origin == name).sum()) for name in (HELD_OUT, GENERATED))
+    made, real = _numbers(e)
     pool = compared(e.observations["memory"], e.observations.get("seen"))
     words = {"coverage": f"{100 * usual_coverage(real, made):.3g} %", "compared": str(pool),
              "times": "" if pool.times == 1 else f"; of all seen up to {pool.times:.1f} times as many"}
@@ -98,9 +97,14 @@ def _reads(e: Evidence) -> dict[str, str]:
 
 
 def _counted(e: Evidence) -> str:
+    made, real = _numbers(e)
+    return f"{made:,} generated and {real:,} real images that the generator did not see"
+
+
+def _numbers(e: Evidence) -> tuple[int, int]:
+    """Generated images, and real ones that the generator did not see."""
     origin = e.observations["quality"]["origin"]
-    n = {name: int((origin == name).sum()) for name in (GENERATED, HELD_OUT)}
-    return f"{n[GENERATED]:,} generated and {n[HELD_OUT]:,} real images that the generator did not see"
+    return int((origin == GENERATED).sum()), int((origin == HELD_OUT).sum())
 
 
 def remedies(case: Case, part: str) -> dict[str, Any] | None:

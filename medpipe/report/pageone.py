@@ -79,7 +79,7 @@ def _fixed(case: Case, title: str, about: str, rows: Sequence[Row], evidence: st
 def _legend(case: Case) -> str:
     """The words below the table, as the template puts them together, but for their marks."""
     found = [(p, counts(case, p)["published"]) for p in case.parts]
-    found.append(("Asked by medpipe beside them", counted([i for i in case.items if i.claim.is_asked])))
+    found.append(("Asked by medpipe beside them", asked(case)))
     said = [(name, c["total"], [*c["outcomes"], ("undermined", c["undermined"])]) for name, c in found if c["total"]]
     return "00 of 000 claims; all of them follow. " + " ".join(
         f"{name}, {total} published claims: {' · '.join(f'● {n} {word}' for word, n in numbers if n)}." for name, total, numbers in said)
@@ -87,8 +87,13 @@ def _legend(case: Case) -> str:
 
 def counts(case: Case, part: str) -> dict[str, Any]:
     """How the published claims of a part were judged, and apart from them what medpipe asks beside them."""
-    published, asked = ([i for i in case.of_part(part) if i.claim.is_asked is own] for own in (False, True))
-    return {"part": part, "title": case.specs.subject.parts[part], "published": counted(published), "asked": counted(asked)}
+    theirs, ours = ([i for i in case.of_part(part) if i.claim.is_asked is own] for own in (False, True))
+    return {"part": part, "title": case.specs.subject.parts[part], "published": counted(theirs), "asked": counted(ours)}
+
+
+def asked(case: Case) -> dict[str, Any]:
+    """How all that medpipe asks beside the published claims was judged."""
+    return counted([i for i in case.items if i.claim.is_asked])
 
 
 def counted(items: Sequence[Item]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from medpipe.audits.deployment import Parity
+from medpipe.audits.deployment import Parity, calls
 from medpipe.errors import DataError
 from medpipe.pipeline.deployment.bench import Asked, Measured, digest_of, parity_of
 from medpipe.pipeline.deployment.building import opened
@@ -37,7 +37,7 @@ def keep(m: Measured, network: nn.Module, asked: Asked, out: Path, batch: int) -
             with torch.inference_mode():
                 wanted = probabilities(logits_of(lambda images: network(torch.from_numpy(images)).numpy(), asked.images, batch))
         found = parity_of(m.built, again, wanted, asked)
-        flipped = round(found.flipped.estimate * found.flipped.n)
+        flipped = calls(found.flipped)
         said = "" if found.severity == "clean" else f"{flipped} of {found.flipped.n} called otherwise"
     except (*FAILURES, pickle.PickleError) as error:
         said = first_line(error)
@@ -54,7 +54,7 @@ def certificate(m: Measured, files: Sequence[Path], found: Parity, network: str,
     return {"network": network, "weights": weights, "form": m.built.rung.slug, "made_by": m.built.version,
             **({"opened_by": fitted} if fitted else {}), "side": asked.images.shape[-1], "batch": batch,
             "files": {f.name: digest_of(f) for f in files},
-            "parity": {"images": asked.told, "n": found.flipped.n, "flipped": round(found.flipped.estimate * found.flipped.n),
+            "parity": {"images": asked.told, "n": found.flipped.n, "flipped": calls(found.flipped),
                        "flipped_high": found.flipped.high, "accuracy_lost": found.lost.estimate, "accuracy_lost_low": found.lost.low,
                        "accuracy_lost_high": found.lost.high, "largest_difference_of_probabilities": found.difference},
             "speed": {"times_as_fast_as_eager": m.times.estimate, "low": m.times.low, "high": m.times.high, "rounds": m.times.n,
