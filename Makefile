@@ -22,10 +22,10 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --no-config --quiet --universal 
 	--generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links $(if $(call yes,$(UPGRADE)),--upgrade)
 yes = $(filter-out 0 no false off,$(1))
 
-.PHONY: help setup verify test lint types bench audit lock clean
+.PHONY: help setup verify test test-full lint types bench audit lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 	@echo "Settings: MEDPIPE_DATA=folder with the data sets, STRICT=1, PROFILE=demonstration|reduced|published, NAME=report name, JOBS=n"
 
 setup: ## create .venv with the locked packages and pango (done by verify and test too)
@@ -37,6 +37,9 @@ verify: setup ## audit the published claims and write the signed report
 
 test: setup ## is the harness right? (pytest tests)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n 2 --dist loadfile $(ARGS)
+
+test-full: setup ## the long checks at full size (simulations, fuzzing); writes tests/full/results
+	@MEDPIPE_FULL=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/full -n 2 $(ARGS)
 
 audit: setup ## are the claims right? (pytest specs); ARGS='--bundle DIR' judges a stored bundle
 	@$(BIN)/python -m pytest specs $(if $(ARGS),$(ARGS),--bundle reports/medical-ai-pipeline-reduced)
