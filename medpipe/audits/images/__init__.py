@@ -1,0 +1,1 @@
+"""Leakage between images: duplicates, altered copies, slices of one patient, and splits."""

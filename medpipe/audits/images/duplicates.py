@@ -1,0 +1,149 @@
+"""Which images are copies of each other, and which are slices of one patient.
+
+**Purpose.** An image of the evaluation whose copy, or whose neighbouring slice, was trained on measures memory.
+
+**Method.** In stages, each cheap enough for the next: equal bytes, equal pixels, equal pictures in eight
+orientations (`COPY`), then altered copies and neighbouring slices. For the last two, candidates come from
+two embeddings (`candidates`), and the proof from geometry (`geometry`). Groups that are larger than the
+number of candidates are searched again for what lies outside of them.
+
+**Limits.** An image with fewer than 16 keypoints (blank, or very smooth) can only be found equal. Two
+patients in the same position may agree by chance, at the rate in `docs/leakage.md`; thresholds for slices of
+one patient are calibrated on brain MRI.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medpipe.audits.images.candidates import (
+    BY_DESCRIPTORS,
+    BY_THUMBNAIL,
+    Candidates,
+    candidates,
+    embeddings,
+)
+from medpipe.audits.images.features import SIDE, Features, Grey, describe
+from medpipe.audits.images.geometry import Transform, agreement, overlaid
+
+IDENTICAL, COPIED, ALTERED, SAME_PATIENT = "identical", "copy", "altered", "same patient likely"
+KINDS = (IDENTICAL, COPIED, ALTERED, SAME_PATIENT)
+"""Kinds of a relation, the closest first."""
+COPY = 0.99
+"""Least correlation of grey values, once laid over each other, of copies that were not altered."""
+_CHUNK = 64
+_UNTURNED = Transform(False, 1.0, 0.0, (0.0, 0.0))
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Match:
+    """Images ``first`` < ``second``, by their places, are related as ``kind`` says.
+
+    ``score``: correlation of grey values laid over each other. ``places`` of ``matches`` keypoints
+    agree on ``transform``; both are 0 where equal bytes or pixels need no such proof.
+    """
+
+    first: int
+    second: int
+    kind: str
+    score: float
+    transform: Transform
+    places: int = 0
+    matches: int = 0
+
+
+def find_matches(images: Grey, digests: Sequence[str] = (), told: Progress = lambda done, total: None) -> tuple[Match, ...]:
+    """All related pairs that were found among grey images uint8 ``(N, 160, 160)``, the closest first.
+
+    ``digests``: of each image's file or full pixels; equal ones are identical. Each set of identical
+    images enters the search once. Raises `DataError` for images of another size.
+    """
+    unique, same = _identical(images, digests)
+    found = {(m.first, m.second): m for m in _searched(images[unique], told)}
+    mapped = [Match(*sorted((int(unique[m.first]), int(unique[m.second]))), *_rest(m)) for m in found.values()]
+    return tuple(sorted([*same, *mapped], key=lambda m: (KINDS.index(m.kind), -m.score, m.first, m.second)))
+
+
+def _rest(match: Match) -> tuple[str, float, Transform, int, int]:
+    return match.kind, match.score, match.transform, match.places, match.matches
+
+
+def _identical(images: Grey, digests: Sequence[str]) -> tuple[NDArray[np.int64], list[Match]]:
+    """The first of each set of identical images, and each other one with its first."""
+    first: dict[object, int] = {}
+    unique, same = [], []
+    for place, image in enumerate(images):
+        keys = (*(("file", d) for d in digests[place:place + 1]), ("pixels", image.tobytes()))
+        known = next((first[key] for key in keys if key in first), None)
+        if known is None:
+            unique.append(place)
+        else:
+            same.append(Match(known, place, IDENTICAL, 1.0, _UNTURNED))
+        for key in keys:
+            first.setdefault(key, place if known is None else known)
+    return np.array(unique, np.int64), same
+
+
+def _searched(images: Grey, told: Progress) -> Iterator[Match]:
+    if len(images) < 2:
+        return
+    features = describe(images)
+    indexed = embeddings(features)
+    every = np.arange(len(images))
+    pairs = candidates(indexed, every)
+    found = list(_proven(images, features, pairs, told))
+    yield from found
+    group = joined(len(images), [(m.first, m.second) for m in found])
+    crowded = every[np.bincount(group)[group] > min(BY_DESCRIPTORS, BY_THUMBNAIL)]
+    again = {p: None for p in candidates(indexed, crowded, group) if p not in pairs}
+    yield from _proven(images, features, again, told)
+
+
+def joined(count: int, pairs: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
+    """The number of each image's group where pairs are joined transitively, int64 ``(N,)``."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    sides = np.array(pairs, np.int64).reshape(-1, 2).T
+    graph = coo_array((np.ones(sides.shape[1]), (sides[0], sides[1])), shape=(count, count))
+    return np.asarray(connected_components(graph, directed=False)[1], np.int64)
+
+
+def _proven(images: Grey, features: Features, pairs: Candidates, told: Progress) -> Iterator[Match]:
+    chunks = [list(pairs)[at:at + _CHUNK] for at in range(0, len(pairs), _CHUNK)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        def one(chunk: list[tuple[int, int, bool]]) -> list[Match]:
+            return [m for pair in chunk if (m := _match(images, features, *pair)) is not None]
+
+        for done, found in enumerate(pool.map(one, chunks), 1):
+            yield from found
+            told(done, len(chunks))
+
+
+def _match(images: Grey, features: Features, first: int, second: int, mirrored: bool) -> Match | None:
+    found = agreement(features, first, second, mirrored)
+    if found is None or not found.is_related:
+        return None
+    score = _correlation(images[first], images[second], found.transform)
+    if score >= COPY and found.share >= 0.5:
+        kind = COPIED
+    else:
+        kind = ALTERED if found.is_altered else SAME_PATIENT
+    return Match(first, second, kind, score, found.transform, found.places, found.matches)
+
+
+def _correlation(one: Grey, other: Grey, transform: Transform) -> float:
+    """Of grey values where the two images overlap."""
+    here, there = np.asarray(one, np.float32), overlaid(np.asarray(other, np.float32), transform)
+    both = overlaid(np.ones((SIDE, SIDE), np.float32), transform) > 0.99
+    if both.sum() < 100:
+        return 0.0
+    a, b = here[both] - here[both].mean(), there[both] - there[both].mean()
+    return float((a * b).sum() / max(float(np.sqrt((a * a).sum() * (b * b).sum())), 1e-6))
