@@ -14,9 +14,7 @@ one patient are calibrated on brain MRI.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,8 +27,8 @@ from medpipe.audits.images.candidates import (
     candidates,
     embeddings,
 )
-from medpipe.audits.images.features import SIDE, Features, Grey, describe
-from medpipe.audits.images.geometry import Transform, agreement, overlaid
+from medpipe.audits.images.features import SIDE, Features, Grey, describe, in_threads
+from medpipe.audits.images.geometry import PLACES, Transform, agreement, overlaid
 
 IDENTICAL, COPIED, ALTERED, SAME_PATIENT = "identical", "copy", "altered", "same patient likely"
 KINDS = (IDENTICAL, COPIED, ALTERED, SAME_PATIENT)
@@ -118,13 +116,13 @@ def joined(count: int, pairs: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
 
 def _proven(images: Grey, features: Features, pairs: Candidates, told: Progress) -> Iterator[Match]:
     chunks = [list(pairs)[at:at + _CHUNK] for at in range(0, len(pairs), _CHUNK)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        def one(chunk: list[tuple[int, int, bool]]) -> list[Match]:
-            return [m for pair in chunk if (m := _match(images, features, *pair)) is not None]
 
-        for done, found in enumerate(pool.map(one, chunks), 1):
-            yield from found
-            told(done, len(chunks))
+    def one(chunk: list[tuple[int, int, bool]]) -> list[Match]:
+        return [m for pair in chunk if (m := _match(images, features, *pair)) is not None]
+
+    for done, found in enumerate(in_threads(one, chunks), 1):
+        yield from found
+        told(done, len(chunks))
 
 
 def _match(images: Grey, features: Features, first: int, second: int, mirrored: bool) -> Match | None:
@@ -135,7 +133,7 @@ def _match(images: Grey, features: Features, first: int, second: int, mirrored: 
     if score >= COPY and found.share >= 0.5:
         kind = COPIED
     else:
-        kind = ALTERED if found.is_altered else SAME_PATIENT
+        kind = ALTERED if found.is_altered and found.places >= PLACES else SAME_PATIENT
     return Match(first, second, kind, score, found.transform, found.places, found.matches)
 
 

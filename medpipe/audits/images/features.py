@@ -8,10 +8,10 @@ as bytes. Mirroring an image permutes the values of its descriptors, so that non
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ SCALE = 510
 Grey = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Index = NDArray[np.int64]
+_Item, _Result = TypeVar("_Item"), TypeVar("_Result")
 
 ORIENTATIONS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
     "as it is": lambda a: a,
@@ -86,12 +87,25 @@ def describe(images: Grey) -> Features:
         small[place] = _normalised(_resized(images[place], SMALL), 0.8, 4)
         return _keypoints(images[place])
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = list(pool.map(one, range(count)))
+    found = list(in_threads(one, range(count)))
     start = np.cumsum([0, *(len(point) for point, _ in found)])
     nothing = (np.zeros((0, 2), np.float32), np.zeros((0, 128), np.uint8))
     point, descriptor = (np.concatenate(side) for side in zip(nothing, *found, strict=True))
     return Features(thumbnail, small, start.astype(np.int64), point, descriptor)
+
+
+def in_threads(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
+    """The results in order. Each thread computes alone: threads of BLAS and OpenCV would compete."""
+    import cv2
+    from threadpoolctl import threadpool_limits
+
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
+            yield from pool.map(work, items)
+    finally:
+        cv2.setNumThreads(before)
 
 
 def _resized(image: Grey, side: int) -> Floats:
