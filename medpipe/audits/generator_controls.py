@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from medpipe.audits import collapse, memorisation
 from medpipe.audits.generator_pictures import MODES, World, evidence, world
-from medpipe.audits.image_copies import ORIENTATIONS
+from medpipe.audits.images.features import ORIENTATIONS
 from medpipe.evidence.finding import Finding
 
 Array = NDArray[np.float64]

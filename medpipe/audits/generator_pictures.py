@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from medpipe.audits.image_copies import ORIENTATIONS
+from medpipe.audits.images.features import ORIENTATIONS
 from medpipe.evidence import Observations
 from medpipe.evidence.generated import GENERATED, HELD_OUT, TRAINING, squared_distances
 

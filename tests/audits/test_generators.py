@@ -13,10 +13,11 @@ from made_up import claim_data
 from made_up_generators import CLASSES, memory, named, quality, scored
 
 from medpipe import registry
-from medpipe.audits import collapse, image_copies, memorisation
+from medpipe.audits import collapse, memorisation
 from medpipe.audits.bundles import findings_in, keep_findings, known_audits
 from medpipe.audits.diversity import modes, support
 from medpipe.audits.generators import protocols_by_run
+from medpipe.audits.images import duplicates
 from medpipe.claims.claim import Claim, claim_from
 from medpipe.claims.loading import Specs, specs_from
 from medpipe.evidence import Bundle, Evidence, Failure, Observations, Provenance, Run
@@ -241,7 +242,7 @@ def test_modes_are_kept_lost_or_open_as_planted() -> None:
 
 
 def test_the_threshold_of_copies_is_that_of_the_audit_of_images() -> None:
-    assert COPY == image_copies.COPY
+    assert COPY == duplicates.COPY
 
 
 def test_a_bundle_keeps_them_by_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

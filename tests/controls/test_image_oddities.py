@@ -11,9 +11,9 @@ pytest.importorskip("cv2", reason="the training extra is not installed")
 from PIL import Image, ImageDraw
 from sklearn.datasets import load_sample_images
 
-from medpipe.audits.image_copies import SIDE
 from medpipe.audits.looks import looks
 from medpipe.audits.oddities import RATE, unlike
+from medpipe.pipeline.data.image_sets import SIDE
 from medpipe.pipeline.data.phantoms import make
 from medpipe.statistics import wilson
 

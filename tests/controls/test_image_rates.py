@@ -11,10 +11,10 @@ pytest.importorskip("cv2", reason="the training extra is not installed")
 import cv2
 from scipy.stats import fisher_exact
 
-from medpipe.audits.image_copies import SIDE
 from medpipe.audits.shortcuts import LARGE, above_commonest
 from medpipe.audits.sources import SMALL
 from medpipe.evidence.observations import Observations
+from medpipe.pipeline.data.image_sets import SIDE
 from medpipe.pipeline.data.images import ImagePart
 from medpipe.pipeline.data.phantoms import Phantoms, make
 from medpipe.pipeline.data.planes import Planes

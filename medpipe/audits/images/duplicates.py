@@ -56,6 +56,16 @@ class Match:
     places: int = 0
     matches: int = 0
 
+    @property
+    def is_copy(self) -> bool:
+        """Whether both show the same slice."""
+        return self.kind != SAME_PATIENT
+
+    @property
+    def how(self) -> str:
+        """How one comes from the other, for a reader."""
+        return self.transform.name if self.kind != ALTERED else f"{self.transform.name}, altered"
+
 
 def find_matches(images: Grey, digests: Sequence[str] = (), told: Progress = lambda done, total: None) -> tuple[Match, ...]:
     """All related pairs that were found among grey images uint8 ``(N, 160, 160)``, the closest first.

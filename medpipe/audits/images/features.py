@@ -31,16 +31,16 @@ _Item, _Result = TypeVar("_Item"), TypeVar("_Result")
 
 ORIENTATIONS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
     "as it is": lambda a: a,
-    "turned by 180°": lambda a: a[..., ::-1, ::-1],
-    "turned by 90°": lambda a: a.swapaxes(-1, -2)[..., ::-1, :],
-    "turned by 270°": lambda a: a.swapaxes(-1, -2)[..., ::-1],
     "mirrored": lambda a: a[..., ::-1],
     "upside down": lambda a: a[..., ::-1, :],
+    "turned by 180°": lambda a: a[..., ::-1, ::-1],
     "transposed": lambda a: a.swapaxes(-1, -2),
+    "turned by 90°": lambda a: a.swapaxes(-1, -2)[..., ::-1, :],
+    "turned by 270°": lambda a: a.swapaxes(-1, -2)[..., ::-1],
     "transposed and turned by 180°": lambda a: a.swapaxes(-1, -2)[..., ::-1, ::-1],
 }
 """The eight flips and turns of a square, by name: each maps the last two axes."""
-MIRRORED = tuple(list(ORIENTATIONS)[4:])
+MIRRORED = ("mirrored", "upside down", "transposed", "transposed and turned by 180°")
 
 _LAYOUT = np.arange(128).reshape(4, 4, 8)
 MIRROR = _LAYOUT[::-1][:, :, (-np.arange(8)) % 8].reshape(-1)

@@ -54,6 +54,18 @@ class Transform:
         off = abs((self.degrees + 45) % 90 - 45)
         return off <= DEGREES and abs(math.log(self.scale)) <= SCALING
 
+    @property
+    def name(self) -> str:
+        """How the second image was turned, for a reader: ``mirrored``, ``rotated by 7°``."""
+        quarter = round(self.degrees / 90) % 4
+        if not self.is_orientation:
+            turned = f"rotated by {abs(self.degrees):.0f}°" if abs(self.degrees) >= 1 else ""
+            scaled = f"scaled by {1 / self.scale:.2f}" if abs(math.log(self.scale)) > SCALING else ""
+            return ", ".join(w for w in ("mirrored" if self.mirrored else "", turned, scaled) if w) or "shifted"
+        names = (("as it is", "turned by 90°", "turned by 180°", "turned by 270°"),
+                 ("mirrored", "transposed and turned by 180°", "upside down", "transposed"))
+        return names[self.mirrored][quarter]
+
     def matrix(self, side: int) -> Floats:
         """From places in the first image to places in the second, float32 ``(2, 3)``."""
         turn, by = math.radians(self.degrees), side / SIDE

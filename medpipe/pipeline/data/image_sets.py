@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from medpipe.audits.image_copies import SIDE
+from medpipe.audits.images.features import SIDE as SEARCH_SIDE
 from medpipe.errors import DataError
 from medpipe.phrases import plural
 from medpipe.pipeline.data.decoding import decode, resize_grey, strict_images
@@ -33,6 +33,8 @@ WHOLE = "all"
 """The name of the one part of a set without parts."""
 
 ENDINGS = (".jpg", ".jpeg", ".png")
+SIDE = 128
+"""Pixels a side of the grey images that everything but the search for relatives looks at."""
 _BATCH = 128
 Told = Callable[[int, int], None]
 
@@ -47,7 +49,7 @@ class Problem:
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """``data``: the images that could be read, grey at 128 pixels whatever size is asked for; by part ``marks`` of their files and
+    """``data``: the images that could be read, grey at 128 and 160 pixels, other sizes made from these; by part ``marks`` of their files and
     ``colour``, float64 ``(N,)``: the mean difference between the largest and the smallest of an image's channels, in grey levels.
     """
 
@@ -62,7 +64,7 @@ class _Read:
     path: str
     digest: str
     marks: FileMarks
-    grey: NDArray[np.uint8]
+    grey: Mapping[int, NDArray[np.uint8]]
     colour: float
     synthetic: str | None
 
@@ -123,12 +125,16 @@ def _each(files: FileSet, wanted: Iterable[str], listings: Listings) -> Iterator
 def _read(path: str, content: bytes, listings: Listings) -> _Read | str:
     try:
         rgb = decode(content, "file", SIDE)
-        grey = np.rint(rgb.mean(axis=2, dtype=np.float32)).astype(np.uint8)
+        grey = {SIDE: _grey(rgb), SEARCH_SIDE: _grey(decode(content, "file", SEARCH_SIDE))}
         colour = float((rgb.max(axis=2) - rgb.min(axis=2)).mean())
         digest = hashlib.sha256(content).hexdigest()
         return _Read(path, digest, marks_of(content, "file"), grey, colour, listings.find(content, digest))
     except DataError as error:
         return str(error).removeprefix("file: ")
+
+
+def _grey(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.rint(rgb.mean(axis=2, dtype=np.float32)).astype(np.uint8)
 
 
 def _arranged(place: Path, read: list[_Read]) -> tuple[ImageData, dict[str, list[_Read]]]:
@@ -147,10 +153,10 @@ def _arranged(place: Path, read: list[_Read]) -> tuple[ImageData, dict[str, list
 
 def _part(read: list[_Read], classes: tuple[str, ...]) -> ImagePart:
     label = np.array([classes.index(r.path.split("/")[-2]) for r in read], dtype=np.int64)
-    grey = np.stack([r.grey for r in read])
+    grey = {side: np.stack([r.grey[side] for r in read]) for side in (SIDE, SEARCH_SIDE)}
 
     def planes(size: int) -> Planes:
-        return Planes(np.ones(len(grey), dtype=np.uint8), grey if size == SIDE else resize_grey(grey, size))
+        return Planes(np.ones(len(read), dtype=np.uint8), grey[size] if size in grey else resize_grey(grey[SIDE], size))
 
     return ImagePart(label, np.array([r.path for r in read]), {"bytes": np.array([r.digest for r in read])}, planes)
 

@@ -1,22 +1,24 @@
 """What the images themselves say about any accuracy measured on them, before a network is trained.
 
-Between training and each evaluation split: copies (stored again, mirrored, turned, cropped), and slices so alike that they are likely of
-one patient. Within each split: copies that carry another label. Every flag is kept by sample, so that a model's accuracy can be taken
+Between training and each evaluation split: copies (as they are or altered), slices that are likely of one patient, and what a second,
+independent method finds. Within each split: copies that carry another label. Every flag is kept by sample, so that a model's accuracy can be taken
 with and without the samples flagged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medpipe.audits.image_copies import COPY, NEIGHBOUR, Pair
+from medpipe.audits.images.duplicates import Match
+from medpipe.audits.images.groups import Groups
+from medpipe.audits.images.split_check import FALSE_ALARMS, Nearest, look_across
 from medpipe.audits.shares import share
 from medpipe.pipeline.config import Section, parse, stand_in
-from medpipe.pipeline.data.image_clusters import pairs
+from medpipe.pipeline.data.image_groups import grey, groups
 from medpipe.pipeline.data.images import ImageData, load_images
 from medpipe.pipeline.imaging.grouping import cluster_of, table_digest, with_clusters
 from medpipe.pipeline.imaging.settings import Data
@@ -39,24 +41,29 @@ def run(config: Mapping[str, Any], seed: int, context: RunContext) -> Experiment
     data = with_clusters(load_images(written.data.source))
     splits = splits_of(data, written.data)
     context.progress(0, 2, "comparing every image with every other")
-    found = pairs(data)
+    found = groups(data)
     place = _places(data)
-    trained = np.zeros(sum(len(part) for part in data.parts.values()), bool)
-    trained[place(splits["training"])] = True
+    training = place(splits["training"])
     label = np.concatenate([part.label for part in data.parts.values()])
-    every = {"label_contradicted": _with_another_label(found, label)}
-    across = {"image_copy": _met(found, trained, COPY), "image_neighbour": _met(found, trained, NEIGHBOUR)}
+    every = {"label_contradicted": contradicted(found.slice, label)}
+    across = {"image_copy": np.isin(found.slice, found.slice[training]), "image_neighbour": np.isin(found.patient, found.patient[training])}
+    pixels = grey(data)
     context.progress(1, 2, "counting")
     scalars, observations, notes = dict[str, float](), {}, list(stand_in(written.data.source, data.source))
     column = cluster_of(data)
     for name, subset in splits.items():
-        flags = {flag: values[place(subset)] for flag, values in (every if name == "training" else {**across, **every}).items()}
+        here = place(subset)
+        flags = {flag: values[here] for flag, values in (every if name == "training" else {**across, **every}).items()}
+        nearest = None if name == "training" else look_across(pixels, training, here)
+        if nearest is not None:
+            flags["second_method"] = nearest.flagged
         observations[name] = subset.observe(data.classes, column, **{flag: values.astype(np.uint8) for flag, values in flags.items()})
         ids, cluster = (values[subset.index].tolist() for values in (subset.part.sample_id, subset.part.groups[column]))
         for flag, values in flags.items():
             seen = share(flag, values, ids, cluster)
             scalars |= seen.scalars(name)
-            notes += [_example(name, flag, seen.samples[0], found, data)] if seen.count else []
+            notes += [_example(name, flag, seen.samples[0], found, data)] if seen.count and flag != "second_method" else []
+        notes += [] if nearest is None else [_resembling(name, nearest, here, data)]
     context.progress(2, 2, "images looked at")
     resolved = {"data": {**written.data.model_dump(exclude_unset=True), "source": data.source}}
     return ExperimentResult(resolved, observations, scalars, data_digests=_digests(data, written), notes=notes)
@@ -78,31 +85,31 @@ def _places(data: ImageData) -> Any:
     return lambda subset: np.array([known[sample] for sample in subset.part.sample_id[subset.index].tolist()])
 
 
-def _met(found: Sequence[Pair], trained: Flags, least: float) -> Flags:
-    """Whether each image is alike to an image that is trained on, bool ``(N,)``."""
-    met = np.zeros(len(trained), bool)
-    for pair in found:
-        if pair.score >= least:
-            met[pair.first] |= trained[pair.second]
-            met[pair.second] |= trained[pair.first]
-    return met
-
-
-def _with_another_label(found: Sequence[Pair], label: NDArray[np.int64]) -> Flags:
+def contradicted(slices: NDArray[np.int64], label: NDArray[np.int64]) -> Flags:
     """Whether each image has a copy anywhere that carries another label, bool ``(N,)``."""
-    contradicted = np.zeros(len(label), bool)
-    for pair in found:
-        if pair.score >= COPY and label[pair.first] != label[pair.second]:
-            contradicted[[pair.first, pair.second]] = True
-    return contradicted
+    labels = np.unique(np.column_stack([slices, label]), axis=0)[:, 0]
+    several, count = np.unique(labels, return_counts=True)
+    return np.isin(slices, several[count > 1])
 
 
-def _example(split: str, flag: str, sample: str, found: Sequence[Pair], data: ImageData) -> str:
-    """A sentence for the reader that names an image flagged and the image that it is most alike to."""
-    ids = np.concatenate([part.sample_id for part in data.parts.values()])
-    label = np.concatenate([part.label for part in data.parts.values()])
+def _example(split: str, flag: str, sample: str, found: Groups, data: ImageData) -> str:
+    """A sentence for the reader that names an image flagged and one that it is related to."""
+    ids, label = (np.concatenate([getattr(part, name) for part in data.parts.values()]) for name in ("sample_id", "label"))
     at = int(np.flatnonzero(ids == sample)[0])
-    wanted = [p for p in found if at in (p.first, p.second) and (flag != "label_contradicted" or label[p.first] != label[p.second])]
-    best = max(wanted, key=lambda p: p.score)
+
+    def wanted(link: Match) -> bool:
+        return at in (link.first, link.second) and (flag != "label_contradicted" or label[link.first] != label[link.second])
+
+    best = max(filter(wanted, found.links), key=lambda link: (link.is_copy, link.score), default=None)
+    if best is None:
+        return f"{split}, {flag}: such as {sample}, related through other images of its group"
     other = best.second if best.first == at else best.first
-    return f"{split}, {flag}: such as {sample}, which is {ids[other]} {best.how} (correlation {best.score:.4f})"
+    return f"{split}, {flag}: such as {sample}, which is {ids[other]} {best.how} ({best.kind}, correlation {best.score:.4f})"
+
+
+def _resembling(split: str, nearest: Nearest, here: NDArray[np.int64], data: ImageData) -> str:
+    """What the second method found, and the pair that it found most alike."""
+    ids, best = np.concatenate([part.sample_id for part in data.parts.values()]), int(nearest.score.argmax())
+    count, n = FALSE_ALARMS
+    return (f"{split}, second_method: {int(nearest.flagged.sum()):,} of {len(here):,} resemble an image trained on; of images of other "
+            f"patients {count:,} of {n:,} do. Most alike: {ids[here[best]]} and {ids[nearest.other[best]]} ({nearest.score[best]:.3f})")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.model_selection import StratifiedGroupKFold
 
-from medpipe.audits.image_copies import COPY, SIDE, Pair, alike, groups
-from medpipe.audits.image_tones import retoned
+from medpipe.audits.images.duplicates import Match
 from medpipe.audits.shares import Share, share
 from medpipe.audits.shortcuts import BLIND, above_commonest
 from medpipe.evidence.observations import Observations
 from medpipe.phrases import listed, plural
-from medpipe.pipeline.data.image_sets import ImageSet
+from medpipe.pipeline.data.image_groups import groups
+from medpipe.pipeline.data.image_sets import SIDE, ImageSet
 from medpipe.pipeline.data.images import ImageData
 from medpipe.pipeline.imaging.baselines import Blurred, Border, File, Majority, Model, Nearest, classifier, features
 from medpipe.pipeline.imaging.oddities import Oddity, oddities
@@ -95,11 +95,11 @@ def audit_images(images: ImageSet, table: Mapping[str, str] | None = None, train
     label = np.concatenate([part.label for part in data.parts.values()])
     known = group_of_each(table, ids)
     grey = np.concatenate([part.planes(SIDE).planes for part in data.parts.values()])
-    copies, near = _pairs(grey)
-    number = groups(len(ids), copies, -1)
-    cluster = ids[np.unique(number, return_index=True)[1]][number]
+    found = groups(data)
+    cluster = ids[np.unique(found.patient, return_index=True)[1]][found.patient]
     layout = Layout(ids, np.repeat(list(data.parts), [len(part) for part in data.parts.values()]), cluster, trained_on)
-    related = tuple(relations(layout, copies, near, known))
+    related = tuple(relations(layout, found, known))
+    copies = [link for link in found.links if link.is_copy]
     contradicted = [p for p in copies if label[p.first] != label[p.second]]
     places = dict(_split(data, layout))
     too_few = _too_few(data, label, cluster, places[""])
@@ -127,15 +127,7 @@ def pictures_of(images: ImageSet, found: ImageAudit) -> dict[str, bytes]:
     return pictures
 
 
-def _pairs(grey: NDArray[np.uint8]) -> tuple[tuple[Pair, ...], tuple[Pair, ...]]:
-    """Copies, those under another tone last, and all pairs that are likely of one patient, copies among them."""
-    near = alike(grey)
-    same = tuple(p for p in near if p.score >= COPY)
-    toned = tuple(replace(p, how=f"{p.how}, in another tone") for p in retoned(grey, {(p.first, p.second) for p in same}))
-    return same + toned, near + toned
-
-
-def _share(contradicted: list[Pair], layout: Layout) -> Share:
+def _share(contradicted: list[Match], layout: Layout) -> Share:
     flags = np.zeros(len(layout.ids), bool)
     flags[[i for p in contradicted for i in (p.first, p.second)]] = True
     return share("contradicted", flags, layout.ids.tolist(), layout.cluster.tolist())

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from medpipe.audits.images.groups import combined
 from medpipe.errors import DataError, UnavailableError
-from medpipe.pipeline.data.image_clusters import clusters
+from medpipe.pipeline.data.image_groups import clusters
 from medpipe.pipeline.data.images import ImageData
 from medpipe.pipeline.data.places import data_home
 
@@ -35,7 +36,8 @@ def cluster_of(data: ImageData) -> str:
 
 
 def groups_of(data: ImageData, part: str, asked: str | None, clusters_for: Sequence[str] = ()) -> Groups | None:
-    """The group of each image of a part as ``data.groups`` asks for it, of classes named the cluster of copies; ``""`` if not known.
+    """The group of each image of a part as ``data.groups`` asks for it, of classes named the group of related images; ``""`` if not
+    known. Groups of a table are combined with those inferred from the images (`combined`).
 
     Raises `UnavailableError` where a table is not there, `DataError` where it is broken or the data has no such group.
     """
@@ -43,10 +45,12 @@ def groups_of(data: ImageData, part: str, asked: str | None, clusters_for: Seque
     if unknown:
         raise DataError(f"data.clusters_for: expected classes among {', '.join(data.classes)}, got {', '.join(unknown)}")
     found = _asked(data, part, asked)
-    if found is None or not clusters_for:
+    if found is None or not asked or not (clusters_for or asked.startswith("table:")):
         return found
+    inferred = clusters(data)[part]
     chosen = np.isin(data.parts[part].label, [data.classes.index(name) for name in clusters_for])
-    return np.where(chosen, np.char.add("copies of ", clusters(data)[part]), found)
+    merged = combined(np.where(chosen, "", found), inferred)
+    return np.where(chosen & (merged == ""), np.char.add("copies of ", inferred), merged)
 
 
 def _asked(data: ImageData, part: str, asked: str | None) -> Groups | None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medpipe.audits.image_copies import Pair
+from medpipe.audits.images.duplicates import Match
+from medpipe.audits.images.groups import Groups
 from medpipe.audits.shares import Share, share
 from medpipe.errors import DataError
 from medpipe.phrases import listed
@@ -95,11 +96,12 @@ def group_of_each(table: Mapping[str, str] | None, ids: NDArray[np.str_]) -> NDA
     return np.array([table.get(i, "") for i in ids.tolist()])
 
 
-def relations(layout: Layout, copies: Sequence[Pair], near: Sequence[Pair], known: NDArray[np.str_] | None) -> Iterator[Relation]:
+def relations(layout: Layout, found: Groups, known: NDArray[np.str_] | None) -> Iterator[Relation]:
     """For each part its copies, likely slices of patients, and with ``known`` groups ``(N,)`` those of a group that is elsewhere, too."""
     for against in _sides(layout):
-        yield _by_pairs(layout, against, f"copies of images {against.where}", copies, against.weighs)
-        yield _by_pairs(layout, against, f"likely slices of patients {against.where}", near, False)
+        copies = [link for link in found.links if link.is_copy]
+        yield _inferred(layout, against, f"copies of images {against.where}", found.slice, copies, against.weighs)
+        yield _inferred(layout, against, f"likely slices of patients {against.where}", found.patient, found.links, False)
         if known is not None and _is_compared(layout, against, known):
             yield _by_table(layout, against, known)
 
@@ -133,12 +135,10 @@ def _sides(layout: Layout) -> Iterator[_Against]:
                        f"any accuracy on images of {'this set' if is_all else f'“{part}”'} split at random")
 
 
-def _by_pairs(layout: Layout, a: _Against, kind: str, pairs: Sequence[Pair], weighs: bool) -> Relation:
-    met = [p for p in pairs if (a.here[p.first] and a.other[p.second]) or (a.here[p.second] and a.other[p.first])]
-    flags = np.zeros(len(layout.ids), bool)
-    for p in met:
-        flags[p.first] |= a.here[p.first] and a.other[p.second]
-        flags[p.second] |= a.here[p.second] and a.other[p.first]
+def _inferred(layout: Layout, a: _Against, kind: str, group: NDArray[np.int64], links: Sequence[Match], weighs: bool) -> Relation:
+    met = [p for p in links if (a.here[p.first] and a.other[p.second]) or (a.here[p.second] and a.other[p.first])]
+    numbers, count = np.unique(group[a.other], return_counts=True)
+    flags = a.here & np.isin(group, numbers[count > 1] if a.is_itself else numbers)
     examples = tuple(shown(p, layout.ids) for p in _spread(met, layout.cluster))
     return Relation(a.part, kind, _share(kind, flags, a.here, layout.ids, layout.cluster), examples, weighs, a.bears_on)
 
@@ -165,14 +165,14 @@ def _share(kind: str, flags: Flags, among: Flags, ids: NDArray[np.str_], cluster
     return share(kind, flags[among], ids[among].tolist(), cluster[among].tolist())
 
 
-def _spread(pairs: Sequence[Pair], cluster: NDArray[np.str_]) -> list[Pair]:
+def _spread(pairs: Sequence[Match], cluster: NDArray[np.str_]) -> list[Match]:
     """One pair a cluster, so that examples are not all of one image."""
-    first: dict[str, Pair] = {}
+    first: dict[str, Match] = {}
     for p in pairs:
         first.setdefault(str(cluster[p.first]), p)
     return list(first.values())[:MOST_EXAMPLES]
 
 
-def shown(pair: Pair, ids: NDArray[np.str_]) -> tuple[str, str, str, float]:
+def shown(pair: Match, ids: NDArray[np.str_]) -> tuple[str, str, str, float]:
     """The paths of a pair, how one comes from the other, and their correlation."""
     return str(ids[pair.first]), str(ids[pair.second]), pair.how, round(pair.score, 4)

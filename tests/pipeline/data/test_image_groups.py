@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medpipe.pipeline.data import image_clusters
-from medpipe.pipeline.data.image_clusters import clusters, pairs
+from medpipe.pipeline.data import image_groups
+from medpipe.pipeline.data.image_groups import clusters, matches
 from medpipe.pipeline.data.images import ImageData, ImagePart
 from medpipe.pipeline.data.phantoms import make
 from medpipe.pipeline.data.planes import Planes
@@ -39,10 +39,10 @@ def test_a_copy_on_the_other_side_is_in_the_cluster_of_its_original(data: ImageD
 
 
 def test_is_looked_for_once(data: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = pairs(data)
-    kept = next((tmp_path / "copies").iterdir())
+    first = matches(data)
+    kept = next((tmp_path / "related_images").iterdir())
     content = kept.read_bytes()
     kept.write_bytes(content[:-3])
-    assert pairs(data) == first and kept.read_bytes() == content  # damaged, so made again
-    monkeypatch.setattr(image_clusters, "alike", lambda images: pytest.fail("looked for again"))
-    assert pairs(data) == first
+    assert matches(data) == first and kept.read_bytes() == content  # damaged, so made again
+    monkeypatch.setattr(image_groups, "find_matches", lambda images, digests: pytest.fail("looked for again"))
+    assert matches(data) == first
