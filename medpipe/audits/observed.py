@@ -16,12 +16,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from medpipe.audits.images.split_check import FALSE_ALARMS
 from medpipe.audits.setting import Settings, measured_in
 from medpipe.audits.shares import share
 from medpipe.claims.claim import Claim
 from medpipe.evidence import Evidence, Observations
 from medpipe.evidence.finding import Finding
-from medpipe.statistics import Interval
+from medpipe.statistics import Interval, wilson
 
 SMALL, LARGE = 0.01, 0.10
 """Below one in a hundred a share cannot move an accuracy by the one point that claims leave open; from one in ten on it can carry it."""
@@ -31,8 +32,9 @@ FLAGS: Mapping[str, tuple[str, str]] = {
     "abstract_hidden": ("abstract_overlap", "come from an abstract that is trained on under another id"),
     "heading_in_text": ("label_leakage", "name their own section in the text"),
     "label_suspect": ("label_noise", "carry a label that a model trained on the others holds to be wrong"),
-    "image_copy": ("duplicates", "are copies of images that are trained on, as they are, mirrored, turned, cropped or stored again"),
-    "image_neighbour": ("patient_overlap", "are so like an image that is trained on that they are likely of the same patient"),
+    "image_copy": ("duplicates", "are copies of images that are trained on, as they are or altered"),
+    "image_neighbour": ("patient_overlap", "are likely of the same patient as an image that is trained on"),
+    "second_method": ("duplicates", "resemble an image that is trained on, as a second, independent method sees it"),
     "label_contradicted": ("label_noise", "have a copy that carries another label"),
 }
 """Flag → (the threat it examines, what it says of a sample)."""
@@ -69,12 +71,20 @@ def _finding(flag: str, words: str, noun: str, split: str, seen: Observations, t
     flags = seen[flag].astype(bool)
     found = share(flag, flags, seen["sample_id"].tolist(), seen[seen.cluster].tolist() if seen.cluster else None)
     interval = found.interval
-    severity = "undermines" if interval.low >= LARGE else "clean" if interval.high < SMALL else "narrows"
+    chance = _by_chance(flag)
+    severity = ("clean" if interval.high < SMALL or (chance is not None and interval.low <= chance.high)
+                else "undermines" if interval.low >= LARGE else "narrows")
+    beside = "" if chance is None else f"; of images of different patients {_percent(chance)} do"
     against = f" ({trained:,} training {noun} looked at)" if trained and threat in ACROSS else ""
     return Finding(
-        threat, severity, f"{found.count:,} of {interval.n:,} {words}{against}: {_percent(interval)}.", claims,
+        threat, severity, f"{found.count:,} of {interval.n:,} {words}{against}: {_percent(interval)}{beside}.", claims,
         {"share": interval.estimate, "low": interval.low, "high": interval.high, "n": interval.n}, found.samples,
         id=f"{threat}:{split}.{flag}", arithmetic=f"95 % interval: {interval.method}; {interval.clusters or interval.n:,} clusters")
+
+
+def _by_chance(flag: str) -> Interval | None:
+    """The share of samples that a flag names although nothing is wrong, where it is known."""
+    return wilson(*FALSE_ALARMS) if flag == "second_method" else None
 
 
 def _percent(interval: Interval) -> str:

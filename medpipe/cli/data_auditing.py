@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from medpipe.cli.codes import INCOMPLETE
+from medpipe.phrases import plural
 
 if TYPE_CHECKING:
     from medpipe.pipeline.data.image_sets import ImageSet
@@ -21,6 +23,8 @@ FolderArgument = Annotated[Path, typer.Argument(help="Folder or zip file: [part/
 TableOption = Annotated[Path | None, typer.Option("--table", help="CSV with the columns image and --column: who is in which image.")]
 ColumnOption = Annotated[str, typer.Option("--column", help="The column of the table that names patients or other groups.")]
 TrainOption = Annotated[str, typer.Option("--train", help="The part that is trained on; not needed where only its name begins with train.")]
+SplitOption = Annotated[Path | None, typer.Option("--split", help="CSV with the columns image and split: is that split free of leakage?")]
+WriteSplitOption = Annotated[Path | None, typer.Option("--write-split", help="CSV to write a split to that is free of leakage.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Folder to write a short signed report to, with pictures.")]
 Pkcs12Option = Annotated[Path | None, typer.Option("--pkcs12", help="Identity to sign with; a local one is made if not given.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -33,7 +37,8 @@ def register(app: typer.Typer) -> None:
 
 
 def audit_data(folder: FolderArgument, table: TableOption = None, column: ColumnOption = "patient", train: TrainOption = "",
-               out: OutOption = None, pkcs12: Pkcs12Option = None, as_json: JsonOption = False) -> None:
+               split: SplitOption = None, write_split: WriteSplitOption = None, out: OutOption = None, pkcs12: Pkcs12Option = None,
+               as_json: JsonOption = False) -> None:
     """Show what copies, patients, file marks and borders say about any accuracy on a set of images. Exits with 3 if files were unusable."""
     from medpipe.cli.show import say, talk_on_stderr, transfer
     from medpipe.pipeline.data.image_sets import read_image_set
@@ -45,11 +50,13 @@ def audit_data(folder: FolderArgument, table: TableOption = None, column: Column
     groups = None if table is None else read_table(_text(table), column, str(table))
     with transfer(f"reading {folder}") as progress:
         images = read_image_set(folder, lambda done, total: progress(done, total, ""))
-    found = audit_images(images, groups, train)
+    found = audit_images(images, groups, train, None if split is None else read_table(_text(split), "split", str(split)))
     if as_json:
         typer.echo(json.dumps(found.as_json(), indent=1, ensure_ascii=False))
     else:
         _print(found)
+    if write_split is not None:
+        say(f"Split: {_write_split(write_split, images, groups)}")
     if out is not None:
         say(f"Report: {_write(out, images, found, pkcs12)}")
     if found.problems:
@@ -67,6 +74,25 @@ def _write(out: Path, images: ImageSet, found: ImageAudit, pkcs12: Path | None) 
     signed = sign_pdf(pdf, signing_identity(pkcs12), reason="I audited these images with medpipe; the attached file holds what was found")
     write_atomically(out / FILE, signed)
     return out / FILE
+
+
+def _write_split(place: Path, images: ImageSet, table: dict[str, str] | None) -> Path:
+    import csv
+    import io
+
+    import numpy as np
+
+    from medpipe.evidence.files import write_atomically
+    from medpipe.pipeline.data.image_groups import groups
+    from medpipe.pipeline.imaging.relations import group_of_each
+    from medpipe.pipeline.imaging.split_audit import clean_split
+
+    ids = np.concatenate([part.sample_id for part in images.data.parts.values()])
+    split = clean_split(images.data, groups(images.data), group_of_each(table, ids))
+    written = io.StringIO()
+    csv.writer(written, lineterminator="\n").writerows([("image", "split"), *split.items()])
+    write_atomically(place, written.getvalue().encode())
+    return place
 
 
 def _text(table: Path) -> str:
@@ -97,6 +123,7 @@ def _print(found: ImageAudit) -> None:
             say(f"{r.part}, {r.kind}, such as")
             for one, other, how, score in r.examples[:SHOWN]:
                 say(f"  {one}  =  {other}  {how}, correlation {score:.4f}")
+    _print_groups(found)
     if found.contradicted:
         say("Copies that carry two labels")
         for one, other, how, score in found.contradicted[:SHOWN]:
@@ -121,6 +148,29 @@ def _print(found: ImageAudit) -> None:
         say(f"Files and folders that could not be used: {len(found.problems):,}")
         for path, what in found.problems:
             say(f"  {path}: {what}")
+
+
+def _print_groups(found: ImageAudit) -> None:
+    from medpipe.cli.show import say
+
+    say("Distinct slices (copies counted once)")
+    total = Counter(dict.fromkeys(found.slices, 0))
+    for count in found.counts.values():
+        total.update(count)
+    _print_table(["class", "images", "distinct slices"], [[kind, f"{total[kind]:,}", f"{n:,}"] for kind, n in found.slices.items()])
+    if found.shared:
+        say(f"{plural(found.shared, 'slice')} in more than one class")
+    for s in found.split:
+        verdict = "free of leakage" if s.is_free else "not free of leakage"
+        say(f"Split, {s.part} after training on {s.trained_on}: {verdict}")
+        _print_table(["images that", "share"], [
+            ["have a copy in training", _share(s.copies)], ["are likely of a patient in training", _share(s.patients)],
+            ["resemble a training image (second method)", _share(s.second)],
+            ["resemble one of another patient (by chance)", _percent(s.expected)]])
+
+
+def _percent(i: Any) -> str:
+    return f"{100 * i.estimate:.1f} % ({100 * i.low:.1f} to {100 * i.high:.1f})"
 
 
 def _say_bearing(found: ImageAudit, of: str) -> None:

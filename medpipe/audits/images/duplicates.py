@@ -28,7 +28,7 @@ from medpipe.audits.images.candidates import (
     embeddings,
 )
 from medpipe.audits.images.features import SIDE, Features, Grey, describe, in_threads
-from medpipe.audits.images.geometry import PLACES, Transform, agreement, overlaid
+from medpipe.audits.images.geometry import PLACES, Agreement, Transform, agreement, overlaid
 
 IDENTICAL, COPIED, ALTERED, SAME_PATIENT = "identical", "copy", "altered", "same patient likely"
 KINDS = (IDENTICAL, COPIED, ALTERED, SAME_PATIENT)
@@ -139,12 +139,17 @@ def _match(images: Grey, features: Features, first: int, second: int, mirrored: 
     found = agreement(features, first, second, mirrored)
     if found is None or not found.is_related:
         return None
-    score = _correlation(images[first], images[second], found.transform)
-    if score >= COPY and found.share >= 0.5:
-        kind = COPIED
-    else:
-        kind = ALTERED if found.is_altered and found.places >= PLACES else SAME_PATIENT
-    return Match(first, second, kind, score, found.transform, found.places, found.matches)
+    transform, score = found.transform, _correlation(images[first], images[second], found.transform)
+    if transform.is_orientation:  # as estimated it may be off by a fraction of a pixel
+        exact = _correlation(images[first], images[second], transform.snapped)
+        transform, score = (transform.snapped, exact) if exact > score else (transform, score)
+    return Match(first, second, _kind(found, score), score, transform, found.places, found.matches)
+
+
+def _kind(found: Agreement, score: float) -> str:
+    if score >= COPY:
+        return COPIED
+    return ALTERED if found.is_altered and found.places >= PLACES else SAME_PATIENT
 
 
 def _correlation(one: Grey, other: Grey, transform: Transform) -> float:

@@ -66,10 +66,28 @@ class Transform:
                  ("mirrored", "transposed and turned by 180°", "upside down", "transposed"))
         return names[self.mirrored][quarter]
 
+    @property
+    def snapped(self) -> Transform:
+        """The nearest of the eight flips and turns, exactly."""
+        quarter, end = round(self.degrees / 90) % 4, SIDE - 1.0
+        return Transform(self.mirrored, 1.0, 90.0 * quarter, ((0.0, 0.0), (end, 0.0), (end, end), (0.0, end))[quarter])
+
+    @property
+    def inverse(self) -> Transform:
+        """How the first image lies on the second one."""
+        back, shift = np.linalg.inv(self._rotation()), np.array(self.shift)
+        flip, end = (np.diag([-1.0, 1.0]), np.array([SIDE - 1.0, 0.0])) if self.mirrored else (np.eye(2), np.zeros(2))
+        matrix, shift = flip @ back @ flip, flip @ back @ (end - shift) + end
+        return Transform(self.mirrored, 1 / self.scale, math.degrees(math.atan2(matrix[1, 0], matrix[0, 0])),
+                         (float(shift[0]), float(shift[1])))
+
+    def _rotation(self) -> NDArray[np.float64]:
+        turn = math.radians(self.degrees)
+        return self.scale * np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
+
     def matrix(self, side: int) -> Floats:
         """From places in the first image to places in the second, float32 ``(2, 3)``."""
-        turn, by = math.radians(self.degrees), side / SIDE
-        rotation = self.scale * np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
+        by, rotation = side / SIDE, self._rotation()
         # a pixel's centre is at x + 0.5, which is what scales with the side
         shift = by * (np.array(self.shift) + 0.5) - 0.5 + 0.5 * (1 - by) * rotation.sum(axis=1)
         return np.asarray(np.column_stack([rotation, shift]), np.float32)

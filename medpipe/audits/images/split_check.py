@@ -28,8 +28,8 @@ from medpipe.errors import DataError
 from medpipe.statistics import Interval, wilson
 
 CANDIDATES = 3
-ALIKE = 0.9
-FALSE_ALARMS = (10, 1000)
+ALIKE = 0.90
+FALSE_ALARMS = (14, 800)
 """Images flagged, of images that have no training image of their patient; see `docs/leakage.md`."""
 _SIDE, _COARSE, _LOW = 96, 48, 12
 _ROWS, _ROUNDS = 512, 30

@@ -49,8 +49,8 @@ class Problem:
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """``data``: the images that could be read, grey at 128 and 160 pixels, other sizes made from these; by part ``marks`` of their files and
-    ``colour``, float64 ``(N,)``: the mean difference between the largest and the smallest of an image's channels, in grey levels.
+    """``data``: the images that could be read, grey at 128 and 160 pixels, other sizes made from these; by part ``marks`` of their files
+    and ``colour``, float64 ``(N,)``: the mean difference between the largest and the smallest of an image's channels, in grey levels.
     """
 
     data: ImageData

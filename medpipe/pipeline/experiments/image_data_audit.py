@@ -1,8 +1,8 @@
 """What the images themselves say about any accuracy measured on them, before a network is trained.
 
 Between training and each evaluation split: copies (as they are or altered), slices that are likely of one patient, and what a second,
-independent method finds. Within each split: copies that carry another label. Every flag is kept by sample, so that a model's accuracy can be taken
-with and without the samples flagged.
+independent method finds. Within each split: copies that carry another label. Every flag is kept by sample, so that a model's accuracy
+can be taken with and without the samples flagged.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from PIL import Image
 from sklearn.model_selection import StratifiedGroupKFold
 
 from medpipe.audits.images.duplicates import Match
+from medpipe.audits.images.groups import Groups
 from medpipe.audits.shares import Share, share
 from medpipe.audits.shortcuts import BLIND, above_commonest
 from medpipe.evidence.observations import Observations
@@ -37,6 +38,8 @@ from medpipe.pipeline.imaging.relations import (
     shown,
     training_part,
 )
+from medpipe.pipeline.imaging.shown_groups import ShownGroup, distinct_slices, shown_groups
+from medpipe.pipeline.imaging.split_audit import SplitAudit, audit_split
 from medpipe.pipeline.imaging.weighing import Blindness, weigh
 
 HELD_OUT = "held out"
@@ -58,7 +61,8 @@ BEARS_ON = {
 class ImageAudit:
     """All that was seen. ``verdict`` is inflated, confounded or both, with ``reasons``; open, as long as anything is ``undecided``; or
     clean. ``bears_on``: `BEARS_ON`; relations and baselines have their own. ``grouped``: the images whose group a table names, None
-    where none was given.
+    where none was given. ``slices``: distinct slices by class; ``shared``: slices that stand in several classes; ``split``: of the table
+    given, if any.
     """
 
     source: str
@@ -78,14 +82,20 @@ class ImageAudit:
     reasons: tuple[str, ...]
     undecided: tuple[str, ...]
     bears_on: Mapping[str, str]
+    groups: tuple[ShownGroup, ...]
+    slices: Mapping[str, int]
+    shared: int
+    split: tuple[SplitAudit, ...]
 
     def as_json(self) -> dict[str, Any]:
         """Everything as plain data."""
-        return {"version": 1, **asdict(self)}
+        return {"version": 2, **asdict(self)}
 
 
-def audit_images(images: ImageSet, table: Mapping[str, str] | None = None, train: str = "") -> ImageAudit:
-    """Look at a set. ``table``: the group (patient) of images by path; ``train``: the part that is trained on, where its name does not say.
+def audit_images(images: ImageSet, table: Mapping[str, str] | None = None, train: str = "",
+                 split: Mapping[str, str] | None = None) -> ImageAudit:
+    """Look at a set. ``table``: the group (patient) of images by path; ``train``: the part that is trained on, where its name does not say;
+    ``split``: the part of images by path, to be checked for leakage.
 
     Raises `DataError` where a table is about other images, or no part is called ``train``.
     """
@@ -111,13 +121,15 @@ def audit_images(images: ImageSet, table: Mapping[str, str] | None = None, train
         grouped=None if known is None else int((known != "").sum()), relations=related, copies=len(copies),
         clusters=len(np.unique(cluster)), contradicted=tuple(shown(p, ids) for p in contradicted[:MOST_EXAMPLES]),
         oddities=oddities(images, grey, cluster), baselines=baselines, sources=tuple(_sources(images)), bears_on=BEARS_ON,
-        verdict=weighed.verdict, reasons=weighed.reasons, undecided=weighed.undecided)
+        verdict=weighed.verdict, reasons=weighed.reasons, undecided=weighed.undecided, groups=shown_groups(data, found),
+        slices=distinct_slices(data, found), shared=int(sum(len(np.unique(label[found.slice == s])) > 1 for s in _repeated(found))),
+        split=() if split is None else audit_split(data, found, split, train))
 
 
 def pictures_of(images: ImageSet, found: ImageAudit) -> dict[str, bytes]:
     """The images that ``found`` names as examples, as PNG of 128 pixels by path."""
     named = {path for r in found.relations for e in r.examples for path in e[:2]} | {path for e in found.contradicted for path in e[:2]}
-    named |= {path for o in found.oddities for path, _ in o.examples}
+    named |= {path for o in found.oddities for path, _ in o.examples} | {path for g in found.groups for path, _ in g.images}
     pictures = {}
     for part in images.data.parts.values():
         for i in np.flatnonzero(np.isin(part.sample_id, sorted(named))).tolist():
@@ -125,6 +137,12 @@ def pictures_of(images: ImageSet, found: ImageAudit) -> dict[str, bytes]:
             Image.fromarray(part.planes(SIDE)[i][0]).save(stored, "PNG")
             pictures[str(part.sample_id[i])] = stored.getvalue()
     return pictures
+
+
+def _repeated(found: Groups) -> list[int]:
+    """The numbers of slices that several images show."""
+    number, count = np.unique(found.slice, return_counts=True)
+    return [int(n) for n in number[count > 1]]
 
 
 def _share(contradicted: list[Match], layout: Layout) -> Share:
