@@ -29,6 +29,7 @@ from medpipe.audits.images.candidates import (
 )
 from medpipe.audits.images.features import SIDE, Features, Grey, describe, in_threads
 from medpipe.audits.images.geometry import PLACES, Agreement, Transform, agreement, overlaid
+from medpipe.audits.images.template import without_template
 
 IDENTICAL, COPIED, ALTERED, SAME_PATIENT = "identical", "copy", "altered", "same patient likely"
 KINDS = (IDENTICAL, COPIED, ALTERED, SAME_PATIENT)
@@ -102,7 +103,7 @@ def _identical(images: Grey, digests: Sequence[str]) -> tuple[NDArray[np.int64],
 def _searched(images: Grey, told: Progress) -> Iterator[Match]:
     if len(images) < 2:
         return
-    features = describe(images)
+    features = without_template(describe(images))
     indexed = embeddings(features)
     every = np.arange(len(images))
     pairs = candidates(indexed, every)

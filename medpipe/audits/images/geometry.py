@@ -62,8 +62,8 @@ class Transform:
             turned = f"rotated by {abs(self.degrees):.0f}°" if abs(self.degrees) >= 1 else ""
             scaled = f"scaled by {1 / self.scale:.2f}" if abs(math.log(self.scale)) > SCALING else ""
             return ", ".join(w for w in ("mirrored" if self.mirrored else "", turned, scaled) if w) or "shifted"
-        names = (("as it is", "turned by 90°", "turned by 180°", "turned by 270°"),
-                 ("mirrored", "transposed and turned by 180°", "upside down", "transposed"))
+        names = (("as it is", "turned by 270°", "turned by 180°", "turned by 90°"),
+                 ("mirrored", "transposed", "upside down", "transposed and turned by 180°"))
         return names[self.mirrored][quarter]
 
     @property

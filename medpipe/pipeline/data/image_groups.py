@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from medpipe.audits.images import candidates, duplicates, features, geometry
+from medpipe.audits.images import candidates, duplicates, features, geometry, template
 from medpipe.audits.images.duplicates import Match, find_matches
 from medpipe.audits.images.features import SIDE
 from medpipe.audits.images.geometry import Transform
@@ -76,7 +76,7 @@ def _grey(data: ImageData, name: str, side: int) -> Iterator[NDArray[np.uint8]]:
 
 def _key(data: ImageData) -> str:
     """Changes with the data and with the code of the search."""
-    code = [inspect.getsource(module) for module in (candidates, duplicates, features, geometry)]
+    code = [inspect.getsource(module) for module in (candidates, duplicates, features, geometry, template)]
     told = [str(VERSION), data.digest, *data.parts, *code]
     return hashlib.sha256("\n".join(told).encode()).hexdigest()[:24]
 
