@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from medpipe.phrases import plural
 from medpipe.report.context import package_version
 from medpipe.report.render import AttachedFile, render_pdf
 from medpipe.report.statement import DATA_AUDIT
@@ -50,6 +51,9 @@ def _context(found: Mapping[str, Any], pictures: Mapping[str, bytes]) -> dict[st
         "counts": [{"part": part, "counts": [f"{n:,}" for n in count.values()]} for part, count in counts.items()],
         "relations": [{"part": r["part"], "kind": r["kind"], "share": _share(r["found"]), "bears_on": r["bears_on"], "note": r["note"]}
                       for r in found["relations"]],
+        "slices": [{"kind": kind, "images": f"{sum(count[kind] for count in counts.values()):,}", "slices": f"{n:,}"}
+                   for kind, n in found["slices"].items()],
+        "splits": [_split(s) for s in found["split"]], "sheets": [_sheet(g, pictures) for g in found["groups"]],
         "galleries": list(_galleries(found, pictures)),
         "oddities": [{"kind": o["kind"], "share": _share(o["found"])} for o in found["oddities"]],
         "odd_galleries": [{"title": o["kind"], "figures": [{"path": path, "what": what, "uri": _uri(pictures[path])}
@@ -63,6 +67,25 @@ def _context(found: Mapping[str, Any], pictures: Mapping[str, bytes]) -> dict[st
                     for s in found["sources"]],
         "problems": [{"path": path, "what": what} for path, what in problems[:MOST_PROBLEMS]],
         "problems_left": max(0, len(problems) - MOST_PROBLEMS)}
+
+
+def _sheet(group: Mapping[str, Any], pictures: Mapping[str, bytes]) -> dict[str, Any]:
+    """A contact sheet: the first images of a group, each with what was altered."""
+    images, count = group["images"], group["count"]
+    shown = "all of them" if len(images) == count else f"the first {len(images)} of them"
+    about = f"Classes: {', '.join(group['classes'])}. Shown: {shown}. Loosest link: {group['kind']}."
+    return {"title": f"A group of {count:,} images that show {plural(group['slices'], 'distinct slice')}", "about": about,
+            "figures": [{"path": path, "what": what, "uri": _uri(pictures[path])} for path, what in images]}
+
+
+def _split(split: Mapping[str, Any]) -> dict[str, Any]:
+    expected = split["expected"]
+    chance = f"{100 * expected['estimate']:.1f} % ({100 * expected['low']:.1f} to {100 * expected['high']:.1f})"
+    rows = [("have a copy in training", _share(split["copies"])), ("are likely of a patient in training", _share(split["patients"])),
+            ("resemble a training image (second method)", _share(split["second"])),
+            ("resemble one of another patient (by chance)", chance)]
+    return {"part": split["part"], "trained_on": split["trained_on"], "verdict": "free of leakage" if split["is_free"] else
+            "not free of leakage", "rows": [{"kind": kind, "share": said} for kind, said in rows]}
 
 
 def _galleries(found: Mapping[str, Any], pictures: Mapping[str, bytes]) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from medpipe.audits.images.features import SIDE
 from medpipe.pipeline.data import image_groups
+from medpipe.pipeline.data.decoding import resize_grey
 from medpipe.pipeline.data.image_groups import clusters, matches
 from medpipe.pipeline.data.images import ImageData, ImagePart
 from medpipe.pipeline.data.phantoms import make
@@ -21,7 +23,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ImageData:
     """Four heads to train on and three to test on, of which one is the first, mirrored."""
     monkeypatch.setenv("MEDPIPE_CACHE", str(tmp_path))
     made = make("Training")
-    heads = np.kron(made.pixels[::5][:6], np.ones((1, 2, 2), np.uint8))[:, 32:160, 32:160]
+    heads = resize_grey(made.pixels[::5][:6], SIDE)
     shown = np.concatenate([heads[:4], heads[4:], heads[:1, :, ::-1]])
 
     def part(name: str, places: slice) -> ImagePart:
