@@ -32,8 +32,8 @@ FLAGS: Mapping[str, tuple[str, str]] = {
     "abstract_hidden": ("abstract_overlap", "come from an abstract that is trained on under another id"),
     "heading_in_text": ("label_leakage", "name their own section in the text"),
     "label_suspect": ("label_noise", "carry a label that a model trained on the others holds to be wrong"),
-    "image_copy": ("duplicates", "are copies of images that are trained on, as they are or altered"),
-    "image_neighbour": ("patient_overlap", "are likely of the same patient as an image that is trained on"),
+    "image_copy": ("duplicates", "are copies of images that are trained on, as they are, mirrored, turned, cropped or stored again"),
+    "image_neighbour": ("patient_overlap", "are so like an image that is trained on that they are likely of the same patient"),
     "second_method": ("duplicates", "resemble an image that is trained on, as a second, independent method sees it"),
     "label_contradicted": ("label_noise", "have a copy that carries another label"),
 }

@@ -173,6 +173,30 @@ def test_a_table_of_other_images_is_refused_with_plain_paths(tmp_path: Path) -> 
     assert isinstance(result.exception, DataError) and "such as 'a/0.png' in" in str(result.exception)
 
 
+def test_a_split_is_checked_and_a_clean_one_is_written(tmp_path: Path) -> None:
+    folder = image_set(tmp_path / "set", planted=True)
+    names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*.jpg"))
+    leaky, clean = tmp_path / "leaky.csv", tmp_path / "clean.csv"
+    leaky.write_text("\n".join(["image,split", *(f"{n},{n.split('/')[0]}" for n in names)]), encoding="utf-8")
+    found = audited(folder, "--split", str(leaky), "--write-split", str(clean))["split"]
+    assert [(s["part"], s["copies"]["count"], s["is_free"]) for s in found] == [("test", 15, False)]
+    assert found[0]["second"]["count"] >= 14  # another method sees them, too
+    written = [line.split(",") for line in clean.read_text(encoding="utf-8").splitlines()[1:]]
+    assert sorted(n for n, _ in written) == names
+    held = [n for n, part in written if part == "test"]
+    assert len(names) / 6 < len(held) < len(names) / 4 and {n.split("/")[1] for n in held} == {"a", "b"}
+    again = audited(folder, "--split", str(clean))["split"]
+    assert [(s["part"], s["copies"]["count"], s["patients"]["count"], s["is_free"]) for s in again] == [("test", 0, 0, True)]
+
+
+def test_a_split_of_other_images_or_without_training_gets_a_sentence(tmp_path: Path) -> None:
+    folder = loose(tmp_path / "set", {"a/0.png": 1, "b/0.png": 2})
+    for rows, says in (("x.png,train", "such as 'a/0.png' in"), ("a/0.png,one\nb/0.png,two", "a part whose name begins with train")):
+        (tmp_path / "t.csv").write_text(f"image,split\n{rows}", encoding="utf-8")
+        result = CliRunner().invoke(app, ["audit-data", str(folder), "--split", str(tmp_path / "t.csv")])
+        assert isinstance(result.exception, DataError) and says in str(result.exception)
+
+
 def test_what_people_see(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["audit-data", str(image_set(tmp_path, planted=True))])
     assert result.exit_code == 0

@@ -123,7 +123,7 @@ def audit_images(images: ImageSet, table: Mapping[str, str] | None = None, train
         oddities=oddities(images, grey, cluster), baselines=baselines, sources=tuple(_sources(images)), bears_on=BEARS_ON,
         verdict=weighed.verdict, reasons=weighed.reasons, undecided=weighed.undecided, groups=shown_groups(data, found),
         slices=distinct_slices(data, found), shared=int(sum(len(np.unique(label[found.slice == s])) > 1 for s in _repeated(found))),
-        split=() if split is None else audit_split(data, found, split, train))
+        split=() if split is None else audit_split(data, found, split, train if train in split.values() else ""))
 
 
 def pictures_of(images: ImageSet, found: ImageAudit) -> dict[str, bytes]:
