@@ -52,7 +52,7 @@ def _rotated(image: Image.Image, strength: int) -> Image.Image:
 
 
 def _turned(image: Image.Image, strength: int) -> Image.Image:
-    return (ImageOps.mirror(image), image.rotate(90), ImageOps.flip(image).rotate(90))[strength]
+    return (ImageOps.mirror(image), image.transpose(Image.Transpose.ROTATE_90), image.transpose(Image.Transpose.TRANSPOSE))[strength]
 
 
 ALTERATIONS: Mapping[str, Change] = {

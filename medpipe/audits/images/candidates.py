@@ -46,7 +46,7 @@ class Embedding:
             place = np.argpartition(-best, count - 1, axis=1)[:, :count]
             score = np.take_along_axis(best, place, 1)
             order = np.argsort(-score, axis=1, kind="stable")
-            place, score = (np.take_along_axis(x, order, 1) for x in (place, score))
+            place, score = np.take_along_axis(place, order, 1), np.take_along_axis(score, order, 1)
             is_mirrored = self._mirrored(here, place)
             for row, *found in zip(here.tolist(), place.tolist(), score.tolist(), is_mirrored.tolist(), strict=True):
                 yield from ((row, p, m) for p, s, m in zip(*found, strict=True) if s > 0)
@@ -132,8 +132,8 @@ def _vlad(features: Features, images: Index, words: Floats, order: Index | None)
     found = np.zeros((len(images), len(words), 128), np.float32)
     half = 0.5 * (words * words).sum(axis=1)
     for row, image in enumerate(images.tolist()):
-        seen = features.descriptor[features.start[image]:features.start[image + 1]]
-        seen = (seen if order is None else seen[:, order]).astype(np.float32) / SCALE
+        seen = features.of(image)[1]
+        seen = seen if order is None else seen[:, order]
         chosen = np.zeros((len(words), len(seen)), np.float32)
         chosen[(seen @ words.T - half).argmax(axis=1), np.arange(len(seen))] = 1
         found[row] = chosen @ seen - chosen.sum(axis=1, keepdims=True) * words

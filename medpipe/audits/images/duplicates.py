@@ -15,7 +15,7 @@ one patient are calibrated on brain MRI.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,12 +76,8 @@ def find_matches(images: Grey, digests: Sequence[str] = (), told: Progress = lam
     """
     unique, same = _identical(images, digests)
     found = {(m.first, m.second): m for m in _searched(images[unique], told)}
-    mapped = [Match(*sorted((int(unique[m.first]), int(unique[m.second]))), *_rest(m)) for m in found.values()]
+    mapped = [replace(m, first=int(unique[m.first]), second=int(unique[m.second])) for m in found.values()]
     return tuple(sorted([*same, *mapped], key=lambda m: (KINDS.index(m.kind), -m.score, m.first, m.second)))
-
-
-def _rest(match: Match) -> tuple[str, float, Transform, int, int]:
-    return match.kind, match.score, match.transform, match.places, match.matches
 
 
 def _identical(images: Grey, digests: Sequence[str]) -> tuple[NDArray[np.int64], list[Match]]:

@@ -27,7 +27,8 @@ SCALE = 510
 Grey = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Index = NDArray[np.int64]
-_Item, _Result = TypeVar("_Item"), TypeVar("_Result")
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 ORIENTATIONS: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
     "as it is": lambda a: a,
@@ -67,10 +68,11 @@ class Features:
     def of(self, image: int, mirrored: bool = False) -> tuple[Floats, Floats]:
         """Keypoints and descriptors of one image, or of its mirror image."""
         here = slice(self.start[image], self.start[image + 1])
-        point, found = self.point[here], self.descriptor[here].astype(np.float32) / SCALE
+        point = self.point[here]
+        found: Floats = self.descriptor[here].astype(np.float32) / np.float32(SCALE)
         if not mirrored:
             return point, found
-        return point * np.float32([-1, 1]) + np.float32([SIDE - 1, 0]), found[:, MIRROR]
+        return np.array([SIDE - 1, 0], np.float32) + np.array([-1, 1], np.float32) * point, found[:, MIRROR]
 
 
 def describe(images: Grey) -> Features:
@@ -97,7 +99,7 @@ def describe(images: Grey) -> Features:
 def in_threads(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
     """The results in order. Each thread computes alone: threads of BLAS and OpenCV would compete."""
     import cv2
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)

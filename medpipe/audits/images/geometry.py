@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,6 +135,8 @@ def agreement(features: Features, first: int, second: int, mirrored: bool) -> Ag
         return None
     here, there = one[0][at], other[0][to]
     cv2.setRNGSeed(0)
+    found: Any
+    agrees: Any  # both are None where there is no transform, whatever the stubs say
     found, agrees = cv2.estimateAffinePartial2D(
         here, there, ransacReprojThreshold=TOLERANCE, maxIters=_ITERATIONS, confidence=0.99)
     if found is None or int(agrees.sum()) < PLACES_ALTERED:
