@@ -21,14 +21,14 @@ STRONG = 40
 """Agreeing places of one link that is enough to join two groups of several slices."""
 SUPPORT = 2
 """Links that are needed otherwise."""
-CONFIDENCE: Mapping[str, float] = {"identical": 1.0, "copy": 0.99, "altered": 0.99, SAME_PATIENT: 0.95}
+CONFIDENCE: Mapping[str, float] = {"identical": 1.0, "copy": 0.98, "altered": 0.98, SAME_PATIENT: 0.98}
 """The share of such links that join images of one patient is at least this; see `docs/leakage.md`."""
 Index = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Group:
-    """``images``: two or more places; ``kind``: of its loosest link; ``slices``: distinct slices."""
+    """``images``: two or more places; ``kind``: of its loosest link that was needed; ``slices``: distinct slices."""
 
     images: tuple[int, ...]
     kind: str
@@ -54,12 +54,13 @@ class Groups:
     def groups(self) -> tuple[Group, ...]:
         """All groups of two or more images, the largest first."""
         loosest: dict[int, int] = {}
+        slices = {of: len(np.unique(self.slice[self.patient == of])) for of in {int(self.patient[m.first]) for m in self.links}}
         for link in self.links:
             of = int(self.patient[link.first])
-            loosest[of] = max(loosest.get(of, 0), KINDS.index(link.kind))
-        found = [Group(tuple(np.flatnonzero(self.patient == of).tolist()), KINDS[kind], 0) for of, kind in loosest.items()]
-        counted = [Group(g.images, g.kind, len(np.unique(self.slice[list(g.images)]))) for g in found]
-        return tuple(sorted(counted, key=lambda g: (-len(g.images), g.images)))
+            if link.is_copy or slices[of] > 1:
+                loosest[of] = max(loosest.get(of, 0), KINDS.index(link.kind))
+        found = [Group(tuple(np.flatnonzero(self.patient == of).tolist()), KINDS[kind], slices[of]) for of, kind in loosest.items()]
+        return tuple(sorted(found, key=lambda g: (-len(g.images), g.images)))
 
 
 def group(count: int, matches: Sequence[Match]) -> Groups:
