@@ -146,7 +146,7 @@ def _match(images: Grey, features: Features, first: int, second: int, mirrored: 
 def _kind(found: Agreement, score: float) -> str:
     if score >= COPY:
         return COPIED
-    return ALTERED if found.is_altered and found.places >= PLACES else SAME_PATIENT
+    return ALTERED if found.is_altered and max(found.places, found.stretched) >= PLACES else SAME_PATIENT
 
 
 def _correlation(one: Grey, other: Grey, transform: Transform) -> float:

@@ -96,13 +96,16 @@ class Transform:
 
 @dataclass(frozen=True)
 class Agreement:
-    """``places`` of ``matches`` agree on ``transform``, and ``alike`` is the share of inner blocks alike."""
+    """``places`` of ``matches`` agree on ``transform``, and ``alike`` is the share of inner blocks alike.
+    ``stretched`` matches agree on an affine transform: a copy may be padded or cropped to another shape.
+    """
 
     matches: int
     places: int
     spread: float
     transform: Transform
     alike: float
+    stretched: int = 0
 
     @property
     def share(self) -> float:
@@ -112,7 +115,8 @@ class Agreement:
     @property
     def is_altered(self) -> bool:
         """Whether the two are altered copies of one slice."""
-        return self._is_sound and self.places >= PLACES_ALTERED and self.share >= SAME_SLICE
+        is_stretched = self.stretched >= PLACES and self.stretched >= SAME_SLICE * self.matches
+        return is_stretched or (self._is_sound and self.places >= PLACES_ALTERED and self.share >= SAME_SLICE)
 
     @property
     def is_related(self) -> bool:
@@ -145,7 +149,25 @@ def agreement(features: Features, first: int, second: int, mirrored: bool) -> Ag
     spread = math.sqrt(max(0.0, float(np.linalg.eigvalsh(np.cov(kept.T))[0])))
     transform = Transform(mirrored, math.hypot(found[0, 0], found[1, 0]),
                           math.degrees(math.atan2(found[1, 0], found[0, 0])), (float(found[0, 2]), float(found[1, 2])))
-    return Agreement(len(at), len(kept), spread, transform, _alike(features, first, second, transform))
+    return Agreement(len(at), len(kept), spread, transform, _alike(features, first, second, transform),
+                     _stretched(here, there) if len(kept) < SAME_SLICE * len(at) else 0)
+
+
+def _stretched(here: Floats, there: Floats) -> int:
+    """How many matches agree on an affine transform; 0 where these are too few or it is none of a picture."""
+    import cv2
+
+    if len(here) < PLACES:
+        return 0
+    found: Any
+    agrees: Any
+    found, agrees = cv2.estimateAffine2D(here, there, ransacReprojThreshold=TOLERANCE, maxIters=_ITERATIONS)
+    if found is None or int(agrees.sum()) < PLACES:
+        return 0
+    kept = here[agrees.ravel() > 0]
+    narrow = float(np.linalg.eigvalsh(np.cov(kept.T))[0])
+    long, short = np.linalg.svd(found[:, :2])[1]
+    return len(kept) if narrow >= SPREAD**2 and short * 2 >= long and 0.4 < short and long < 2.5 else 0
 
 
 def overlaid(image: NDArray[np.float32], transform: Transform) -> Floats:

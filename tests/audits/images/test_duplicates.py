@@ -44,6 +44,14 @@ def test_every_planted_alteration_joins_its_original_and_nobody_else(heads: list
     assert len(np.unique(found.patient[:HEADS])) == HEADS
 
 
+def test_a_copy_padded_to_another_shape_is_found(heads: list[Image.Image]) -> None:
+    """The picture is squeezed to three quarters of its height, as when a padded image is made square."""
+    padded = Image.new("L", (240, 240))
+    padded.paste(heads[0].resize((240, 180), Image.Resampling.BICUBIC), (0, 30))
+    found = find_matches(stacked([*heads, padded], SIDE))
+    assert [(m.first, m.second, m.is_copy) for m in found] == [(0, HEADS, True)]
+
+
 def test_nothing_is_found_among_different_people(heads: list[Image.Image]) -> None:
     assert find_matches(stacked(heads, SIDE)) == ()
 
