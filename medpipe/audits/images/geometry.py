@@ -167,7 +167,7 @@ def _stretched(here: Floats, there: Floats) -> int:
     kept = here[agrees.ravel() > 0]
     narrow = float(np.linalg.eigvalsh(np.cov(kept.T))[0])
     long, short = np.linalg.svd(found[:, :2])[1]
-    return len(kept) if narrow >= SPREAD**2 and short * 2 >= long and 0.4 < short and long < 2.5 else 0
+    return len(kept) if narrow >= SPREAD**2 and long <= 2 * short and short > 0.4 and long < 2.5 else 0
 
 
 def overlaid(image: NDArray[np.float32], transform: Transform) -> Floats:

@@ -52,7 +52,7 @@ def audit_split(data: ImageData, found: Groups, split: Mapping[str, str], train:
     part_of = np.array([split.get(i, "") for i in ids.tolist()])
     parts = sorted(set(part_of.tolist()) - {""})
     if not parts:
-        raise DataError(f"split: expected paths of images such as {ids[0]!r} in the column image, got others, "
+        raise DataError(f"split: expected paths of images such as {str(ids[0])!r} in the column image, got others, "
                         f"{next(iter(split), '')!r} first")
     trained_on = training_part(parts, train)
     if not trained_on or len(parts) < 2:
