@@ -115,7 +115,7 @@ class Agreement:
     @property
     def is_altered(self) -> bool:
         """Whether the two are altered copies of one slice."""
-        is_stretched = self.stretched >= PLACES and self.stretched >= SAME_SLICE * self.matches
+        is_stretched = self.stretched >= PLACES_TURNED and self.stretched >= SAME_SLICE * self.matches
         return is_stretched or (self._is_sound and self.places >= PLACES_ALTERED and self.share >= SAME_SLICE)
 
     @property
