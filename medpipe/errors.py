@@ -15,6 +15,7 @@ The tree::
     └─ SignatureError       a signature or the file around it is not acceptable
 
     ClaimRefuted, ClaimInconclusive    AssertionErrors: outcomes, not faults
+    ClaimNotMeasured                   a run failed, so there is no outcome
 
 A message is one sentence that says what was expected, what was got, where, and the next step.
 """
@@ -107,3 +108,7 @@ class ClaimRefuted(AssertionError):
 
 class ClaimInconclusive(AssertionError):
     """The evidence neither supports nor contradicts the claim: an outcome, not a fault."""
+
+
+class ClaimNotMeasured(Exception):
+    """There is no evidence on the claim because a run failed: neither an outcome nor something that cannot be had."""
