@@ -79,6 +79,9 @@ FACTS = {
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC
 
 
+_WORKING: list[Recorder] = []
+
+
 class Recorder:
     """Records what this process and those forked from it read, from `start` on.
 
@@ -119,11 +122,13 @@ class Recorder:
         }
 
     def start(self) -> None:
-        """Install the hook; Python has no way to take it out again, but it does nothing once `inputs` was called."""
+        """Begin to record. Only one recorder works at a time; the hook itself stays for good, as Python has no way out."""
         self.journal.parent.mkdir(parents=True, exist_ok=True)
         self.journal.write_bytes(b"")
+        if not _WORKING:
+            sys.addaudithook(lambda event, args: _WORKING[0]._hook(event, args))
+        _WORKING[:] = [self]
         self.on = True
-        sys.addaudithook(self._hook)
 
     def _hook(self, event: str, args: tuple[Any, ...]) -> None:
         handler = self.handlers.get(event)
@@ -277,8 +282,8 @@ class Recorder:
 
     def inputs(self, *, vouched: bool) -> Inputs:
         """What was read until now; ends the recording. ``vouched``: the experiment tells its data's digests itself."""
-        self._merge()
         self.on = False
+        self._merge()
         for module in list(
             sys.modules.values()
         ):  # also what was imported before, and what is not written in Python
@@ -347,9 +352,10 @@ class Recorder:
         """Whether a file came into being during the run in the folder for temporary files and is gone again: made by native code."""
         state = self.files[path][1]
         return (
-            not os.path.exists(path)
+            state is not None
+            and state[1] >= self.began_ns
+            and not os.path.exists(path)
             and below_any(path, (os.path.realpath(tempfile.gettempdir()),))
-            and (state is None or state[1] >= self.began_ns)
         )
 
 
@@ -363,7 +369,7 @@ def digest_of_names(names: Sequence[str], without: set[str]) -> str:
 
 def _importing() -> bool:
     """Whether Python's import system is what asks: modules are recorded apart, by what they do."""
-    asking = sys._getframe(3).f_code.co_filename
+    asking = sys._getframe(4).f_code.co_filename
     return asking in IMPORTS or "/importlib/" in asking or asking.endswith("/pkgutil.py")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import importlib
 import json
@@ -67,10 +68,25 @@ def read_in_a_child(path: Path) -> None:
     os.waitpid(child, 0)
 
 
+def read_and_write(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.read()
+
+
+def read_compressed(path: Path) -> None:
+    with gzip.open(path), contextlib.suppress(OSError):
+        pass
+
+
+def read_as_text(path: Path) -> None:
+    with open(str(path), encoding="latin-1") as file:
+        file.read()
+
+
 READERS: dict[str, Callable[[Path], object]] = {
-    "open": lambda p: p.open().read(), "bytes": lambda p: p.read_bytes(), "os.open": read_by_os, "fromfile": lambda p: np.fromfile(p, np.uint8),
-    "memmap": lambda p: np.memmap(p, np.uint8, "r"), "read and write": lambda p: p.open("r+").read(), "declared": declare_read,
-    "str": lambda p: open(str(p)).read(), "gzip": lambda p: gzip.open(p), "child": read_in_a_child}  # noqa: SIM115
+    "bytes": lambda p: p.read_bytes(), "text": read_as_text, "os.open": read_by_os, "declared": declare_read,
+    "fromfile": lambda p: np.fromfile(p, np.uint8), "memmap": lambda p: np.memmap(p, np.uint8, "r"),
+    "read and write": read_and_write, "gzip": read_compressed, "child": read_in_a_child}
 
 CHANGES: dict[str, tuple[Callable[[Path], object], str | None]] = {
     "nothing": (lambda p: None, None),
