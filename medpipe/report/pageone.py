@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from textwrap import shorten
 from typing import Any
 
-from medpipe.judging import Outcome, not_measured
+from medpipe.judging import Outcome
 from medpipe.judging.wording import show_interval
 from medpipe.phrases import listed, plural
 from medpipe.report.case import Case, Item
@@ -29,9 +29,8 @@ LEVELS = ((640, 2), (450, 2), (450, 1), (450, 0), (260, 0), (0, 0))
 
 @dataclass(frozen=True)
 class PageOne:
-    """What stands on page one. ``incomplete`` says what was not measured because something failed; empty where nothing did."""
+    """What stands on page one."""
 
-    incomplete: str
     title: str
     about: str
     rows: tuple[Row, Row, Row]
@@ -43,7 +42,6 @@ class PageOne:
 def page_one(case: Case, version: str) -> PageOne:
     """Fill page one: first all sentences that one wishes for, then fewer of them, until some rows of the table fit too."""
     subject = case.specs.subject
-    incomplete = shorten(not_measured([i.verdict for i in case.items]), 400, placeholder=" …")
     title = shorten(subject.name, 110, placeholder=" …")
     system = as_sentence(shorten(first_clause(subject.about), 220, placeholder=" …"))
     about = (f"{system} Revision {shorten(subject.revision, 60, placeholder=' …')}, audited {day(case.created)} with medpipe {version}, "
@@ -51,10 +49,10 @@ def page_one(case: Case, version: str) -> PageOne:
     evidence, trust = _evidence(case), _trust(case)
     for room, most in LEVELS:
         rows = box(case, room, most)
-        headline = _fitting(case, PAGE - _fixed(case, incomplete, title, about, rows, evidence, trust))
+        headline = _fitting(case, PAGE - _fixed(case, title, about, rows, evidence, trust))
         if len(headline) >= min(LEAST_ROWS, len(case.items)):
             break
-    return PageOne(incomplete, title, about, rows, evidence, trust, headline)
+    return PageOne(title, about, rows, evidence, trust, headline)
 
 
 def line_count(text: str, size: float, width: float) -> int:
@@ -69,10 +67,10 @@ def line_count(text: str, size: float, width: float) -> int:
     return count
 
 
-def _fixed(case: Case, incomplete: str, title: str, about: str, rows: Sequence[Row], evidence: str, trust: str) -> float:
+def _fixed(case: Case, title: str, about: str, rows: Sequence[Row], evidence: str, trust: str) -> float:
     """Height of everything but the rows of the table."""
     head = 24 + 23 * line_count(title, 19.6, TEXT) + 2 + 15 * line_count(about, 10.5, TEXT) + 6
-    head += 13 * line_count(incomplete, 9.5, TEXT) + 3 if incomplete else 0
+    head += 13 * line_count(case.not_measured, 9.5, TEXT) + 3 if case.not_measured else 0
     boxed = 8 + sum(8 + sum(12.6 * line_count(s, 9.5, BOX) + 2 for s in (*r.sentences, *([r.rest] if r.rest else []))) for r in rows)
     stated = sum(12.6 * line_count(label + s, 9.5, TEXT) + 3 for label, s in (("Grade of evidence. ", evidence), ("Trust level. ", trust)))
     legend = 12 * line_count(_legend(case), 8.5, TEXT) + 4

@@ -136,9 +136,10 @@ def versions_of(modules: Iterable[str]) -> dict[str, str]:
     distributions = _distributions()
     names = {d for m in {m.partition(".")[0] for m in modules} - {*sys.stdlib_module_names, "medpipe"}
              for d in distributions.get(m, ())}
-    return {name.lower(): version(name) for name in sorted(names)}
+    return {name.lower(): version_of(name) or "" for name in sorted(names)}
 
 
+@cache
 def version_of(distribution: str) -> str | None:
     """The installed version of a distribution, None where it is not installed."""
     try:
