@@ -15,6 +15,10 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
 
 def main() -> None:
     """Run the command line; every error becomes one sentence and an exit code."""
+    run_command(_with_commands)
+
+
+def _with_commands() -> typer.Typer:
     from medpipe.cli import auditing, data_auditing, deploying, judging, making, marking, reading
 
     making.register(app)
@@ -24,4 +28,4 @@ def main() -> None:
     reading.register(app)
     deploying.register(app)
     marking.register(app)
-    run_command(app)
+    return app

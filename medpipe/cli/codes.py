@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -25,10 +25,10 @@ WRONG_USAGE: Any = typer.BadParameter.__base__
 """click's ``UsageError``, of which newer versions of typer have their own copy."""
 
 
-def run_command(app: typer.Typer) -> NoReturn:
+def run_command(make_app: Callable[[], typer.Typer]) -> NoReturn:
     """Run the command line and exit with one of the codes above, whatever happens in it.
 
-    Not ``app()``: its own handling of errors exits with 1, the code of a refuted claim.
+    The app is not called as such: its own handling of errors exits with 1, the code of a refuted claim.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(
@@ -37,7 +37,7 @@ def run_command(app: typer.Typer) -> NoReturn:
             stream.reconfigure(errors="replace")
     code = DONE
     try:
-        command = typer.main.get_command(app)
+        command = typer.main.get_command(make_app())
         with command.make_context("medpipe", sys.argv[1:]) as context:
             command.invoke(context)
         sys.stdout.flush()
@@ -56,7 +56,13 @@ def _told(error: BaseException) -> int:
     if isinstance(error, WRONG_USAGE):
         error.show()  # with the usage of the command
         return USAGE
-    code, sentence = told(error)
+    try:
+        code, sentence = told(error)
+    except Exception:  # an error whose text raises one itself
+        code, sentence = (
+            INTERNAL,
+            f"an internal error ({type(error).__name__}) that cannot be printed",
+        )
     sys.stderr.write(f"medpipe: {sentence}\n")
     return code
 
@@ -79,6 +85,11 @@ def told(error: BaseException) -> tuple[int, str]:
         return INCOMPLETE, (
             f"this command needs {error.name}, which is not installed; "
             "run: pip install 'medpipe[train,report]'"
+        )
+    if isinstance(error, OSError) and error.filename is not None:
+        return (
+            INCOMPLETE,
+            f"{os.fsdecode(error.filename)}: {error.strerror or type(error).__name__}",
         )
     said = " ".join(str(error).split())[:200]
     return INTERNAL, (
@@ -105,9 +116,7 @@ def check_output_folder(folder: Path, option: str) -> None:
     while not os.path.lexists(there) and there != there.parent:
         there = there.parent
     if not there.is_dir():
-        raise SpecError(
-            f"{option} {folder}", "a folder to write to", f"{there}, which is not a folder"
-        )
+        raise SpecError(f"{option} {folder}", "a folder to write to", f"{there}, which is a file")
     with _refusing(folder, option):
         handle, name = tempfile.mkstemp(dir=there, prefix=".medpipe-")
         os.close(handle)

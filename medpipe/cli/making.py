@@ -232,6 +232,7 @@ def data_fetch(names: Annotated[list[str] | None, typer.Argument(help="Data sets
     from medpipe.pipeline.data.fetch import fetch
     from medpipe.pipeline.data.places import FETCHABLE, data_home
 
+    check_output_folder(folder or data_home(), "--folder" if folder else "MEDPIPE_DATA")
     for name in names or FETCHABLE:
         with transfer(name) as progress:
             path = fetch(name, folder or data_home(), progress=progress)

@@ -10,75 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-EXPERIMENT = """
-import csv
-import numpy as np
-from medpipe import ExperimentResult, Observations
-from medpipe.errors import UnavailableError
-import helper
-
-def run(config, seed, context):
-    how = config["how"]
-    if how == "column":
-        probability = {}["probability"]
-    if how == "absent":
-        raise UnavailableError("expected a GPU, found none; run on a machine with one")
-    if how == "nothing":
-        return None
-    if how == "exit":
-        raise SystemExit(0)
-    with open(helper.FILE) as file:
-        rows = list(csv.DictReader(file))
-    label, guess = (np.array([int(r[c]) for r in rows]) for c in ("label", "guess"))
-    return ExperimentResult(config, {"testing": Observations(
-        {"sample_id": np.arange(len(rows)).astype(str), "y_true": label, "y_pred": helper.turned(guess)}, ("no", "yes"))})
-"""
-HELPER = """
-FILE = "predictions.csv"
-
-def turned(guess):
-    return guess
-"""
-CLAIM = {
-    "id": "toy.model.accuracy", "title": "Accuracy of the toy", "statement": "It is right in 80 %.",
-    "source": {"document": "paper.pdf", "place": "table 1", "printed": "80%"}, "published": {"value": 0.8},
-    "measure": {"metric": "accuracy", "run": "toy", "split": "testing"},
-    "criterion": {"kind": "at_least", "rationale": "as printed", "unit": "proportion"}, "depends_on": ["how"]}
-
-
-def document(name: str, how: str) -> dict[str, object]:
-    documents: dict[str, dict[str, object]] = {
-        "subject": {"id": "toy", "name": "x", "revision": "1", "about": "x", "parts": {"toy": "x"},
-                    "documents": {"paper.pdf": "sha256:" + "0" * 64}},
-        "claims/toy": {"claims": [CLAIM]},
-        "profiles/published": {"id": "published", "title": "x", "seeds": [0, 1]},
-        "protocols/toy": {"id": "toy", "experiment": "exp:run", "title": "x", "source": "x", "parameters": {"how": how}}}
-    return {"version": 1, **documents[name]}
-
-
-def make_project(folder: Path, how: str = "well") -> Path:
-    for name in ("subject", "claims/toy", "profiles/published", "protocols/toy"):
-        path = folder / "specs" / f"{name}.yaml"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(document(name, how)), encoding="utf-8")
-    (folder / "exp.py").write_text(EXPERIMENT, encoding="utf-8")
-    (folder / "helper.py").write_text(HELPER, encoding="utf-8")
-    write_predictions(folder, right=900)
-    return folder
-
-
-def write_predictions(folder: Path, right: int, of: int = 1000) -> None:
-    rows = [f"{n % 2},{n % 2 if n < right else 1 - n % 2}" for n in range(of)]
-    (folder / "predictions.csv").write_text("\n".join(["label,guess", *rows]), encoding="utf-8")
-
-
-def medpipe(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join([str(folder), str(ROOT)])
-    return subprocess.run(
-        [sys.executable, "-m", "medpipe.cli", *words], cwd=folder, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": path, "MEDPIPE_IDENTITY": str(folder.parent / "identity"), "COLUMNS": "200", **environment})
+from made_up import PLUGIN
+from made_up_project import HELPER, ROOT, make_project, medpipe, write_predictions
 
 
 def judged(folder: Path) -> dict[str, object]:
@@ -117,9 +50,14 @@ def test_evidence_is_used_again_only_if_all_that_was_read_is_unchanged(tmp_path:
     (folder / "notes.txt").write_text("read by nobody", encoding="utf-8")
     assert "2 are there already, 0 to make" in ran(folder)
 
-    (folder / "helper.py").write_text(HELPER.replace("return guess", "return 1 - guess"), encoding="utf-8")
+    (folder / "helper.py").write_text(
+        HELPER.replace("return guess", "return 1 - guess"), encoding="utf-8"
+    )
     said = ran(folder)
-    assert "0 are there already, 2 to make" in said and "run again: helper.py changed (toy, 2 runs)" in said
+    assert (
+        "0 are there already, 2 to make" in said
+        and "run again: helper.py changed (toy, 2 runs)" in said
+    )
     assert judged(folder)["outcome"] == "refuted"
     assert "2 are there already, 0 to make" in ran(folder)
 
@@ -137,7 +75,9 @@ def test_evidence_is_used_again_only_if_all_that_was_read_is_unchanged(tmp_path:
 def test_the_bundle_names_no_path_of_this_machine_and_works_from_elsewhere(tmp_path: Path) -> None:
     folder = make_project(tmp_path / "project")
     outside = tmp_path / "outside.csv"
-    (folder / "helper.py").write_text(HELPER.replace('"predictions.csv"', repr(str(outside))), encoding="utf-8")
+    (folder / "helper.py").write_text(
+        HELPER.replace('"predictions.csv"', repr(str(outside))), encoding="utf-8"
+    )
     outside.write_bytes((folder / "predictions.csv").read_bytes())
     ran(folder)
     for path in (folder / "reports/toy-published").rglob("*.json*"):
@@ -152,7 +92,10 @@ def test_the_bundle_names_no_path_of_this_machine_and_works_from_elsewhere(tmp_p
     assert "2 are there already, 0 to make" in ran(moved)
     record = next((moved / "reports/toy-published/runs").iterdir())
     inputs = json.loads(record.read_text(encoding="utf-8"))["provenance"]["inputs"]
-    assert set(inputs["files"]) == {"project/predictions.csv"} and set(inputs["modules"]) == {"project/exp.py", "project/helper.py"}
+    assert set(inputs["files"]) == {"project/predictions.csv"} and set(inputs["modules"]) == {
+        "project/exp.py",
+        "project/helper.py",
+    }
 
 
 def test_records_of_version_1_are_read_and_a_strangers_are_made_again(tmp_path: Path) -> None:
@@ -162,14 +105,27 @@ def test_records_of_version_1_are_read_and_a_strangers_are_made_again(tmp_path: 
         record = json.loads(path.read_text(encoding="utf-8"))
         del record["provenance"]["inputs"]
         path.write_text(json.dumps({**record, "version": 1}), encoding="utf-8")
-    assert "run again: its record is of an earlier version, which did not note what a run read (toy, 2 runs)" in ran(folder)
+    assert (
+        "run again: its record is of an earlier version, which did not note what a run read (toy, 2 runs)"
+        in ran(folder)
+    )
 
 
-@pytest.mark.parametrize(("how", "says", "line"), [
-    ("column", "KeyError: 'probability' (exp.py, line 11)", "exp.py\", line 11"),
-    ("nothing", "TypeError: expected an ExperimentResult from exp:run, got NoneType", "Traceback"),
-    ("exit", "SystemExit: 0 (exp.py, line 17)", "exp.py\", line 17")])
-def test_a_run_that_fails_is_exit_3_everywhere(tmp_path: Path, how: str, says: str, line: str) -> None:
+@pytest.mark.parametrize(
+    ("how", "says", "line"),
+    [
+        ("column", "KeyError: 'probability' (exp.py, line 11)", 'exp.py", line 11'),
+        (
+            "nothing",
+            "TypeError: expected an ExperimentResult from exp:run, got NoneType",
+            "Traceback",
+        ),
+        ("exit", "SystemExit: 0 (exp.py, line 17)", 'exp.py", line 17'),
+    ],
+)
+def test_a_run_that_fails_is_exit_3_everywhere(
+    tmp_path: Path, how: str, says: str, line: str
+) -> None:
     strict = ["--strict"] if how == "column" else []
     folder = make_project(tmp_path / "project", how)
     done = medpipe(folder, "run", "--profile", "published")
@@ -179,23 +135,38 @@ def test_a_run_that_fails_is_exit_3_everywhere(tmp_path: Path, how: str, says: s
     logs = sorted((folder / ".medpipe/toy-published").glob("*.log"))
     assert len(logs) == 2
     for log in logs:
-        assert line in log.read_text(encoding="utf-8") and str(Path(".medpipe/toy-published") / log.name) in done.stdout
+        assert (
+            line in log.read_text(encoding="utf-8")
+            and str(Path(".medpipe/toy-published") / log.name) in done.stdout
+        )
     again = medpipe(folder, "judge", "--bundle", "reports/toy-published", *strict)
     assert again.returncode == 3
-    assert ("Not complete: 1 of 1 claim was not measured, because runs failed or were not made: Accuracy of the toy."
-            in again.stdout)
+    assert (
+        "Not complete: 1 of 1 claim was not measured, because runs failed or were not made: Accuracy of the toy."
+        in again.stdout
+    )
     tests = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "specs", "--bundle", "reports/toy-published", "-q", *plugin()],
-        cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "no:cacheprovider",
+            "specs",
+            "--bundle",
+            "reports/toy-published",
+            "-q",
+            *PLUGIN,
+        ],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert tests.returncode == 1
     assert "1 error" in tests.stdout and "skipped" not in tests.stdout, tests.stdout
     assert says.split(" (")[0] in tests.stdout
-
-
-def plugin() -> list[str]:
-    from made_up import PLUGIN
-
-    return PLUGIN
 
 
 def test_what_cannot_be_had_here_is_not_tested_and_exit_0(tmp_path: Path) -> None:
@@ -220,4 +191,6 @@ def test_a_report_of_failed_runs_says_so_in_its_first_line(tmp_path: Path) -> No
     case = read_case(Bundle.open(folder / "reports/toy-published"))
     for html in (audit_html(case), card_html(case)):
         first = re.sub("<[^>]*>", "", html.split("<article>")[1]).split()
-        assert " ".join(first).startswith("Not complete: 1 of 1 claim was not measured, because runs failed")
+        assert " ".join(first).startswith(
+            "Not complete: 1 of 1 claim was not measured, because runs failed"
+        )

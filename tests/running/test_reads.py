@@ -84,9 +84,16 @@ def read_as_text(path: Path) -> None:
 
 
 READERS: dict[str, Callable[[Path], object]] = {
-    "bytes": lambda p: p.read_bytes(), "text": read_as_text, "os.open": read_by_os, "declared": declare_read,
-    "fromfile": lambda p: np.fromfile(p, np.uint8), "memmap": lambda p: np.memmap(p, np.uint8, "r"),
-    "read and write": read_and_write, "gzip": read_compressed, "child": read_in_a_child}
+    "bytes": lambda p: p.read_bytes(),
+    "text": read_as_text,
+    "os.open": read_by_os,
+    "declared": declare_read,
+    "fromfile": lambda p: np.fromfile(p, np.uint8),
+    "memmap": lambda p: np.memmap(p, np.uint8, "r"),
+    "read and write": read_and_write,
+    "gzip": read_compressed,
+    "child": read_in_a_child,
+}
 
 CHANGES: dict[str, tuple[Callable[[Path], object], str | None]] = {
     "nothing": (lambda p: None, None),
@@ -96,7 +103,11 @@ CHANGES: dict[str, tuple[Callable[[Path], object], str | None]] = {
     "same size and time": (lambda p: _same_size_and_time(p), "changed"),
     "gone": (lambda p: p.unlink(), "is missing"),
     "a folder instead": (lambda p: (p.unlink(), p.mkdir()), "is missing"),
-    "by a link to the same": (lambda p: (p.rename(p.with_suffix(".moved")), p.symlink_to(p.with_suffix(".moved"))), None)}
+    "by a link to the same": (
+        lambda p: (p.rename(p.with_suffix(".moved")), p.symlink_to(p.with_suffix(".moved"))),
+        None,
+    ),
+}
 
 
 def _same_size_and_time(path: Path) -> None:
@@ -106,13 +117,28 @@ def _same_size_and_time(path: Path) -> None:
 
 
 @settings(max_examples=60)
-@given(st.lists(st.tuples(st.sampled_from(["", "sub/"]), st.sampled_from(sorted(READERS)), st.sampled_from(sorted(CHANGES)),
-                          st.binary(min_size=1, max_size=64)), min_size=1, max_size=6))
-def test_a_change_of_any_file_that_was_read_is_found_and_nothing_else(files: list[tuple[str, str, str, bytes]]) -> None:
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["", "sub/"]),
+            st.sampled_from(sorted(READERS)),
+            st.sampled_from(sorted(CHANGES)),
+            st.binary(min_size=1, max_size=64),
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_a_change_of_any_file_that_was_read_is_found_and_nothing_else(
+    files: list[tuple[str, str, str, bytes]],
+) -> None:
     """And a file beside them that nobody read does not count."""
     place = Place()
     try:
-        named = [(place.folder / f"{where}{n}.csv", how, change) for n, (where, how, change, _) in enumerate(files)]
+        named = [
+            (place.folder / f"{where}{n}.csv", how, change)
+            for n, (where, how, change, _) in enumerate(files)
+        ]
         for (path, _, _), (*_, content) in zip(named, files, strict=True):
             path.write_bytes(content)
         (place.folder / "unread.csv").write_bytes(b"x")
@@ -122,7 +148,11 @@ def test_a_change_of_any_file_that_was_read_is_found_and_nothing_else(files: lis
         for path, _, change in named:
             CHANGES[change][0](path)
         (place.folder / "unread.csv").write_bytes(b"y")
-        expected = {f"{p.relative_to(place.folder)} {said}" for p, _, change in named if (said := CHANGES[change][1])}
+        expected = {
+            f"{p.relative_to(place.folder)} {said}"
+            for p, _, change in named
+            if (said := CHANGES[change][1])
+        }
         found = place.reason(inputs)
         assert (found in expected) if expected else (found is None)
         assert place.reason(inputs, any_code=True) == found
@@ -131,12 +161,18 @@ def test_a_change_of_any_file_that_was_read_is_found_and_nothing_else(files: lis
 
 
 CODE_CHANGES: dict[str, tuple[str, bool]] = {
-    "": ("same", False), "# comment\n": ("comment", False), "\n\n": ("layout", False), "more = 1\n": ("code", True)}
+    "": ("same", False),
+    "# comment\n": ("comment", False),
+    "\n\n": ("layout", False),
+    "more = 1\n": ("code", True),
+}
 
 
 @settings(max_examples=30)
 @given(st.lists(st.sampled_from(sorted(CODE_CHANGES)), min_size=1, max_size=4), st.booleans())
-def test_a_change_of_any_imported_module_is_found_but_not_of_its_comments(changes: list[str], compiled: bool) -> None:
+def test_a_change_of_any_imported_module_is_found_but_not_of_its_comments(
+    changes: list[str], compiled: bool
+) -> None:
     place = Place()
     names = [f"helper_{next(NUMBERS)}" for _ in changes]
     try:
@@ -145,13 +181,19 @@ def test_a_change_of_any_imported_module_is_found_but_not_of_its_comments(change
             (place.folder / f"{name}.py").write_text("value = 1\n")
         importlib.invalidate_caches()
         if compiled:
-            subprocess.run([sys.executable, "-m", "compileall", "-q", str(place.folder)], check=True)
+            subprocess.run(
+                [sys.executable, "-m", "compileall", "-q", str(place.folder)], check=True
+            )
         inputs = place.record(lambda: [importlib.import_module(name) for name in names])
         assert set(inputs.modules) >= {f"project/{name}.py" for name in names}
         assert place.reason(inputs) is None
         for name, change in zip(names, changes, strict=True):
             (place.folder / f"{name}.py").write_text("value = 1\n" + change)
-        expected = {f"{name}.py changed" for name, change in zip(names, changes, strict=True) if CODE_CHANGES[change][1]}
+        expected = {
+            f"{name}.py changed"
+            for name, change in zip(names, changes, strict=True)
+            if CODE_CHANGES[change][1]
+        }
         found = place.reason(inputs)
         assert (found in expected) if expected else (found is None)
         assert place.reason(inputs, any_code=True) is None
@@ -162,9 +204,20 @@ def test_a_change_of_any_imported_module_is_found_but_not_of_its_comments(change
         shutil.rmtree(place.folder.parent)
 
 
-@pytest.mark.parametrize("listing", [lambda p: os.listdir(p), lambda p: list(os.scandir(p)), lambda p: list(p.iterdir()),
-                                     lambda p: list(p.glob("*.csv")), lambda p: list(os.walk(p)), declare_read])
-def test_a_file_that_appears_in_a_folder_that_was_listed_is_found(place: Place, listing: Callable[[Path], object]) -> None:
+@pytest.mark.parametrize(
+    "listing",
+    [
+        lambda p: os.listdir(p),
+        lambda p: list(os.scandir(p)),
+        lambda p: list(p.iterdir()),
+        lambda p: list(p.glob("*.csv")),
+        lambda p: list(os.walk(p)),
+        declare_read,
+    ],
+)
+def test_a_file_that_appears_in_a_folder_that_was_listed_is_found(
+    place: Place, listing: Callable[[Path], object]
+) -> None:
     (place.folder / "sub/a.csv").write_text("1")
     inputs = place.record(lambda: listing(place.folder / "sub"))
     assert place.reason(inputs) is None
@@ -206,7 +259,9 @@ def test_a_file_that_was_looked_for_and_not_there_is_found_when_it_comes(place: 
     assert place.reason(inputs) == "labels.csv was not there"
 
 
-def test_a_file_that_was_read_and_then_removed_means_that_the_run_is_made_again(place: Place) -> None:
+def test_a_file_that_was_read_and_then_removed_means_that_the_run_is_made_again(
+    place: Place,
+) -> None:
     path = place.folder / "once.csv"
     path.write_text("1")
     inputs = place.record(lambda: (path.read_text(), path.unlink()))
@@ -221,7 +276,9 @@ def test_a_file_that_others_change_while_the_run_is_going_is_named(place: Place)
     assert place.recorder.changed_meanwhile() == ["data.csv"]
 
 
-def test_no_path_of_this_machine_is_recorded_and_what_lies_elsewhere_is_found_again(place: Place) -> None:
+def test_no_path_of_this_machine_is_recorded_and_what_lies_elsewhere_is_found_again(
+    place: Place,
+) -> None:
     elsewhere = place.folder.parent / "elsewhere.csv"
     elsewhere.write_text("1")
     inputs = place.record(lambda: elsewhere.read_text())
@@ -242,10 +299,17 @@ def test_files_are_found_again_where_the_roots_have_moved(place: Place) -> None:
     assert place.reason(inputs) is None
 
 
-@pytest.mark.parametrize(("work", "unseen"), [
-    (lambda: subprocess.run(["cat", os.devnull], check=True), "cat"), (lambda: os.system("true"), "true"),
-    (lambda: subprocess.run(["uname"], check=True, capture_output=True), None)])
-def test_what_another_program_reads_is_not_seen_and_that_is_said(place: Place, work: Callable[[], Any], unseen: str | None) -> None:
+@pytest.mark.parametrize(
+    ("work", "unseen"),
+    [
+        (lambda: subprocess.run(["cat", os.devnull], check=True), "cat"),
+        (lambda: os.system("true"), "true"),
+        (lambda: subprocess.run(["uname"], check=True, capture_output=True), None),
+    ],
+)
+def test_what_another_program_reads_is_not_seen_and_that_is_said(
+    place: Place, work: Callable[[], Any], unseen: str | None
+) -> None:
     known = set(place.record(lambda: None, vouched=False).unseen)  # this process has imported much
     assert set(place.record(work, vouched=False).unseen) - known == ({unseen} if unseen else set())
     assert place.record(work, vouched=True).unseen == ()
@@ -261,12 +325,21 @@ def test_another_version_of_a_package_is_found(place: Place) -> None:
     assert inputs.distributions["numpy"] == np.__version__
     changed = Inputs(distributions={**inputs.distributions, "numpy": "0.1"})
     assert place.reason(changed) == f"numpy 0.1 is now {np.__version__}"
-    assert place.reason(Inputs(distributions={"no-such-package": "1"})) == "no-such-package is not installed"
+    assert (
+        place.reason(Inputs(distributions={"no-such-package": "1"}))
+        == "no-such-package is not installed"
+    )
     assert place.reason(changed, any_code=True) is None
 
 
-@given(st.dictionaries(st.sampled_from("abc"), st.sampled_from(["1", "2", None])),
-       st.dictionaries(st.sampled_from("abc"), st.sampled_from(["1", "2", None])))
-def test_runs_are_pooled_only_if_they_agree_on_what_both_read(mine: dict[str, str | None], theirs: dict[str, str | None]) -> None:
-    differ = any(mine[n] and theirs[n] and mine[n] != theirs[n] for n in mine.keys() & theirs.keys())
+@given(
+    st.dictionaries(st.sampled_from("abc"), st.sampled_from(["1", "2", None])),
+    st.dictionaries(st.sampled_from("abc"), st.sampled_from(["1", "2", None])),
+)
+def test_runs_are_pooled_only_if_they_agree_on_what_both_read(
+    mine: dict[str, str | None], theirs: dict[str, str | None]
+) -> None:
+    differ = any(
+        mine[n] and theirs[n] and mine[n] != theirs[n] for n in mine.keys() & theirs.keys()
+    )
     assert Inputs(files=mine).agree_with(Inputs(files=theirs)) is not differ

@@ -52,14 +52,14 @@ def _read(content: bytes, where: str) -> Image.Image:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise DataError(f"{where}: expected an image of at most {MAX_PIXELS} pixels, "
-                                f"got {image.width} by {image.height}; remove it")
+                                f"got {image.width} by {image.height}; leave it out")
             frames = getattr(image, "n_frames", 1)
             if frames != 1:
                 raise DataError(f"{where}: expected one picture, got {frames} frames; keep one of them")
             image.load()
             return _to_rgb(image, where)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"{where}: expected an image of at most {MAX_PIXELS} pixels, got a larger one; remove it") from error
+        raise DataError(f"{where}: expected an image of at most {MAX_PIXELS} pixels, got a larger one; leave it out") from error
     except (OSError, SyntaxError, ValueError, EOFError, UserWarning) as error:
         raise DataError(f"{where}: expected a whole JPEG or PNG image, got something else or a damaged one; "
                         "get the file again") from error

@@ -113,7 +113,7 @@ def _check_entries(place: Path, entries: list[tuple[str, int]]) -> None:
     for name, size in entries:
         folded = name.rstrip("/").casefold()
         if folded in seen:
-            raise DataError(f"{place}: expected each name once whatever its case, got {seen[folded]!r} and {name!r}; remove one")
+            raise DataError(f"{place}: expected each name once whatever its case, got {seen[folded]!r} and {name!r}; rename one")
         seen[folded] = name
         total += size
         if size > MAX_FILE_BYTES or total > MAX_TOTAL_BYTES:
@@ -126,7 +126,7 @@ def _opened(place: Path) -> zipfile.ZipFile:
         return zipfile.ZipFile(place)
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         raise DataError(f"{place}: expected a whole zip file, got a damaged or cut one ({error}); "
-                        "remove it and get it again") from error
+                        "give a whole copy of it") from error
 
 
 def _read_zip(place: Path, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
@@ -138,9 +138,9 @@ def _read_zip(place: Path, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
                     content = stream.read(info.file_size)  # bounded: more may lie there than was declared
             except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, OSError, NotImplementedError, RuntimeError) as error:
                 raise DataError(f"{place}: expected {name!r} whole, got a damaged one ({error}); "
-                                "remove the zip file and get it again") from error
+                                "give a whole copy of the zip file") from error
             if len(content) != info.file_size:
-                raise DataError(f"{place}: expected {info.file_size} bytes in {name!r} as declared, got {len(content)}; get it again")
+                raise DataError(f"{place}: expected {info.file_size} bytes in {name!r} as declared, got {len(content)}; give a whole copy")
             yield name, content
 
 
