@@ -10,6 +10,7 @@ The tree::
     │  └─ UnavailableError  data or weights that cannot be had here: makes claims not-tested
     ├─ ExperimentError      an experiment failed: run key, cause chained
     ├─ BundleError          a bundle cannot be read
+    │  ├─ BusyError         another process is making it
     │  ├─ FormatVersionError
     │  └─ TamperedError     extra, missing and changed files
     └─ SignatureError       a signature or the file around it is not acceptable
@@ -78,6 +79,10 @@ class ExperimentError(MedpipeError):
 
 class BundleError(MedpipeError):
     """A bundle of evidence cannot be read."""
+
+
+class BusyError(BundleError):
+    """Another process is making this bundle."""
 
 
 class FormatVersionError(BundleError):

@@ -17,7 +17,15 @@ from typing import Any, NoReturn
 
 import typer
 
-from medpipe.errors import MedpipeError, SignatureError, SpecError, TamperedError, UnknownNameError
+from medpipe.errors import (
+    BundleError,
+    BusyError,
+    MedpipeError,
+    SignatureError,
+    SpecError,
+    TamperedError,
+    UnknownNameError,
+)
 
 DONE, REFUTED, USAGE, INCOMPLETE, ALTERED, INTERNAL, INTERRUPTED = 0, 1, 2, 3, 4, 70, 130
 
@@ -73,7 +81,8 @@ def told(error: BaseException) -> tuple[int, str]:
         return INTERRUPTED, "interrupted; the same command goes on from where it stopped"
     if isinstance(error, (TamperedError, SignatureError)):
         return ALTERED, str(error)
-    if isinstance(error, (SpecError, UnknownNameError)):
+    unreadable = isinstance(error, BundleError) and not isinstance(error, BusyError)
+    if unreadable or isinstance(error, (SpecError, UnknownNameError)):
         return USAGE, str(error)
     if isinstance(error, MedpipeError):
         return INCOMPLETE, str(error)

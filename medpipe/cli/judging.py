@@ -57,9 +57,11 @@ def judge_and_store(bundle: Bundle) -> Sequence[Verdict]:
 def judge(bundle: BundleOption, as_json: JsonOption = False, strict: StrictOption = False) -> None:
     """Judge every claim from the observations in a bundle, after checking every file of it."""
     from medpipe.claims.loading import specs_from
-    from medpipe.cli.show import print_json, print_verdicts
+    from medpipe.cli.show import print_json, print_verdicts, talk_on_stderr
     from medpipe.evidence import Bundle
 
+    if as_json:
+        talk_on_stderr()
     opened = Bundle.open(bundle)
     verdicts = judge_and_store(opened)
     if as_json:

@@ -16,7 +16,7 @@ from queue import Empty, Queue
 from typing import IO, Any
 
 from medpipe import registry
-from medpipe.errors import BundleError, ExperimentError
+from medpipe.errors import BusyError, ExperimentError
 from medpipe.evidence import Bundle, Evidence, Failure, Inputs, Provenance, Run, ledger
 from medpipe.running.plan import Plan, PlannedRun
 from medpipe.running.reads import Unchanged
@@ -197,11 +197,11 @@ def _environment(jobs: int) -> dict[str, str]:
 
 @contextmanager
 def only_one(work: Path) -> Iterator[None]:
-    """Hold a bundle's work folder for this process alone. Raises `BundleError` where another one has it."""
+    """Hold a bundle's work folder for this process alone. Raises `BusyError` where another one has it."""
     work.mkdir(parents=True, exist_ok=True)
     with (work / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise BundleError(f"{work}: another medpipe is making this bundle; wait for it, or give another --name") from error
+            raise BusyError(f"{work}: another medpipe is making this bundle; wait for it, or give another --name") from error
         yield

@@ -33,7 +33,8 @@ RAISED: list[tuple[Callable[[], BaseException], int]] = [
     (lambda: errors.TamperedError("x", extra=["a"], missing=[], changed=[]), codes.ALTERED),
     (lambda: errors.SignatureError("x"), codes.ALTERED),
     (lambda: errors.DataError("x"), codes.INCOMPLETE),
-    (lambda: errors.BundleError("x"), codes.INCOMPLETE),
+    (lambda: errors.BundleError("x"), codes.USAGE),
+    (lambda: errors.BusyError("x"), codes.INCOMPLETE),
     (lambda: errors.MissingDependency("a", "b", "c"), codes.INCOMPLETE),
     (lambda: ModuleNotFoundError("no", name="torch"), codes.INCOMPLETE),
     (lambda: PermissionError(13, "Permission denied", "/x/y"), codes.INCOMPLETE),
@@ -105,13 +106,12 @@ def test_no_error_at_all_has_the_code_of_a_verdict_or_of_success() -> None:
 
 
 def test_an_error_that_cannot_even_be_printed_is_internal(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     class Broken(errors.DataError):
         def __str__(self) -> str:
             raise ValueError
 
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
     assert ended(Broken("x"), monkeypatch) == codes.INTERNAL
     assert "Traceback" not in capfd.readouterr().err
 
