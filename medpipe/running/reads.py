@@ -137,7 +137,7 @@ class Recorder:
         self.busy.now = True
         try:
             handler(*args)
-        except Exception as error:  # an error here would break the run's own open
+        except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:  # never the run's own
             self._note("unseen", f"{event}: {type(error).__name__}")
         finally:
             self.busy.now = False

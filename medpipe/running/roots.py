@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import medpipe
 from medpipe.evidence.files import write_atomically
 
 ELSEWHERE = "elsewhere"
@@ -144,4 +143,4 @@ def installed() -> tuple[str, ...]:
 
 def package() -> str:
     """The folder of medpipe itself, whose code has a digest of its own."""
-    return os.path.dirname(os.path.abspath(medpipe.__file__))
+    return str(Path(os.path.abspath(__file__)).parents[1])
