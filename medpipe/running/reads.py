@@ -391,7 +391,7 @@ class Unchanged:
         that are not here cannot have changed for us. ``any_code``: other modules and versions are accepted.
         """
         for name, digest in inputs.files.items():
-            if built_in and name.startswith(("data/", "cache/")):
+            if built_in and name.startswith("data/"):
                 continue
             if (why := self._file(name, digest, gone_is_fine=built_in)) is not None:
                 return why
