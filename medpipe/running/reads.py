@@ -19,7 +19,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import wraps
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from medpipe.evidence.evidence import Inputs
@@ -79,6 +83,9 @@ FACTS = {
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC
 
 
+NATIVE_CALLS = {"torch.jit._serialization": ("load",), "torchvision.io.image": ("read_file",)}
+"""Functions of packages that are too common to distrust as a whole, and whose first argument is a path that native code opens."""
+NATIVE_EVENT = "medpipe.native"
 _WORKING: list[Recorder] = []
 
 
@@ -112,6 +119,7 @@ class Recorder:
             "os.rename": self._rename,
             "shutil.move": self._rename,
             READ_EVENT: self._declare,
+            NATIVE_EVENT: self._library,
             "subprocess.Popen": self._start,
             "os.system": self._start,
             "os.exec": self._start,
@@ -127,6 +135,7 @@ class Recorder:
         self.journal.write_bytes(b"")
         if not _WORKING:
             sys.addaudithook(lambda event, args: _WORKING[0]._hook(event, args))
+            sys.meta_path.insert(0, NativeCalls())
         _WORKING[:] = [self]
         self.on = True
 
@@ -137,7 +146,13 @@ class Recorder:
         self.busy.now = True
         try:
             handler(*args)
-        except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:  # never the run's own
+        except (
+            OSError,
+            ValueError,
+            TypeError,
+            LookupError,
+            AttributeError,
+        ) as error:  # never the run's own
             self._note("unseen", f"{event}: {type(error).__name__}")
         finally:
             self.busy.now = False
@@ -231,8 +246,10 @@ class Recorder:
 
     def _library(self, path: Any) -> None:
         """A database or a library that native code opens, named to Python's audit."""
-        if isinstance(path, (str, bytes)) and os.path.isfile(path) and (place := self._place(path)):
-            self._read(place)
+        if isinstance(path, (str, bytes, os.PathLike)) and os.path.isfile(path):
+            place = self._place(path)
+            if place is not None:
+                self._read(place)
 
     def _rename(self, source: Any, target: Any, *_: Any) -> None:
         if isinstance(source, (str, bytes, os.PathLike)) and isinstance(
@@ -376,6 +393,34 @@ def _importing() -> bool:
 def _sha256(path: str | Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class NativeCalls(MetaPathFinder):
+    """Imports the modules of `NATIVE_CALLS` such that these functions tell which file they are about to read."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name, path, target) if name in NATIVE_CALLS else None
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def exec_module(module: ModuleType) -> None:
+                execute(module)
+                for function in NATIVE_CALLS[name]:
+                    setattr(module, function, _telling(getattr(module, function)))
+
+            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+
+def _telling(function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    def tell(path: Any, *args: Any, **kwargs: Any) -> Any:
+        sys.audit(NATIVE_EVENT, path)
+        return function(path, *args, **kwargs)
+
+    return tell
 
 
 class Unchanged:

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from medpipe import declare_read
 from medpipe.evidence import Inputs
-from medpipe.running.reads import Recorder, Unchanged
+from medpipe.running.reads import NATIVE_CALLS, Recorder, Unchanged
 from medpipe.running.roots import Roots
 
 NUMBERS = count()
@@ -313,6 +313,23 @@ def test_what_another_program_reads_is_not_seen_and_that_is_said(
     known = set(place.record(lambda: None, vouched=False).unseen)  # this process has imported much
     assert set(place.record(work, vouched=False).unseen) - known == ({unseen} if unseen else set())
     assert place.record(work, vouched=True).unseen == ()
+
+
+def test_a_common_function_of_native_code_tells_what_it_reads(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"native_{next(NUMBERS)}"
+    (place.folder / f"{name}.py").write_text("def load(path, more=0):\n    return more\n")
+    (place.folder / "model.pt").write_bytes(b"1")
+    monkeypatch.syspath_prepend(str(place.folder))
+    monkeypatch.setitem(NATIVE_CALLS, name, ("load",))
+    place.record(lambda: None)
+    inputs = place.record(
+        lambda: importlib.import_module(name).load(str(place.folder / "model.pt"), more=2)
+    )
+    assert set(inputs.files) == {"project/model.pt"}
+    (place.folder / "model.pt").write_bytes(b"2")
+    assert place.reason(inputs) == "model.pt changed"
 
 
 def test_reads_that_cannot_be_recorded_mean_that_the_run_is_made_again(place: Place) -> None:
