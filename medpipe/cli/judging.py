@@ -104,6 +104,7 @@ def sign(bundle: BundleOption, pkcs12: Pkcs12Option = None) -> None:
     from medpipe.evidence import Bundle
 
     opened = Bundle.open(bundle)
+    check_output_folder(bundle, "--bundle")
     judge_and_store(opened)
     print_reports(opened, sign_reports(opened, pkcs12))
 

@@ -14,13 +14,13 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from medpipe import registry
-from medpipe.errors import MedpipeError, UnavailableError
+from medpipe.errors import UnavailableError
 from medpipe.evidence import Bundle, Evidence, Failure, Provenance, Run
 from medpipe.evidence.files import sha256
 from medpipe.phrases import listed
@@ -82,12 +82,12 @@ class _Reporter:
 
 def _probe(run: Mapping[str, Any]) -> dict[str, Any] | None:
     """The makings of a run as they are now; None where its code cannot be had, which the run itself will say."""
-    try:
-        return makings(run["experiment"], run["parameters"])
-    except UnavailableError:
-        return makings_without_data(run["experiment"])
-    except MedpipeError:
-        return None
+    with suppress(Exception):  # such as a mistake in the syntax of one experiment among others
+        try:
+            return makings(run["experiment"], run["parameters"])
+        except UnavailableError:
+            return makings_without_data(run["experiment"])
+    return None
 
 
 def _make(run: Run, device: str, work: Path, progress: _Reporter, recorder: Recorder) -> Evidence:

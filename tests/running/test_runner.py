@@ -131,6 +131,12 @@ def test_what_matches_is_not_made_again(bundle: Bundle, tmp_path: Path) -> None:
     code = tmp_path / "stranger_runs.py"
     code.write_text(CODE.replace('"begin"', '"commence"'), encoding="utf-8")
     assert to_run(plan, bundle, roots_of(bundle)) == (good, bad)  # other code
+    code.write_text("import no_such_module_anywhere\n", encoding="utf-8")
+    assert to_run(plan, bundle, roots_of(bundle))[0].again == "its code cannot be loaded"
+    made(bundle, good)
+    failure = evidence(bundle, good).failure
+    assert failure is not None and failure.kind == "failed"
+    assert "no_such_module_anywhere" in failure.message
 
 
 def test_evidence_of_another_bundle_is_used_again_where_it_matches(bundle: Bundle, tmp_path: Path) -> None:
