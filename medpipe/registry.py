@@ -32,6 +32,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "attainable": "medpipe.audits.attainability:attainable",
         "scores_together": "medpipe.audits.scores:scores_together",
         "restated": "medpipe.audits.restatement:restated",
+        "printed_interval": "medpipe.audits.printed_intervals:printed_interval",
         "grid_coverage": "medpipe.audits.grid:grid_coverage",
         "architecture": "medpipe.audits.architecture:architecture",
         "sampling_error": "medpipe.audits.sampling:sampling_error",

@@ -36,7 +36,8 @@ WORDS = {"difference": "the difference of", "ratio": "the ratio of", "mean": "th
 IN_THEIR_UNIT = ("difference", "mean", "sum", "largest_magnitude")
 MAGNITUDES = ("largest_magnitude", "orders_of_magnitude")
 MOST_CHOICES = 1024
-ONLY_IF = {"means": "the figures are means over folds or runs, or averages over classes",
+ONLY_IF = {"rounded": "it was computed from rounded figures",
+           "means": "it was computed from rounded figures, or the figures are means over folds or runs",
            "cut": "digits were cut off instead of rounded, or round figures are meant roughly",
            "ratios": "it is a mean of ratios, not the ratio of the means",
            "weighted": "the parts were weighted or pooled"}
@@ -91,14 +92,14 @@ def _agrees(relation: Relation, chosen: tuple[Place, ...], result: Place) -> tup
     open_ = [q for q, _, _ in (*chosen, result) if q.unless]
     allowed = printed_range(printed)
     tried = {"agrees": (given, allowed),
-             "means": (combine(kind, [printed_range(n) for n in parts], relation.weights) if open_ else given, allowed),
+             "means" if open_ else "rounded": (combine(kind, [printed_range(n) for n in parts], relation.weights), allowed),
              "cut": (combine(kind, [rough_range(n) for n in parts], relation.weights), rough_range(printed))}
     for rank, (range_, allowed) in tried.items():
         if range_ is None or any(range_.meets(r) for r in _either_sign(kind, printed, allowed)):
             return rank, given
     if open_ and kind == "ratio":
         return "ratios", given
-    if open_ and kind == "mean" and _hull([rough_range(n) for n in parts]).meets(rough_range(printed)):
+    if result[0].unless and kind == "mean" and _hull([rough_range(n) for n in parts]).meets(rough_range(printed)):
         return "weighted", given
     return "never", given
 
@@ -119,14 +120,15 @@ def _either_sign(kind: str, printed: Printed, allowed: Range) -> tuple[Range, ..
 def _told(relation: Relation, result: Place, rank: str, chosen: tuple[Place, ...], given: Range) -> Seen:
     quantity, printing, printed = result
     values = listed(p.text for _, p, _ in chosen)
+    what = "the weighted mean of" if relation.weights else WORDS[relation.kind]
     decimals = places(printed.step, *(n.step for _, _, n in chosen if quantity.kind in ("proportion", "points")))
     gives = span(given.low or Fraction(0), given.high or Fraction(0), quantity.kind, decimals)
-    arithmetic = f"{WORDS[relation.kind]} {values}: {gives}; printed {printing.text} ({_allowed(quantity, printed, decimals)})"
+    arithmetic = f"{what} {values}: {gives}; printed {printing.text} ({_allowed(quantity, printed, decimals)})"
     seen = partial(Seen, "recomputed", printing.id, arithmetic=arithmetic, rests_on=(printing.id, *(p.id for _, p, _ in chosen)),
                    bears_on=(printing.id,))
     if rank == "agrees":
-        return seen("clean", f"{capital(quantity.what)}: the printed {printing.text} agrees with {WORDS[relation.kind]} {values}.")
-    said = (f"{at(printing)} prints {printing.text} as {quantity.what}; {WORDS[relation.kind]} "
+        return seen("clean", f"{capital(quantity.what)}: the printed {printing.text} agrees with {what} {values}.")
+    said = (f"{at(printing)} prints {printing.text} as {quantity.what}; {what} "
             f"{listed(f'{p.text} ({q.what})' for q, p, _ in chosen)} is {gives}.")
     if rank in ONLY_IF:
         return seen("narrows", f"{said} It agrees only if {ONLY_IF[rank]}.", certain=False)

@@ -51,7 +51,7 @@ class Quantity:
 
     Results tables also set these. ``unless``: readings under which the figure is not one count of ``n``, as clauses of a sentence
     ("it is a mean over folds or runs"). ``other_scale``: the number if the sign for per cent is missing or one too many.
-    ``interval``: the ends of the printed interval, as read.
+    ``interval``: the ends of the printed interval and its level in per cent, as read.
     """
 
     id: str
