@@ -99,7 +99,8 @@ def _agrees(relation: Relation, chosen: tuple[Place, ...], result: Place) -> tup
             return rank, given
     if open_ and kind == "ratio":
         return "ratios", given
-    if result[0].unless and kind == "mean" and _hull([rough_range(n) for n in parts]).meets(rough_range(printed)):
+    if result[0].unless and kind == "mean" and (
+            not relation.between or _hull([rough_range(n) for n in parts]).meets(rough_range(printed))):
         return "weighted", given
     return "never", given
 

@@ -23,6 +23,7 @@ CLASS = "n:"
 MOST_SAMPLES, MOST_REPEATS = 10**9, 10**5
 ONE_COUNT_UNLESS = "it is a mean over folds or runs"
 ONE_CLASS_UNLESS = "it is an average over the classes"
+POOLED_UNLESS = "it was weighted or pooled over the other rows"
 _FOLD = re.compile(r"(?:fold|run|seed|split|repeat|repetition|trial)[\s_#-]*\d+", re.IGNORECASE)
 _MEAN = re.compile(r"mean|average|avg\.?", re.IGNORECASE)
 _N = r"[<>≤≥~≈]?\s*[+\-−]?\s*[0-9]+(?:\.[0-9]+)?(?:[eE][+\-]?[0-9]{1,3})?"
@@ -165,6 +166,8 @@ class Model:
     average: str | None
     runs: int | None
     folds: int | None
+    named_mean: bool = False
+    """It is called a mean of the other rows; it may have been weighted or pooled nevertheless."""
 
     @property
     def name(self) -> str:
@@ -192,7 +195,7 @@ def records(rows: Sequence[Row], document: str, where: str) -> Record:
     folds = [m for m in models if _FOLD.fullmatch(m.name)]
     means = [m for m in models if _MEAN.fullmatch(m.name)] if len(folds) > 1 else []
     compared = [] if len(folds) > 1 else models  # folds of one model are no rivals
-    averaged = {m.slug: replace(m, folds=len(folds)) for m in means if m.repeated is None}
+    averaged = {m.slug: replace(m, folds=len(folds), named_mean=True) for m in means if m.repeated is None}
     models, means = ([averaged.get(m.slug, m) for m in some] for some in (models, means))
     made = {"quantities": [q for m in models for q in _quantities(m, document)],
             "relations": [r for m in models for r in _relations(m, baseline)] + [r for m in means for r in _means(m, folds)],
@@ -263,7 +266,7 @@ def _behind(m: Model, column: str) -> int | None:
 def _unless(m: Model, column: str) -> tuple[str, ...]:
     """Under which readings of the row a figure is not one count, where the row leaves them open."""
     averaged = m.average is None and column in ("precision", "recall", "specificity", "f1")
-    return (ONE_COUNT_UNLESS,) * (m.repeated is None) + (ONE_CLASS_UNLESS,) * averaged
+    return (ONE_COUNT_UNLESS,) * (m.repeated is None) + (ONE_CLASS_UNLESS,) * averaged + (POOLED_UNLESS,) * m.named_mean
 
 
 def _quantity(m: Model, column: str, what: str, kind: str, document: str, share: Share, n: int | None = None) -> Record:
@@ -296,10 +299,11 @@ def _relations(m: Model, baseline: Model) -> Iterator[Record]:
 
 def _means(m: Model, folds: Sequence[Model]) -> Iterator[Record]:
     """A row of means against the folds or runs that it is the mean of."""
+    one_ratio = {"accuracy", "train_accuracy", "time_ms", *(("precision", "recall", "f1", "specificity") if m.average == "binary" else ())}
     for column in (*SHARES, *DIFFERENCES, "time_ms"):
         if m.has(column) and all(fold.has(column) for fold in folds):
             yield {"id": f"mean.{m.slug}.{column}", "kind": "mean", "result": f"value.{m.slug}.{column}",
-                   "of": [f"value.{fold.slug}.{column}" for fold in folds]}
+                   "of": [f"value.{fold.slug}.{column}" for fold in folds], "between": column in one_ratio}
 
 
 def _scores(m: Model) -> Iterator[Record]:

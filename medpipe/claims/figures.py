@@ -92,13 +92,14 @@ class Relation:
 
     ``difference`` a - b, ``ratio`` a / b, ``mean``, ``sum``, ``product``,
     ``relative_change`` (a - b) / a, ``orders_of_magnitude`` (absolute decimal logarithm of a / b), ``largest_magnitude``.
-    ``weights``: those of a weighted mean."""
+    ``weights``: those of a weighted mean. ``between``: a pooled figure, too, lies between the least and the greatest part."""
 
     id: str
     kind: str
     result: str
     of: tuple[str, ...]
     weights: tuple[int, ...] = ()
+    between: bool = True
 
 
 @dataclass(frozen=True)
