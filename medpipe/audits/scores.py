@@ -1,23 +1,26 @@
 """Accuracy, precision, recall, specificity and F1 that can, or cannot, belong together.
 
-**Purpose.** Scores of one classifier on one set come from one confusion matrix of whole counts; most made-up or miscopied
-combinations have none.
+**Purpose.** Scores of one classifier on one set come from one confusion matrix of whole counts;
+most made-up or miscopied combinations have none.
 
-**Method.** Two classes: every count of true and false positives (`medpipe.audits.two_classes`); where none gives the scores,
-``mlscorecheck`` is asked, too. More classes, scores averaged over them: where accuracy (or weighted recall) fixes the number of
-errors and there are few ways to spread them over true and predicted classes, every way is tried, exactly; otherwise only what holds
+**Method.** Two classes: every count of true and false positives (`medpipe.audits.two_classes`);
+where none gives the scores, ``mlscorecheck`` is asked, too. More classes, scores averaged over
+them: where accuracy (or weighted recall) fixes the number of errors and there are few ways to
+spread them over true and predicted classes, every way is tried, exactly; otherwise only what holds
 for every confusion matrix (`medpipe.audits.averages`).
 
-Where the number of samples is not known, or does not help, the relations of `medpipe.audits.readings` are used. A row of a results
-table may be read in several ways (`Reading`). Only scores that no reading makes possible are refuted; otherwise the result names the
+Where the number of samples is not known, or does not help, the relations of
+`medpipe.audits.readings` are used. A row of a results table may be read in several ways
+(`Reading`). Only scores that no reading makes possible are refuted; otherwise the result names the
 readings that do.
 
-**Limits.** A classifier that never predicts a class has precision 0 or 1 there, as most libraries have it. Classes that were left
-out of an average, and an area under another curve than that of the printed sensitivity and specificity, are not allowed for. Figure
-records state one confusion matrix: means over folds or runs must not be given there as one set.
+**Limits.** A classifier that never predicts a class has precision 0 or 1 there, as most libraries
+have it. Classes that were left out of an average, and an area under another curve than that of the
+printed sensitivity and specificity, are not allowed for. Figure records state one confusion matrix:
+means over folds or runs must not be given there as one set.
 
-**Example.** 1,130 of 1,143 right in four classes of 264, 268, 319 and 292: weighted precision 0.9887 and F1 0.9886 are
-possible, F1 0.9896 is not.
+**Example.** 1,130 of 1,143 right in four classes of 264, 268, 319 and 292: weighted precision
+0.9887 and F1 0.9886 are possible, F1 0.9896 is not.
 """
 
 from __future__ import annotations
@@ -52,24 +55,44 @@ def scores_together(figures: Figures) -> Iterator[Seen]:
             continue
         texts = listed(f"{name.replace('_', ' ')} {p.text}" for name, p in printed.items())
         first = [p.id for q in quantities for p in q.printed[:1]]
-        seen = partial(Seen, "scores_together", s.id, arithmetic=answer.shown, rests_on=ids(*quantities), bears_on=(s.id, *first))
+        seen = partial(
+            Seen,
+            "scores_together",
+            s.id,
+            arithmetic=answer.shown,
+            rests_on=ids(*quantities),
+            bears_on=(s.id, *first),
+        )
         if answer.possible:
-            fits = f"can belong to one confusion matrix of {s.n:,} samples" if answer.proved else "do not contradict each other"
+            fits = (
+                f"can belong to one confusion matrix of {s.n:,} samples"
+                if answer.proved
+                else "do not contradict each other"
+            )
             yield seen("clean", f"{capital(s.what)}: {texts} {fits}.")
             continue
         possible = _possible(s, usual, others, printed, scaled or printed)
         if s.average is None and not s.classes and any(not (r.cut or r.scale) for r in possible):
-            yield seen("clean", f"{capital(s.what)}: {texts} do not contradict each other.", arithmetic="")
+            yield seen(
+                "clean", f"{capital(s.what)}: {texts} do not contradict each other.", arithmetic=""
+            )
             continue
-        said = f"{capital(s.what)}: {texts} cannot belong together: {_nothing_gives_them(s, usual)}."
+        said = (
+            f"{capital(s.what)}: {texts} cannot belong together: {_nothing_gives_them(s, usual)}."
+        )
         if possible:
-            yield seen("narrows", f"{said} They are possible only if {_only_if(possible, usual)}.", certain=False)
+            yield seen(
+                "narrows",
+                f"{said} They are possible only if {_only_if(possible, usual)}.",
+                certain=False,
+            )
         else:
             yield seen("refutes", f"{said} At least one is wrong.")
 
 
 def _readings(s: Scores, *, scaled: bool) -> list[Reading]:
-    """Every reading that the record leaves open, the usual one first, then those that depart least from it."""
+    """Every reading that the record leaves open, the usual one first, then those that depart least
+    from it."""
     counted: Sequence[str] = COUNTED
     if s.runs is not None or s.folds is not None:
         counted = ("folds",) if (s.folds or 1) > 1 else ("runs",) if (s.runs or 1) > 1 else ("one",)
@@ -78,7 +101,12 @@ def _readings(s: Scores, *, scaled: bool) -> list[Reading]:
     two: Sequence[bool] = (True, False) if s.average is None else (False, True)
     if s.classes or s.average == "binary":
         two = (not many,)
-    every = [Reading(*choice) for choice in product(counted, averages, two, (False, True), (False, True)[:1 + scaled], (False, True))]
+    every = [
+        Reading(*choice)
+        for choice in product(
+            counted, averages, two, (False, True), (False, True)[: 1 + scaled], (False, True)
+        )
+    ]
     every = [r for r in every if not r.harmonic or (r.average != "binary" and r.counted == "one")]
     return sorted(every, key=lambda r: len(r.clauses(every[0])))
 
@@ -94,7 +122,11 @@ def _other_scale(figures: Figures, s: Scores) -> dict[str, Printed] | None:
     def other(q: Quantity) -> Printed:
         return q.numbers()[0][1] if q.other_scale is None else read_printed(q.other_scale, q.id)
 
-    return {name: other(q) for name, q in quantities.items()} if any(q.other_scale for q in quantities.values()) else None
+    return (
+        {name: other(q) for name, q in quantities.items()}
+        if any(q.other_scale for q in quantities.values())
+        else None
+    )
 
 
 def _answer(s: Scores, ranges: Mapping[str, Range], reading: Reading) -> Answer | None:
@@ -117,20 +149,32 @@ def _counted(s: Scores, ranges: Mapping[str, Range], reading: Reading) -> Answer
         return None
     if reading.counted == "one":
         record = replace(s, average=reading.average)
-        return _binary(record, counted) if reading.average == "binary" else averaged(record, counted, harmonic=reading.harmonic)
+        return (
+            _binary(record, counted)
+            if reading.average == "binary"
+            else averaged(record, counted, harmonic=reading.harmonic)
+        )
     runs = s.runs or 1
     if runs == 1:
         return None  # over how many runs is not said
     if reading.average == "binary" and s.positive is not None:
         classes = {name: size * runs for name, size in s.classes.items()}
-        return _binary(replace(s, n=s.n * runs, classes=classes), {name: r for name, r in counted.items() if name in LINEAR})
+        return _binary(
+            replace(s, n=s.n * runs, classes=classes),
+            {name: r for name, r in counted.items() if name in LINEAR},
+        )
     if "accuracy" in counted and not counts(counted["accuracy"], s.n * runs):
         return Answer(False, f"no count of {s.n * runs:,} gives the accuracy")
     return None
 
 
-def _possible(s: Scores, usual: Reading, others: Sequence[Reading], printed: Mapping[str, Printed],
-              scaled: Mapping[str, Printed]) -> list[Reading]:
+def _possible(
+    s: Scores,
+    usual: Reading,
+    others: Sequence[Reading],
+    printed: Mapping[str, Printed],
+    scaled: Mapping[str, Printed],
+) -> list[Reading]:
     """Of all other readings that allow the scores, those that depart least from the usual one."""
     found: list[Reading] = []
     fewest = 0
@@ -157,13 +201,18 @@ def _only_if(possible: Sequence[Reading], usual: Reading) -> str:
 
 def _nothing_gives_them(s: Scores, usual: Reading) -> str:
     if usual.counted == "one":
-        return f"no confusion matrix of {s.n:,} samples gives them" if s.n else "no confusion matrix gives them"
+        return (
+            f"no confusion matrix of {s.n:,} samples gives them"
+            if s.n
+            else "no confusion matrix gives them"
+        )
     times = (s.folds if usual.counted == "folds" else s.runs) or 1
     return f"no mean over {times} {usual.counted} gives them"
 
 
 def _binary(s: Scores, ranges: Mapping[str, Range]) -> Answer | None:
-    """Whether two classes allow the scores; None where the number of positives is not known, or is too large to try them all."""
+    """Whether two classes allow the scores; None where the number of positives is not known, or is
+    too large to try them all."""
     if s.n is None or s.positive not in s.classes or s.classes[s.positive] > MOST_POSITIVES:
         return None
     positives = s.classes[s.positive]
@@ -173,5 +222,9 @@ def _binary(s: Scores, ranges: Mapping[str, Range]) -> Answer | None:
     if one is not None:
         return Answer(True, f"{shown}, such as {one[0]:,} true and {one[1]:,} false positives")
     other = second_opinion(positives, negatives, ranges)
-    asked = {None: "", False: ", nor does mlscorecheck find any", True: "; mlscorecheck, less strict, finds some"}[other]
+    asked = {
+        None: "",
+        False: ", nor does mlscorecheck find any",
+        True: "; mlscorecheck, less strict, finds some",
+    }[other]
     return Answer(False, shown + asked)

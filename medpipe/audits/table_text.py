@@ -1,4 +1,5 @@
-"""A table as text cells: its encoding, the sign between its columns and its decimal sign are found and reported."""
+"""A table as text cells: its encoding, the sign between its columns and its decimal sign are found
+and reported."""
 
 from __future__ import annotations
 
@@ -13,11 +14,25 @@ from medpipe.documents import MAX_BYTES
 from medpipe.errors import SpecError
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
-MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
-         codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-NAMES = {"utf-8": "UTF-8", "utf-8-sig": "UTF-8 with a byte order mark", "utf-16": "UTF-16", "utf-16-le": "UTF-16",
-         "utf-16-be": "UTF-16", "utf-32": "UTF-32", "cp1252": "Windows-1252"}
-_EXCEL = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)  # a first line by which Excel is told the separator
+MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+NAMES = {
+    "utf-8": "UTF-8",
+    "utf-8-sig": "UTF-8 with a byte order mark",
+    "utf-16": "UTF-16",
+    "utf-16-le": "UTF-16",
+    "utf-16-be": "UTF-16",
+    "utf-32": "UTF-32",
+    "cp1252": "Windows-1252",
+}
+_EXCEL = re.compile(
+    r"sep=(.)\r?\n", re.IGNORECASE
+)  # a first line by which Excel is told the separator
 _CONTROL = re.compile(r"[\x01-\x08\x0b\x0e-\x1f]")
 _LEADING = re.compile(r"\W*\d+([.,])\d+")
 _GROUPED = re.compile(r"[1-9][0-9]{0,2}(?:[ '\u00a0\u202f’.,][0-9]{3})+")
@@ -25,7 +40,8 @@ _GROUPED = re.compile(r"[1-9][0-9]{0,2}(?:[ '\u00a0\u202f’.,][0-9]{3})+")
 
 @dataclass(frozen=True)
 class Sheet:
-    """The cells of a file, stripped, with the number of their row; how they were read is in ``notes``."""
+    """The cells of a file, stripped, with the number of their row; how they were read is in
+    ``notes``."""
 
     where: str
     rows: tuple[tuple[int, tuple[str, ...]], ...]
@@ -43,7 +59,11 @@ def decoded(raw: bytes, where: str) -> tuple[str, str]:
             continue
         if not _CONTROL.search(text):
             return text, NAMES[encoding]
-    raise SpecError(where, "a table as text in UTF-8, UTF-16 or Windows-1252", "other bytes; save the table as CSV in UTF-8")
+    raise SpecError(
+        where,
+        "a table as text in UTF-8, UTF-16 or Windows-1252",
+        "other bytes; save the table as CSV in UTF-8",
+    )
 
 
 def _encodings(raw: bytes) -> tuple[str, ...]:
@@ -58,19 +78,29 @@ def _encodings(raw: bytes) -> tuple[str, ...]:
 def sheet(text: str, encoding: str, where: str) -> Sheet:
     """The cells of a text. Raises `SpecError` where it is no table."""
     told = _EXCEL.match(text)
-    body, skipped = (text[told.end():], 1) if told else (text, 0)
+    body, skipped = (text[told.end() :], 1) if told else (text, 0)
     separator = told[1] if told else _separator(body)
     try:
         lines = list(csv.reader(io.StringIO(body, newline=""), delimiter=separator, strict=True))
     except csv.Error as error:
         raise SpecError(where, "a table in CSV", str(error)) from error
-    numbered = tuple((number, tuple(cell.strip() for cell in line)) for number, line in enumerate(lines, 1 + skipped))
+    numbered = tuple(
+        (number, tuple(cell.strip() for cell in line))
+        for number, line in enumerate(lines, 1 + skipped)
+    )
     if not numbered or not any(numbered[0][1]):
-        raise SpecError(where, "a header with the names of the columns in row 1",
-                        "an empty table" if not text.strip() else "an empty row")
+        raise SpecError(
+            where,
+            "a header with the names of the columns in row 1",
+            "an empty table" if not text.strip() else "an empty row",
+        )
     sign = SEPARATORS.get(separator, repr(separator))
     usual = (encoding, separator) == ("UTF-8", ",")
-    return Sheet(where, numbered, () if usual else (f"{where}: read as {encoding}, columns separated by {sign}.",))
+    return Sheet(
+        where,
+        numbered,
+        () if usual else (f"{where}: read as {encoding}, columns separated by {sign}.",),
+    )
 
 
 def _separator(text: str) -> str:
@@ -84,7 +114,8 @@ def _separator(text: str) -> str:
 
 
 def decimal_sign(shares: Iterable[str], numbers: Iterable[str], where: str) -> str:
-    """The decimal sign of the cells with shares, or else of other numbers. Raises `SpecError` where both signs are used."""
+    """The decimal sign of the cells with shares, or else of other numbers. Raises `SpecError` where
+    both signs are used."""
     found = {m[1] for cell in shares if (m := _LEADING.match(cell))}
     if len(found) > 1:
         raise SpecError(where, "one decimal sign in all cells", "points and commas")
@@ -96,7 +127,11 @@ def decimal_sign(shares: Iterable[str], numbers: Iterable[str], where: str) -> s
 
 def with_points(cell: str, decimal: str) -> str:
     """A cell with a point as decimal sign; points that group thousands are left out then."""
-    return cell if decimal == "." else re.sub(r"(?<=\d),(?=\d)", ".", re.sub(r"(?<=\d)\.(?=\d{3})", "", cell))
+    return (
+        cell
+        if decimal == "."
+        else re.sub(r"(?<=\d),(?=\d)", ".", re.sub(r"(?<=\d)\.(?=\d{3})", "", cell))
+    )
 
 
 def whole_number(cell: str) -> int | None:

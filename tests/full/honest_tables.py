@@ -1,4 +1,5 @@
-"""Honest results tables of every kind: predictions are drawn, scored, averaged, printed and saved as people do it."""
+"""Honest results tables of every kind: predictions are drawn, scored, averaged, printed and saved
+as people do it."""
 
 from __future__ import annotations
 
@@ -13,15 +14,22 @@ from numpy.typing import NDArray
 KINDS = ("pooled", "folds", "stratified folds", "runs")
 AVERAGES = ("binary", "macro", "weighted", "micro")
 ROUNDINGS = (ROUND_HALF_EVEN, ROUND_HALF_UP, ROUND_DOWN)
-DIALECTS = ((",", ".", "utf-8"), (";", ",", "cp1252"), (";", ",", "utf-8-sig"), ("\t", ".", "utf-16"), ("\t", ",", "utf-8"),
-            ("|", ".", "utf-8"))
+DIALECTS = (
+    (",", ".", "utf-8"),
+    (";", ",", "cp1252"),
+    (";", ",", "utf-8-sig"),
+    ("\t", ".", "utf-16"),
+    ("\t", ",", "utf-8"),
+    ("|", ".", "utf-8"),
+)
 Matrices = NDArray[np.int64]
 Rng = np.random.Generator
 
 
 @dataclass(frozen=True)
 class Style:
-    """How figures are printed: decimals of what stands there, per cent with or without its sign, rounding, separator, decimal sign."""
+    """How figures are printed: decimals of what stands there, per cent with or without its sign,
+    rounding, separator, decimal sign."""
 
     decimals: int
     scale: str
@@ -36,44 +44,66 @@ class Style:
         exact = Decimal(repr(float(value) * 100 if per_cent else float(value)))
         if abs(exact - exact.quantize(Decimal("1e-9"))) < Decimal("1e-12"):
             exact = exact.quantize(Decimal("1e-9"))  # 0.1 + 0.2 is not printed as less than 0.3
-        number = f"{exact.quantize(Decimal(1).scaleb(-self.decimals), self.rounding):.{self.decimals}f}".replace(".", self.decimal)
+        number = f"{exact.quantize(Decimal(1).scaleb(-self.decimals), self.rounding):.{self.decimals}f}".replace(
+            ".", self.decimal
+        )
         return number + ("%" if self.scale == "sign" or (signed and per_cent) else "")
 
 
 def drawn_style(rng: Rng) -> Style:
     scale = str(rng.choice(["share", "sign", "bare"]))
     decimals = int(rng.integers(2, 5) if scale == "share" else rng.integers(0, 3))
-    return Style(decimals, scale, str(rng.choice(ROUNDINGS)), *DIALECTS[rng.integers(len(DIALECTS))])
+    return Style(
+        decimals, scale, str(rng.choice(ROUNDINGS)), *DIALECTS[rng.integers(len(DIALECTS))]
+    )
 
 
 def drawn_matrices(rng: Rng, kind: str, classes: int, times: int) -> Matrices:
-    """Confusion matrices ``(times, classes, classes)``, rows true, of one classifier on the folds or runs of one data set."""
+    """Confusion matrices ``(times, classes, classes)``, rows true, of one classifier on the folds
+    or runs of one data set."""
     n = int(np.exp(rng.uniform(np.log(max(12 * classes, 3 * times)), np.log(20_000))))
     sizes = 1 + rng.multinomial(n - classes, rng.dirichlet(np.full(classes, 4.0)))
     level = rng.uniform(0.4, 0.99)
     if kind == "runs":
         per_time = np.repeat(sizes[None], times, axis=0)
     elif kind == "folds":  # not stratified, of uneven sizes at times
-        shares = rng.dirichlet(np.full(times, 30.0)) if rng.random() < 0.5 else np.full(times, 1 / times)
+        shares = (
+            rng.dirichlet(np.full(times, 30.0)) if rng.random() < 0.5 else np.full(times, 1 / times)
+        )
         per_time = np.stack([rng.multinomial(size, shares) for size in sizes], axis=1)
     else:
-        per_time = np.stack([np.bincount((np.arange(size) + i) % times, minlength=times) for i, size in enumerate(sizes)], axis=1)
+        per_time = np.stack(
+            [
+                np.bincount((np.arange(size) + i) % times, minlength=times)
+                for i, size in enumerate(sizes)
+            ],
+            axis=1,
+        )
     per_time = per_time[per_time.sum(axis=1) > 0]
     chances = np.stack([rng.dirichlet(np.ones(classes)) * (1 - level) for _ in range(classes)])
     chances[np.diag_indices(classes)] += level * rng.uniform(0.6, 1, classes)
     chances /= chances.sum(axis=1, keepdims=True)
-    return np.array([[rng.multinomial(size, chances[i]) for i, size in enumerate(row)] for row in per_time])
+    return np.array(
+        [[rng.multinomial(size, chances[i]) for i, size in enumerate(row)] for row in per_time]
+    )
 
 
-def scores_of(matrices: Matrices, average: str, undefined: float = 0.0) -> dict[str, NDArray[np.float64]]:
-    """Scores ``(times,)`` of confusion matrices, as scikit-learn has them; ``undefined``: a precision of 0 / 0."""
+def scores_of(
+    matrices: Matrices, average: str, undefined: float = 0.0
+) -> dict[str, NDArray[np.float64]]:
+    """Scores ``(times,)`` of confusion matrices, as scikit-learn has them; ``undefined``: a
+    precision of 0 / 0."""
     hit = np.diagonal(matrices, axis1=1, axis2=2).astype(float)
     rows, called, n = matrices.sum(axis=2), matrices.sum(axis=1), matrices.sum(axis=(1, 2))
 
     def share(a: Any, b: Any, empty: float = 0.0) -> Any:
         return np.divide(a, b, out=np.full(np.shape(a), empty), where=np.asarray(b) > 0)
 
-    precision, recall, f1 = share(hit, called, undefined), share(hit, rows), share(2 * hit, rows + called)
+    precision, recall, f1 = (
+        share(hit, called, undefined),
+        share(hit, rows),
+        share(2 * hit, rows + called),
+    )
     others = n[:, None] - rows
     specificity = share(others - (called - hit), others)
     accuracy = hit.sum(axis=1) / n
@@ -83,7 +113,9 @@ def scores_of(matrices: Matrices, average: str, undefined: float = 0.0) -> dict[
     elif average == "micro":
         found = dict.fromkeys(("precision", "recall", "f1"), accuracy)
     else:
-        weights = rows / n[:, None] if average == "weighted" else np.full(rows.shape, 1 / rows.shape[1])
+        weights = (
+            rows / n[:, None] if average == "weighted" else np.full(rows.shape, 1 / rows.shape[1])
+        )
         found = {name: (values * weights).sum(axis=1) for name, values in every.items()}
     found |= {"accuracy": accuracy, "balanced_accuracy": recall.mean(axis=1)}
     if matrices.shape[1] == 2:
@@ -106,16 +138,36 @@ def drawn_case(rng: Rng) -> Case:
     average = str(rng.choice(AVERAGES if classes == 2 else AVERAGES[1:]))
     style = drawn_style(rng)
     matrices = drawn_matrices(rng, kind, classes, times)
-    rows = [_row(rng, name, kind, average, matrices if name == "new" else drawn_matrices(rng, kind, classes, times), style)
-            for name in ("old", "new")]
+    rows = [
+        _row(
+            rng,
+            name,
+            kind,
+            average,
+            matrices if name == "new" else drawn_matrices(rng, kind, classes, times),
+            style,
+        )
+        for name in ("old", "new")
+    ]
     if kind != "pooled" and rng.random() < 0.2:
         rows = _folds_and_mean(rng, kind, average, matrices, style)
-    what = {"kind": kind, "classes": classes, "average": average, "times": times, "n": "n" in rows[-1], "scale": style.scale,
-            "rounding": style.rounding, "encoding": style.encoding, "stated": bool({"runs", "folds"} & rows[-1].keys())}
+    what = {
+        "kind": kind,
+        "classes": classes,
+        "average": average,
+        "times": times,
+        "n": "n" in rows[-1],
+        "scale": style.scale,
+        "rounding": style.rounding,
+        "encoding": style.encoding,
+        "stated": bool({"runs", "folds"} & rows[-1].keys()),
+    }
     return Case(saved(rows, style), ".csv", what)
 
 
-def _printed_scores(rng: Rng, matrices: Matrices, average: str, undefined: float) -> dict[str, NDArray[np.float64]]:
+def _printed_scores(
+    rng: Rng, matrices: Matrices, average: str, undefined: float
+) -> dict[str, NDArray[np.float64]]:
     found = scores_of(matrices, average, undefined)
     if matrices.shape[1] == 2:
         one = scores_of(matrices, "binary")
@@ -125,13 +177,24 @@ def _printed_scores(rng: Rng, matrices: Matrices, average: str, undefined: float
     return {name: found[name] for name in found if name in keep}
 
 
-def _row(rng: Rng, name: str, kind: str, average: str, matrices: Matrices, style: Style) -> dict[str, str]:
+def _row(
+    rng: Rng, name: str, kind: str, average: str, matrices: Matrices, style: Style
+) -> dict[str, str]:
     """One row of means over the matrices, with what is said about samples, averages and repeats."""
     scores = _printed_scores(rng, matrices, average, float(rng.random() < 0.2))
-    cells = {"name": name, **{column: _cell(rng, values, style, signed=column == "youden") for column, values in scores.items()}}
+    cells = {
+        "name": name,
+        **{
+            column: _cell(rng, values, style, signed=column == "youden")
+            for column, values in scores.items()
+        },
+    }
     if "accuracy" in scores and rng.random() < 0.5:
         trained = np.minimum(1, scores["accuracy"] + rng.uniform(0, 0.1, len(matrices)))
-        cells |= {"train_accuracy": style.text(trained.mean()), "gap": style.text((trained - scores["accuracy"]).mean(), signed=True)}
+        cells |= {
+            "train_accuracy": style.text(trained.mean()),
+            "gap": style.text((trained - scores["accuracy"]).mean(), signed=True),
+        }
     return cells | _sizes(rng, kind, matrices) | _stated(rng, kind, average, len(matrices))
 
 
@@ -162,25 +225,45 @@ def _sizes(rng: Rng, kind: str, matrices: Matrices) -> dict[str, str]:
 def _stated(rng: Rng, kind: str, average: str, times: int) -> dict[str, str]:
     stated = {"average": average} if rng.random() < 0.4 else {}
     if rng.random() < 0.4:
-        stated |= {"pooled": {"runs": "1"}, "runs": {"runs": str(times)}}.get(kind, {"folds": str(times)})
+        stated |= {"pooled": {"runs": "1"}, "runs": {"runs": str(times)}}.get(
+            kind, {"folds": str(times)}
+        )
     return stated
 
 
-def _folds_and_mean(rng: Rng, kind: str, average: str, matrices: Matrices, style: Style) -> list[dict[str, str]]:
+def _folds_and_mean(
+    rng: Rng, kind: str, average: str, matrices: Matrices, style: Style
+) -> list[dict[str, str]]:
     """A row for each fold or run, and one of means."""
     scores = _printed_scores(rng, matrices, average, 0.0)
     word = "run" if kind == "runs" else "fold"
-    rows = [{"name": f"{word} {i + 1}", "n": str(matrix.sum()), **{c: style.text(v[i]) for c, v in scores.items() if c != "youden"}}
-            for i, matrix in enumerate(matrices)]
+    rows = [
+        {
+            "name": f"{word} {i + 1}",
+            "n": str(matrix.sum()),
+            **{c: style.text(v[i]) for c, v in scores.items() if c != "youden"},
+        }
+        for i, matrix in enumerate(matrices)
+    ]
     pooled = kind != "runs" and rng.random() < 0.3
     whole = scores_of(matrices.sum(axis=0)[None], average)
-    last = {c: style.text(whole[c][0] if pooled and c in whole else v.mean()) for c, v in scores.items() if c != "youden"}
+    last = {
+        c: style.text(whole[c][0] if pooled and c in whole else v.mean())
+        for c, v in scores.items()
+        if c != "youden"
+    }
     spread = {"name": "std", **{c: style.text(v.std()) for c, v in scores.items() if c != "youden"}}
     return [*rows, {"name": "mean", **last}, *([spread] if rng.random() < 0.5 else [])]
 
 
 def saved(rows: list[dict[str, str]], style: Style) -> bytes:
     columns = list(dict.fromkeys(column for row in rows for column in row))
-    lines = [columns, *([row.get(column, "n/a" if column in ("f1", "auc") else "") for column in columns] for row in rows)]
+    lines = [
+        columns,
+        *(
+            [row.get(column, "n/a" if column in ("f1", "auc") else "") for column in columns]
+            for row in rows
+        ),
+    ]
     quoted = ([f'"{cell}"' if style.separator in cell else cell for cell in line] for line in lines)
     return "\r\n".join(style.separator.join(line) for line in quoted).encode(style.encoding)

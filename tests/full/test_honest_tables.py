@@ -1,4 +1,5 @@
-"""No honest table is refuted for certain, whatever its kind; planted contradictions in pooled tables are found."""
+"""No honest table is refuted for certain, whatever its kind; planted contradictions in pooled
+tables are found."""
 
 from __future__ import annotations
 
@@ -19,8 +20,9 @@ from .honest_tables import AVERAGES, drawn_case, drawn_matrices, scores_of
 SEED = 20_261_129
 
 
-def test_honest_tables_are_never_refuted_for_certain(scaled: Callable[[int, int], int],
-                                                     keep_result: Callable[[str, dict[str, Any]], None]) -> None:
+def test_honest_tables_are_never_refuted_for_certain(
+    scaled: Callable[[int, int], int], keep_result: Callable[[str, dict[str, Any]], None]
+) -> None:
     rng = np.random.default_rng(SEED)
     tables = scaled(250, 10_000)
     kinds: Counter[str] = Counter()
@@ -31,14 +33,40 @@ def test_honest_tables_are_never_refuted_for_certain(scaled: Callable[[int, int]
         case = drawn_case(rng)
         found = audit_figures(figures_of(case.raw, Path(f"table{case.ending}")))
         examined.update(f.audit for f in found)
-        kinds.update({str(case.what["kind"]), f"{case.what['classes']} classes", str(case.what["average"]), str(case.what["scale"]),
-                      str(case.what["rounding"]), str(case.what["encoding"]), "with n" if case.what["n"] else "without n"})
-        suspicious[case.what["kind"]] += any(f.severity != "clean" and f.audit not in ("sampling_error", "power") for f in found)
+        kinds.update(
+            {
+                str(case.what["kind"]),
+                f"{case.what['classes']} classes",
+                str(case.what["average"]),
+                str(case.what["scale"]),
+                str(case.what["rounding"]),
+                str(case.what["encoding"]),
+                "with n" if case.what["n"] else "without n",
+            }
+        )
+        suspicious[case.what["kind"]] += any(
+            f.severity != "clean" and f.audit not in ("sampling_error", "power") for f in found
+        )
         refuted += [f"table {number} ({case.what}): {f.statement}" for f in found if f.proves]
-    keep_result("honest_tables", {"seed": SEED, "tables": tables, "refuted_for_certain": len(refuted), "kinds": dict(kinds),
-                                  "with_a_suspicious_finding": dict(suspicious), "results_by_audit": dict(examined)})
+    keep_result(
+        "honest_tables",
+        {
+            "seed": SEED,
+            "tables": tables,
+            "refuted_for_certain": len(refuted),
+            "kinds": dict(kinds),
+            "with_a_suspicious_finding": dict(suspicious),
+            "results_by_audit": dict(examined),
+        },
+    )
     assert refuted == []
-    assert min(examined[name] for name in ("recomputed", "attainable", "scores_together", "printed_interval")) > 0.02 * tables
+    assert (
+        min(
+            examined[name]
+            for name in ("recomputed", "attainable", "scores_together", "printed_interval")
+        )
+        > 0.02 * tables
+    )
 
 
 @pytest.mark.parametrize("average", AVERAGES)
@@ -49,7 +77,15 @@ def test_the_scores_of_the_generator_are_those_of_scikit_learn(average: str) -> 
         matrices = drawn_matrices(rng, "folds", classes, 3)
         found = scores_of(matrices, average)
         for k, matrix in enumerate(matrices):
-            true, called = (np.repeat(index.ravel(), matrix.ravel()) for index in np.indices(matrix.shape))
-            p, r, f1, _ = metrics.precision_recall_fscore_support(true, called, average=average, zero_division=0)
-            assert [found[name][k] for name in ("precision", "recall", "f1")] == pytest.approx([p, r, f1])
-            assert found["balanced_accuracy"][k] == pytest.approx(metrics.balanced_accuracy_score(true, called))
+            true, called = (
+                np.repeat(index.ravel(), matrix.ravel()) for index in np.indices(matrix.shape)
+            )
+            p, r, f1, _ = metrics.precision_recall_fscore_support(
+                true, called, average=average, zero_division=0
+            )
+            assert [found[name][k] for name in ("precision", "recall", "f1")] == pytest.approx(
+                [p, r, f1]
+            )
+            assert found["balanced_accuracy"][k] == pytest.approx(
+                metrics.balanced_accuracy_score(true, called)
+            )
