@@ -4,8 +4,9 @@ as people do it."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -267,3 +268,60 @@ def saved(rows: list[dict[str, str]], style: Style) -> bytes:
     ]
     quoted = ([f'"{cell}"' if style.separator in cell else cell for cell in line] for line in lines)
     return "\r\n".join(style.separator.join(line) for line in quoted).encode(style.encoding)
+
+
+def drawn_report(rng: Rng, folder: Path) -> list[Path]:
+    """A classification report of scikit-learn's layout, a confusion matrix, and a row of a table,
+    all of the same predictions."""
+    classes = int(rng.integers(2, 7))
+    matrix = drawn_matrices(rng, "pooled", classes, 1)
+    names = ["cat", "dog", "in situ", "owl", "eel", "asp"][:classes]
+    digits = int(rng.integers(2, 5))
+    average = str(rng.choice(AVERAGES[1:3]))
+    style = Style(digits, "share", ROUND_HALF_EVEN, *DIALECTS[rng.integers(len(DIALECTS))])
+    pasted = bool(rng.random() < 0.3)
+    printed = replace(style, separator="  ", decimal=".", encoding="utf-8") if pasted else style
+    report = folder / ("report.txt" if pasted else "report.csv")
+    report.write_bytes(saved_report(matrix[0], names, printed, pasted=pasted))
+    table, confusion = folder / "table.csv", folder / "confusion.csv"
+    scores = scores_of(matrix, average)
+    cells = {
+        "name": "any",
+        "n": str(matrix.sum()),
+        **{c: style.text(v[0]) for c, v in scores.items() if c != "youden"},
+    }
+    del cells["specificity"]  # of one class against all others
+    table.write_bytes(saved([cells | _stated(rng, "pooled", average, 1)], style))
+    confusion.write_bytes(saved_matrix(rng, matrix[0], names, style.separator))
+    return [table, report, confusion]
+
+
+def saved_report(matrix: Matrices, names: list[str], style: Style, *, pasted: bool) -> bytes:
+    """``classification_report`` as text, or as pandas saves it."""
+    rows = [["" if not pasted else " ", "precision", "recall", "f1-score", "support"]]
+    hit, sizes, called = np.diagonal(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    for i, name in enumerate(names):
+        each = (hit[i] / max(1, called[i]), hit[i] / sizes[i], 2 * hit[i] / (sizes[i] + called[i]))
+        rows.append([name, *(style.text(float(v)) for v in each), str(sizes[i])])
+    rows.append(["accuracy", "", "", style.text(hit.sum() / sizes.sum()), str(sizes.sum())])
+    for average in ("macro", "weighted"):
+        found = scores_of(matrix[None], average)
+        means = (style.text(found[c][0]) for c in ("precision", "recall", "f1"))
+        rows.append([f"{average} avg", *means, str(sizes.sum())])
+    return "\n".join(style.separator.join(row) for row in rows).encode(style.encoding)
+
+
+def saved_matrix(rng: Rng, matrix: Matrices, names: list[str], separator: str) -> bytes:
+    """A confusion matrix, with or without labels and totals, at times with the true classes as
+    columns."""
+    counts = matrix.T if rng.random() < 0.3 else matrix
+    lines = [[str(c) for c in row] for row in counts]
+    if rng.random() < 0.7:
+        head = ["true", *names]
+        lines = [[name, *line] for name, line in zip(names, lines, strict=True)]
+        if rng.random() < 0.5:
+            head.append("Total")
+            lines = [[*line, str(sum(row))] for line, row in zip(lines, counts, strict=True)]
+            lines.append(["Total", *map(str, counts.sum(axis=0)), str(counts.sum())])
+        lines = [head, *lines]
+    return "\n".join(separator.join(line) for line in lines).encode()

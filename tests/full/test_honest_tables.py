@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from medpipe.audits.figures import audit_figures
-from medpipe.audits.tables import figures_of
+from medpipe.audits.tables import figures_from_tables, figures_of
 
 pytest.importorskip("mlscorecheck")
-from .honest_tables import AVERAGES, drawn_case, drawn_matrices, scores_of
+from .honest_tables import AVERAGES, drawn_case, drawn_matrices, drawn_report, scores_of
 
 SEED = 20_261_129
 
@@ -24,7 +24,7 @@ def test_honest_tables_are_never_refuted_for_certain(
     scaled: Callable[[int, int], int], keep_result: Callable[[str, dict[str, Any]], None]
 ) -> None:
     rng = np.random.default_rng(SEED)
-    tables = scaled(250, 10_000)
+    tables = scaled(150, 10_000)
     kinds: Counter[str] = Counter()
     suspicious: Counter[str] = Counter()
     examined: Counter[str] = Counter()
@@ -67,6 +67,25 @@ def test_honest_tables_are_never_refuted_for_certain(
         )
         > 0.02 * tables
     )
+
+
+def test_honest_reports_and_matrices_agree(
+    tmp_path: Path,
+    scaled: Callable[[int, int], int],
+    keep_result: Callable[[str, dict[str, Any]], None],
+) -> None:
+    rng = np.random.default_rng(SEED + 1)
+    sets = scaled(30, 1_000)
+    examined: Counter[str] = Counter()
+    accused: list[str] = []
+    for _ in range(sets):
+        found = audit_figures(figures_from_tables(drawn_report(rng, tmp_path)))
+        examined.update(f.audit for f in found)
+        accused += [f.statement for f in found if f.severity != "clean"]
+    result = {"seed": SEED + 1, "sets": sets, "not_in_order": len(accused)}
+    keep_result("honest_reports", {**result, "results_by_audit": dict(examined)})
+    assert accused == []
+    assert min(examined[name] for name in ("restated", "recomputed", "scores_together")) >= sets
 
 
 @pytest.mark.parametrize("average", AVERAGES)
