@@ -7,7 +7,8 @@ thousand samples.
 
 **Limits.** Where one count weighs less than a unit of the last printed digit (n above 10,000 at two decimals of per cent)
 every figure can be attained and nothing is learnt; the result then says so. A figure that was cut off, not rounded, is
-allowed for and called suspicious; so is a figure of a results table that may be no count at all, such as a mean over folds.
+allowed for and called suspicious; so is a figure of a results table that may be no count at all,
+such as a mean over folds.
 
 **Example.** Of 1,143 images 1,130 print 98.86 %; no count prints 98.90 %.
 """
@@ -48,8 +49,10 @@ def _examined(quantity: Quantity, printing: Printing, printed: Printed, n: int) 
     doubts = list(quantity.unless)
     if counts(rough_range(printed), n):
         doubts.append("digits were cut off instead of rounded")
-    if quantity.other_scale is not None and counts(read_printed(quantity.other_scale, quantity.id), n):
+    scaled = quantity.other_scale
+    if scaled is not None and counts(read_printed(scaled, quantity.id), n):
         doubts.append("the sign for per cent is missing or one too many")
     if doubts:
-        return seen("narrows", f"{said} It is possible only if {', or if '.join(doubts)}.", near, certain=False)
+        only_if = ", or if ".join(doubts)
+        return seen("narrows", f"{said} It is possible only if {only_if}.", near, certain=False)
     return seen("refutes", f"{said} Either the figure or the number of samples is wrong.", near)

@@ -4,7 +4,8 @@
 true of every confusion matrix:
 
 - a recall weighted by class size is the accuracy, and so are all micro averages: one count of right answers must print them all;
-- a macro recall is highest where the largest classes have the errors, lowest where the smallest have them.
+- a macro recall is highest where the largest classes have the errors, lowest where the smallest
+  have them.
 
 What holds without a number of samples is in `medpipe.audits.readings`.
 """
@@ -63,7 +64,8 @@ def averaged(s: Scores, ranges: Mapping[str, Range], *, harmonic: bool = False) 
                 return Answer(False, f"{right[0]:,} to {right[-1]:,} of {s.n:,} right give a macro recall of {float(least.low or 0):.4f} "
                               f"to {float(most.high or 0):.4f}")
     if len(same) > 1:
-        return Answer(True, f"{right[0]:,} of {s.n:,} gives {' and '.join(same)}", proved=len(same) == len(ranges))
+        shown = f"{right[0]:,} of {s.n:,} gives {' and '.join(same)}"
+        return Answer(True, shown, proved=len(same) == len(ranges))
     return None
 
 
@@ -90,7 +92,8 @@ def macro_recall(sizes: list[int], right: int) -> Range:
     return Range(filled(sizes[::-1]), filled(sizes))  # a right answer counts most in the smallest class
 
 
-def _searched(average: str, sizes: Ints, right: Iterable[int], ranges: Mapping[str, Range], harmonic: bool) -> Answer:
+def _searched(average: str, sizes: Ints, right: Iterable[int], ranges: Mapping[str, Range],
+              harmonic: bool) -> Answer:
     """Try every way to spread the errors over true classes (missed) and predicted classes (false alarms)."""
     n = int(sizes.sum())
     weights = sizes / n if average == "weighted" else np.full(len(sizes), 1 / len(sizes))
@@ -109,7 +112,8 @@ def _searched(average: str, sizes: Ints, right: Iterable[int], ranges: Mapping[s
             if harmonic:
                 f1 = np.divide(2 * precision * recall, precision + recall, out=np.zeros_like(precision), where=precision + recall > 0)
             if (_inside(precision, wanted.get("precision")) & _inside(f1, wanted.get("f1"))).any():
-                return Answer(True, f"{k:,} of {n:,} right; a way to spread the {errors} errors gives them all")
+                return Answer(True, f"{k:,} of {n:,} right; a way to spread the {errors} errors "
+                              "gives them all")
     return Answer(False, f"{tried:,} ways to spread the errors over the classes were tried; none gives them all")
 
 

@@ -60,9 +60,9 @@ def true_range(quantity: Quantity, printed: Printed) -> Range:
 
 
 def combine(kind: str, parts: Sequence[Range], weights: Sequence[int] = ()) -> Range | None:
-    """The values that a relation (`medpipe.claims.figures.Relation`) can give; None where that is not known, as with a divisor around 0.
+    """The values that a relation (`medpipe.claims.figures.Relation`) can give.
 
-    ``weights``: those of a weighted mean.
+    None where that is not known, as with a divisor around 0. ``weights``: those of a weighted mean.
     """
     if any(p.low is None or p.high is None for p in parts):
         return None
@@ -71,7 +71,9 @@ def combine(kind: str, parts: Sequence[Range], weights: Sequence[int] = ()) -> R
     if kind in ("sum", "mean"):
         weighted = [Fraction(w) for w in weights] or [Fraction(1)] * len(ends)
         whole = sum(weighted) if kind == "mean" else Fraction(1)
-        low, high = (sum((w * end for w, end in zip(weighted, side, strict=True)), Fraction(0)) / whole for side in (lows, highs))
+        weighted = [w / whole for w in weighted]
+        low, high = (sum((w * end for w, end in zip(weighted, side, strict=True)), Fraction(0))
+                     for side in (lows, highs))
         return Range(low, high)
     if kind == "product":
         product = ends[0]

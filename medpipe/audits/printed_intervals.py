@@ -48,8 +48,8 @@ def _examined(quantity: Quantity) -> Seen:
     if low.value > high.value or not Range(low.low, high.high).meets(printed_range(printed)):
         return seen(
             "undermines",
-            f"{said}; the interval does not hold the figure. It is possible only if it is an interval of "
-            "something else.",
+            f"{said}; the interval does not hold the figure. It is possible only if it is an "
+            "interval of something else.",
             shown,
             certain=False,
         )
@@ -68,17 +68,20 @@ def _examined(quantity: Quantity) -> Seen:
         score.high - score.low, 2 * normal_quantile(confidence) * math.sqrt(p * (1 - p) / n)
     )
     width = float(high.value - low.value + low.step / 2 + high.step / 2)
-    shown += f"; Wilson's {level} % interval of {n:,} samples is {span(score.low, score.high, quantity.kind)}"
+    usual = span(score.low, score.high, quantity.kind)
+    shown += f"; Wilson's {level} % interval of {n:,} samples is {usual}"
     if width < NARROW * least:
         return seen(
             "narrows",
-            f"{said}; the interval is {number(width, 'points')} wide at most, and chance alone makes it "
-            f"{number(least, 'points')} for {n:,} samples. It is possible only if it is no {level} % interval of one count.",
+            f"{said}; the interval is {number(width, 'points')} wide at most, and chance alone "
+            f"makes it {number(least, 'points')} for {n:,} samples. It is possible only if it is no "
+            f"{level} % interval of one count.",
             shown,
             certain=False,
         )
     return seen(
         "clean",
-        f"{capital(quantity.what)}: the printed interval holds the figure and is as wide as chance makes it.",
+        f"{capital(quantity.what)}: the printed interval holds the figure and is as wide as chance "
+        "makes it.",
         shown,
     )

@@ -56,7 +56,8 @@ class Reading:
             "two": "there are more than two classes",
             "cut": "digits were cut off instead of rounded",
             "scale": "the sign for per cent is missing or one too many",
-            "harmonic": "F1 was made of the averaged precision and recall, not averaged over the classes",
+            "harmonic": "F1 was made of the averaged precision and recall, not averaged over the "
+            "classes",
         }
         return tuple(
             words[f.name] for f in fields(self) if getattr(self, f.name) != getattr(usual, f.name)

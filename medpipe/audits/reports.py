@@ -453,7 +453,8 @@ def merged(
     row = row or (rows[0] if len(rows) == 1 else None)
     if counted and rows and row is None:
         notes.append(
-            f"No row has the name {listed(sorted({c.path.stem for c in counted}))}: the table was not held against it."
+            f"No row has the name {listed(sorted({c.path.stem for c in counted}))}: the table was "
+            "not held against it."
         )
     if row is not None and matrix is not None:
         made.append((f"{row.where} against {matrix.path}", _held(row, matrix)))
@@ -478,7 +479,8 @@ def _aligned(report: Counted, matrix: Counted, notes: list[str]) -> Counted:
     )
     if not named:
         notes.append(
-            f"{matrix.path}: its labels are not those of {report.path.name}; classes taken in the order of the rows."
+            f"{matrix.path}: its labels are not those of {report.path.name}; classes taken in the "
+            "order of the rows."
         )
     square = tuple(tuple(matrix.matrix[i][j] for j in order) for i in order)
     turned = tuple(zip(*square, strict=True))

@@ -41,7 +41,8 @@ _MEAN = re.compile(r"mean|average|avg\.?", re.IGNORECASE)
 _N = r"[<>≤≥~≈]?\s*[+\-−]?\s*[0-9]+(?:\.[0-9]+)?(?:[eE][+\-]?[0-9]{1,3})?"
 _CELL = re.compile(
     rf"(?P<value>{_N})\s*(?P<sign>%|pp|points)?\s*"
-    rf"(?:[(]?\s*(?:±|\+/-|\+-)\s*(?P<spread>{_N})\s*(?:%|pp|points)?\s*[)]?|[(\[](?P<inside>[^()\[\]]*)[)\]])?\s*%?"
+    rf"(?:[(]?\s*(?:±|\+/-|\+-)\s*(?P<spread>{_N})\s*(?:%|pp|points)?\s*[)]?"
+    r"|[(\[](?P<inside>[^()\[\]]*)[)\]])?\s*%?"
 )
 _INSIDE = re.compile(
     rf"(?:(?P<level>[0-9]{{2}}(?:\.[0-9])?)\s*%\s*)?(?:CI|KI|IC|confidence interval)?\s*[:=,]?\s*"

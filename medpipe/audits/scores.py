@@ -40,7 +40,7 @@ from medpipe.claims.printed import Printed, read_printed
 from medpipe.phrases import capital, listed
 
 LINEAR = ("accuracy", "recall", "specificity")
-"""Scores of two classes whose mean over runs on the same samples is one count of all runs together."""
+"""Scores of two classes whose mean over runs on the same samples is one count of all runs."""
 
 
 def scores_together(figures: Figures) -> Iterator[Seen]:

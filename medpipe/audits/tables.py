@@ -204,7 +204,8 @@ def _table(found: Sheet, path: Path) -> Read:
     )
     if unsigned:
         notes.append(
-            f"{found.where}: figures above 1 without a sign read as per cent: {listed(sorted(unsigned))}."
+            f"{found.where}: figures above 1 without a sign read as per cent: "
+            f"{listed(sorted(unsigned))}."
         )
     rows = [
         Row(number, cells, found.where, decimal, unsigned, per_cent)

@@ -109,7 +109,8 @@ def _check_numbers(figures: Figures, where: str) -> None:
 
 
 _TO_QUANTITIES = frozenset((
-    "result", "of", "first", "second", "reported", "candidates", "best", "among", "measured_by", "saved_size", "counts", *SCORES))
+    "result", "of", "first", "second", "reported", "candidates", "best", "among", "measured_by",
+    "saved_size", "counts", *SCORES))
 _TO_RECORDS = {"systems": "systems", "repeats": "repeats"}
 
 

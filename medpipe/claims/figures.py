@@ -49,9 +49,10 @@ class Quantity:
     that differs from run to run) or ``fact`` (words). ``n``: samples behind a proportion. ``made_by``: what produced it, as far as the
     published code tells. ``conditions``: under which it was taken.
 
-    Results tables also set these. ``unless``: readings under which the figure is not one count of ``n``, as clauses of a sentence
-    ("it is a mean over folds or runs"). ``other_scale``: the number if the sign for per cent is missing or one too many.
-    ``interval``: the ends of the printed interval and its level in per cent, as read.
+    Results tables also set these. ``unless``: readings under which the figure is not one count of
+    ``n``, as clauses of a sentence ("it is a mean over folds or runs"). ``other_scale``: the number
+    if the sign for per cent is missing or one too many. ``interval``: the ends of the printed
+    interval and its level in per cent, as read.
     """
 
     id: str
@@ -91,8 +92,9 @@ class Relation:
     """``result`` is computed from ``of``.
 
     ``difference`` a - b, ``ratio`` a / b, ``mean``, ``sum``, ``product``,
-    ``relative_change`` (a - b) / a, ``orders_of_magnitude`` (absolute decimal logarithm of a / b), ``largest_magnitude``.
-    ``weights``: those of a weighted mean. ``between``: a pooled figure, too, lies between the least and the greatest part."""
+    ``relative_change`` (a - b) / a, ``orders_of_magnitude`` (absolute decimal logarithm of a / b),
+    ``largest_magnitude``. ``weights``: those of a weighted mean. ``between``: a pooled figure, too,
+    lies between the least and the greatest part."""
 
     id: str
     kind: str
@@ -212,16 +214,18 @@ class Absence(Statement):
     measured_by: tuple[str, ...] = ()
 
 
-SCORES = ("accuracy", "precision", "recall", "f1", "specificity", "balanced_accuracy", "youden", "auc")
+SCORES = ("accuracy", "precision", "recall", "f1", "specificity", "balanced_accuracy", "youden",
+          "auc")
 
 
 @dataclass(frozen=True)
 class Scores:
     """Scores of one classifier on one set of ``n`` samples.
 
-    ``classes``: class → number of samples; ``positive``: for ``binary``. None where it is not known: ``n``, ``average`` (how
-    scores were averaged over the classes), ``runs`` and ``folds`` (over how many of them the scores are means; 1: they are not).
-    Figure records always state one confusion matrix; only results tables leave it open.
+    ``classes``: class → number of samples; ``positive``: for ``binary``. None where it is not known:
+    ``n``, ``average`` (how scores were averaged over the classes), ``runs`` and ``folds`` (over how
+    many of them the scores are means; 1: they are not). Figure records always state one confusion
+    matrix; only results tables leave it open.
     """
 
     id: str

@@ -223,7 +223,8 @@ def test_a_pasted_report_is_read(tmp_path: Path) -> None:
 def test_a_report_with_classes_as_columns_is_read(tmp_path: Path) -> None:
     path = tmp_path / "report.csv"
     path.write_text(
-        ",0,1,accuracy,macro avg,weighted avg\nprecision,0.919,0.921,0.92,0.920,0.920\nrecall,0.95,0.875,0.92,0.9125,0.92\n"
+        ",0,1,accuracy,macro avg,weighted avg\nprecision,0.919,0.921,0.92,0.920,0.920\n"
+        "recall,0.95,0.875,0.92,0.9125,0.92\n"
         "f1-score,0.934,0.897,0.92,0.916,0.920\nsupport,60.0,40.0,0.92,100.0,100.0\n",
         encoding="utf-8",
     )

@@ -44,7 +44,8 @@ def test_a_planted_gap_is_found_and_told_with_its_cell(table: Path) -> None:
 def test_rows_are_compared_with_the_baseline(table: Path) -> None:
     first, second = (f for f in found(table, GOOD) if f.audit in ("sampling_error", "power"))
     assert (first.id, first.severity) == ("sampling_error:second.against_baseline", "undermines")
-    assert first.statement.startswith("second has a higher accuracy than first: 83.2% (accuracy of second) against 81.2%")
+    said = "second has a higher accuracy than first: 83.2% (accuracy of second) against 81.2%"
+    assert first.statement.startswith(said)
     assert second.id == "power:second.against_baseline"
     turned = "name,n,accuracy,baseline,paired\na,500,81.2%,,yes\nb,500,83.2%,yes,\nc,500,83.2%,no,no\n"
     statements = [f.statement for f in found(table, turned) if f.audit == "sampling_error"]
@@ -90,12 +91,15 @@ def test_what_each_column_is_held_against(table: Path, text: str, ids: list[str]
     ("name,n,accuracy\n,5,0.8\n", "row 2, column name: expected a name"),
     ("name,n,accuracy\n\"a\nb\",5,0.8\n", "in one line"),
     ("name,n,accuracy\na,5,0.8\nb,5,0.8\na,5,0.6\n", "row 4, column name: expected every name once, got 'a', which is in row 2, too"),
-    ("name,accuracy\na,812\n", "row 2, column accuracy: expected a share of 0 to 1 such as 0.812 or 81.2%, got '812'"),
-    ("name,accuracy\na,0.8 (see text)\n", "a printed number"), ("name,accuracy\na,0.8 (0.7-0.9\n", "a printed number"),
+    ("name,accuracy\na,812\n",
+     "row 2, column accuracy: expected a share of 0 to 1 such as 0.812 or 81.2%, got '812'"),
+    ("name,accuracy\na,0.8 (see text)\n", "a printed number"),
+    ("name,accuracy\na,0.8 (0.7-0.9\n", "a printed number"),
     ("name,accuracy\na,4/5\n", "a share of 0 to 1"), ("name,accuracy\na,5 ms\n", "a share of 0 to 1"),
     ("name,accuracy\na,-0.1\n", "a share of 0 to 1"), ("name,accuracy\na,120%\n", "a share of 0 to 1"),
     ("name,accuracy\na,=B2/C2\n", "a printed number such as 0.812, 81.2% or 4.9, got '=B2/C2'"),
-    ("name,accuracy\na,#DIV/0!\n", "a printed number"), ("name,accuracy\na,n/a\n", "at least one printed figure, got none"),
+    ("name,accuracy\na,#DIV/0!\n", "a printed number"),
+    ("name,accuracy\na,n/a\n", "at least one printed figure, got none"),
     ("name,accuracy\na," + "9" * 5000 + "\n", "a printed number"), ("name,time_ms\na,1e999\n", "a printed number"),
     ("name,accuracy,gap\na,81.2%,380\n", "column gap: expected a difference of shares"),
     ("name,accuracy,gap\na,81.2%,0.8\n", "column gap: expected a difference in % or points, as the accuracy is in %, got '0.8'"),
@@ -110,8 +114,10 @@ def test_what_each_column_is_held_against(table: Path, text: str, ids: list[str]
     ("name,n,positives,n:a,n:b,f1\na,5,2,2,3,0.8\n", "either positives or columns n:<class>"),
     ("name,n,n:a,n:b,average,f1\na,6,2,3,macro,0.8\n", "column n: expected the sum of the classes, 5, got 6"),
     ("name,n:a,average,f1\na,6,macro,0.8\n", "at least two classes"),
-    ("name,n:a,n:b,n:c,average,f1\na,2,3,4,binary,0.8\n", "macro, weighted or micro for more than two classes"),
-    ("name,n,runs,accuracy\na,5,0,0.8\n", "column runs: expected a whole number of runs, 1 to 100,000, got '0'"),
+    ("name,n:a,n:b,n:c,average,f1\na,2,3,4,binary,0.8\n",
+     "macro, weighted or micro for more than two classes"),
+    ("name,n,runs,accuracy\na,5,0,0.8\n",
+     "column runs: expected a whole number of runs, 1 to 100,000, got '0'"),
     ("name,n,average,f1\na,5,makro,0.8\n", "did you mean macro"),
     ("name,accuracy,baseline\na,0.8,maybe\n", "known: no, yes"),
     ("name,accuracy,baseline\na,0.8,yes\nb,0.8,yes\n", "row 3, column baseline: expected one baseline"),
@@ -119,7 +125,8 @@ def test_what_each_column_is_held_against(table: Path, text: str, ids: list[str]
     ("name,n\na,5\n", "at least one printed figure, got none"),
     ("name,accuracy\n\"a,0.8\n", "a table in CSV"),
     ("name,accuracy\na\x00,0.8\n", "results.csv"),
-    (b"PK\x03\x04\x14name,accuracy\n", "a table as text in UTF-8, UTF-16 or Windows-1252, got other bytes"),
+    (b"PK\x03\x04\x14name,accuracy\n",
+     "a table as text in UTF-8, UTF-16 or Windows-1252, got other bytes"),
     (b"name,accuracy\nM\x81ller,0.8\n", "save the table as CSV in UTF-8"),
     (b"name,accuracy\n" + b"a" * 1_000_001, "at most 1000000 bytes, got 1000015 bytes"),
 ])

@@ -205,7 +205,8 @@ def _cell(rng: Rng, values: NDArray[np.float64], style: Style, *, signed: bool =
     if kind < 0.2:
         return f"{text.rstrip('%')} ± {spread}"
     if kind < 0.3 and style.decimal == ".":
-        return f"{text} (95% CI {style.text(values.min()).rstrip('%')}-{style.text(values.max()).rstrip('%')})"
+        low, high = (style.text(end).rstrip("%") for end in (values.min(), values.max()))
+        return f"{text} (95% CI {low}-{high})"
     return text
 
 
