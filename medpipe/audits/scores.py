@@ -213,9 +213,9 @@ def _nothing_gives_them(s: Scores, usual: Reading) -> str:
 def _binary(s: Scores, ranges: Mapping[str, Range]) -> Answer | None:
     """Whether two classes allow the scores; None where the number of positives is not known, or is
     too large to try them all."""
-    if s.n is None or s.positive not in s.classes or s.classes[s.positive] > MOST_POSITIVES:
+    positives = s.classes.get(s.positive or "")
+    if s.n is None or positives is None or positives > MOST_POSITIVES:
         return None
-    positives = s.classes[s.positive]
     negatives = s.n - positives
     ways, one = matrices(positives, negatives, ranges)
     shown = f"{positives:,} positives, {negatives:,} negatives: {ways:,} confusion matrices fit"
