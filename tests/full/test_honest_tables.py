@@ -3,7 +3,7 @@ tables are found."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,16 @@ pytest.importorskip("mlscorecheck")
 from .honest_tables import AVERAGES, drawn_case, drawn_matrices, drawn_report, scores_of
 
 SEED = 20_261_129
+ARITHMETIC = ("recomputed", "attainable", "scores_together", "restated")
 AUDITS = [registry.resolve("audit", name) for name in registry.BUILT_IN["audit"]]
 
 
 def audited(figures: Figures) -> list[Seen]:
     return [seen for audit in AUDITS for seen in audit(figures)]
+
+
+def proves(seen: Seen) -> bool:
+    return seen.severity == "refutes" and seen.certain
 
 
 def test_honest_tables_are_never_refuted_for_certain(
@@ -54,11 +59,7 @@ def test_honest_tables_are_never_refuted_for_certain(
         suspicious[case.what["kind"]] += any(
             f.severity != "clean" and f.audit not in ("sampling_error", "power") for f in found
         )
-        refuted += [
-            f"table {number} ({case.what}): {f.statement}"
-            for f in found
-            if f.severity == "refutes" and f.certain
-        ]
+        refuted += [f"table {number} ({case.what}): {f.statement}" for f in found if proves(f)]
     keep_result(
         "honest_tables",
         {
@@ -97,6 +98,39 @@ def test_honest_reports_and_matrices_agree(
     keep_result("honest_reports", {**result, "results_by_audit": dict(examined)})
     assert accused == []
     assert min(examined[name] for name in ("restated", "recomputed", "scores_together")) >= sets
+
+
+def test_planted_contradictions_in_pooled_tables_are_found(
+    scaled: Callable[[int, int], int], keep_result: Callable[[str, dict[str, Any]], None]
+) -> None:
+    """The tables of tests/audits/drawn.py; one figure is moved to 1 to 20 units from the truth."""
+    drawn, other_truths = (
+        pytest.importorskip(f"audits.{name}") for name in ("drawn", "other_truths")
+    )
+    rng, moving = np.random.default_rng(SEED + 2), np.random.default_rng(SEED + 3)
+    found: defaultdict[str, list[tuple[bool, bool]]] = defaultdict(list)
+    for _ in range(scaled(60, 3_000)):
+        if (moved := other_truths.moved(drawn.draw(rng), moving)) is None:
+            continue
+        column, _, table = moved
+        open_, stated = (
+            [s for s in audited(figures_of(t.csv(), Path("t.csv"))) if s.audit in ARITHMETIC]
+            for t in (table, table.stated())
+        )
+        found[column].append((any(s.severity != "clean" for s in open_), any(map(proves, stated))))
+        assert not any(map(proves, open_)) or any(map(proves, stated))
+    rates = {
+        column: {
+            "moved": len(each),
+            "found": sum(one for one, _ in each),
+            "certain_where_stated": sum(certain for _, certain in each),
+        }
+        for column, each in found.items()
+    }
+    keep_result("planted_contradictions", {"seeds": [SEED + 2, SEED + 3], "columns": rates})
+    always = [one for column in ("accuracy", "gain", "gap") for one in found[column]]
+    assert sum(one for one, _ in always) > 0.9 * len(always)
+    assert sum(certain for _, certain in always) > 0.5 * len(always)
 
 
 @pytest.mark.parametrize("average", AVERAGES)
