@@ -14,8 +14,8 @@ from medpipe.evidence import Observations
 from medpipe.judging.metrics import classification
 
 Array = NDArray[Any]
-RUN_SPREAD = 0.02
-"""Largest deviation of a training run from the mean over runs, at most what is left up to 1."""
+RUN_SPREAD = 0.01
+"""Standard deviation of training runs about their mean, at most a third of what is left up to 1: normal, cut off at three of them."""
 SHARED_OVER_RUNS = 0.7
 """Share of samples on which two runs of the same accuracy do alike."""
 
@@ -75,8 +75,16 @@ def _chances(rng: np.random.Generator, mean: Array, alike: float) -> Array:
     return np.where((mean <= 0) | (mean >= 1), mean, rng.beta(inside * scale, (1 - inside) * scale))
 
 
+def _shift(rng: np.random.Generator, study: Study) -> float:
+    return float(np.clip(rng.normal(), -3, 3)) if study.runs > 1 else 0.0
+
+
+SHIFTS = np.linspace(-3, 3, 61)
+WEIGHTS = np.exp(-SHIFTS**2 / 2) / np.exp(-SHIFTS**2 / 2).sum()
+
+
 def _shifted(p: Array, shift: float) -> Array:
-    return p + shift * np.minimum(RUN_SPREAD, np.minimum(1 - p, p))
+    return np.asarray(p + shift * np.minimum(RUN_SPREAD, np.minimum(1 - p, p) / 3))
 
 
 def _moved(chances: Array, mean: Array, shift: float) -> Array:
@@ -98,7 +106,7 @@ def predictions(rng: np.random.Generator, study: Study) -> list[Observations]:
     cluster = "patient_id" if study.clusters is not None else None
     drawn = []
     for _ in range(study.runs):
-        of_run = _moved(chances, mean, rng.uniform(-1, 1)) if study.runs > 1 else chances
+        of_run = _moved(chances, mean, _shift(rng, study)) if study.runs > 1 else chances
         own = np.where(rng.random(study.n) < SHARED_OVER_RUNS, common, rng.random(study.n)) if study.runs > 1 else common
         correct = own < of_run[unit]
         arrays = {**columns, "y_true": true, "y_pred": np.where(correct, true, (true + 1) % study.classes)}
@@ -110,7 +118,7 @@ def true_score(study: Study, name: str) -> float:
     """A classification metric of the population, or the largest difference between groups: its mean over training runs."""
     metric = getattr(classification, name)
     values = []
-    for shift in (np.linspace(-1, 1, 201) if study.runs > 1 else [0.0]):
+    for shift in (SHIFTS if study.runs > 1 else [0.0]):
         of_groups = []
         for g in range(study.groups):
             recall = _shifted(study.recalls(g), shift) if study.runs > 1 else study.recalls(g)
@@ -119,7 +127,7 @@ def true_score(study: Study, name: str) -> float:
                 counts[c, (c + 1) % study.classes] += study.shares[c] * (1 - recall[c])
             of_groups.append(float(metric.from_confusion(counts)))
         values.append(of_groups)
-    means = np.mean(values, axis=0)
+    means = np.average(values, axis=0, weights=WEIGHTS if study.runs > 1 else None)
     return float(means[0]) if study.groups == 1 else float(means.max() - means.min())
 
 
@@ -156,7 +164,7 @@ def confidences(rng: np.random.Generator, study: Confident) -> list[Observations
     p[np.arange(study.n), called], p[np.arange(study.n), 1 - called] = confidence, 1 - confidence
     drawn = []
     for _ in range(study.runs):
-        shift = rng.uniform(-1, 1) if study.runs > 1 else 0.0
+        shift = _shift(rng, study)
         own = np.where(rng.random(study.n) < SHARED_OVER_RUNS, common, rng.random(study.n)) if study.runs > 1 else common
         correct = own < study.correct(confidence, unit % study.groups, shift)
         arrays = {**columns, "y_pred": called, "y_true": np.where(correct, called, 1 - called), "y_prob": p}
@@ -166,11 +174,11 @@ def confidences(rng: np.random.Generator, study: Confident) -> list[Observations
 
 def true_confidence_score(study: Confident, name: str) -> float:
     """A metric of probabilities in the population, or the largest difference between groups: its mean over training runs."""
-    confidence = study.stated((np.arange(100_000) + 0.5) / 100_000)
+    confidence = study.stated((np.arange(20_000) + 0.5) / 20_000)
     values = []
-    for shift in (np.linspace(-1, 1, 41) if study.runs > 1 else [0.0]):
+    for shift in (SHIFTS if study.runs > 1 else [0.0]):
         values.append([_population(name, confidence, study.correct(confidence, g, shift)) for g in range(study.groups)])
-    means = np.mean(values, axis=0)
+    means = np.average(values, axis=0, weights=WEIGHTS if study.runs > 1 else None)
     return float(means[0]) if study.groups == 1 else float(means.max() - means.min())
 
 
@@ -194,7 +202,8 @@ def scores(rng: np.random.Generator, study: Study) -> list[Observations]:
     apart = np.sqrt(2) * stats.norm.ppf(study.value)
     of_unit = rng.normal(size=int(unit.max()) + 1)[unit]
     noise = np.sqrt(study.alike) * of_unit + np.sqrt(1 - study.alike) * rng.normal(size=study.n)
-    arrays = {**_columns(study, unit), "y_true": true, "y_pred": true, "score": noise + apart * true}
+    arrays = {**_columns(study, unit), "y_true": true, "score": noise + apart * true}
+    arrays["y_pred"] = (arrays["score"] > apart / 2).astype(int)
     return [Observations(arrays, ("a", "b"), "patient_id" if study.clusters is not None else None)] * study.runs
 
 
