@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +88,7 @@ class Statistic:
     def __post_init__(self) -> None:
         object.__setattr__(self, "bounds", cache(self.bounds))
 
-    @property
+    @cached_property
     def value(self) -> float:
         """The mean over runs."""
         return float(self.by_run.mean())
