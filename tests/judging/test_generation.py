@@ -249,7 +249,7 @@ def test_the_estimate_carries_the_same_error_and_shares_what_two_parts_share(spe
     alone = estimate(specs(measure=measure, criterion=criterion).claims[0], {"toy": [evidence_of({"quality": first})]}).found
     contributed = generation.kid.of(first)[0]
     assert (alone.high - alone.low) / (2 * 1.96) == pytest.approx(contributed.standard_error, rel=0.07)
-    assert (alone.n, alone.method) == (600, "influence of each of the samples")
+    assert (alone.n, alone.method) == (600, "Student's t over the influence of each of the samples")
     paired = specs(measure={**measure, "minus": {"run": "other"}}, criterion=criterion).claims[0]
     both = estimate(paired, {"toy": [evidence_of({"quality": first})], "other": [evidence_of({"quality": second}, protocol="other")]}).found
     assert both.estimate == pytest.approx(generation.kid(first) - generation.kid(second))
