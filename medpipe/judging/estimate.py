@@ -18,6 +18,7 @@ from medpipe.evidence import Evidence, Observations
 from medpipe.evidence.contributions import widened, within
 from medpipe.judging.metrics.classification import ConfusionMetric, confusion
 from medpipe.judging.metrics.contributing import ByContribution, ByInterval
+from medpipe.judging.own_error import bounds_of, by_contribution, by_interval, over_runs
 from medpipe.judging.resampling import Size, clusters_of, run_noise, weights_of
 from medpipe.judging.selection import selected
 from medpipe.statistics import (
@@ -56,10 +57,8 @@ def estimate(claim: Claim, evidence: Mapping[str, Sequence[Evidence]]) -> Estima
     metric = registry.resolve("metric", str(measure.metric))
     parts = [[selected(_split(e, p), p) for e in evidence[p.run]] for p in measure.parts()]
     bounds = _bounds(claim, metric)
-    if isinstance(metric, ByContribution):
-        return _with_published_error(claim, *_by_contribution(claim, metric, parts), bounds)
-    if isinstance(metric, ByInterval):
-        return _with_published_error(claim, *_by_interval(claim, metric, parts), bounds)
+    if isinstance(metric, ByContribution | ByInterval):
+        return _with_published_error(claim, *_by_own_error(claim, metric, parts), bounds)
     if isinstance(metric, ConfusionMetric):
         totals, replicates, size = _by_confusion(metric, parts, measure.by)
         counted = _counted(metric, parts, measure)
@@ -220,46 +219,13 @@ def _resampled(o: Observations, rows: NDArray[np.int64]) -> Observations:
     return Observations(arrays, o.classes, o.cluster)
 
 
-def _by_contribution(claim: Claim, metric: ByContribution, parts: list[list[Observations]]) -> tuple[Interval, Array, Array]:
-    """The interval from the influences that the metric gives; samples (or clusters) that two runs or parts share are drawn together."""
-    if claim.measure.by is not None:
-        raise DataError(f"measure: expected no 'by' with the metric {metric.name}, which compares groups itself, got {claim.measure.by!r}")
-    numbers, size = clusters_of(parts, metric.made_by_run)
-    weights = weights_of(size.clusters)
-    totals: list[Array] = []
-    deviations = np.zeros(len(weights))
-    least = np.zeros(2)
-    taking_part = 0
-    for sign, runs, clusters in zip((1, -1), parts, numbers, strict=False):
-        found = [metric.by_row(o) for o in runs]
-        totals.append(np.array([f.value for f, _ in found]))
-        for (_, added), index in zip(found, clusters, strict=True):
-            by_cluster = np.bincount(index, np.nan_to_num(added), size.clusters)
-            deviations += sign * (weights @ by_cluster.astype(np.float32)).astype(np.float64) / len(runs)
-        spans = np.mean([f.least or (f.value, f.value) for f, _ in found], axis=0)
-        least += spans if sign > 0 else -spans[::-1]
-        taking_part = taking_part or int(np.isfinite(found[0][1]).sum())
-    centre = float(totals[0].mean() - sum(t.mean() for t in totals[1:]))
-    found_interval, deviations, noise = _interval(claim, totals, centre + deviations, replace(size, n=taking_part), None,
-                                                  "influence of each of the", _bounds(claim, metric))
-    return within(widened(found_interval, (float(least[0]), float(least[1]))), _bounds(claim, metric)), deviations, noise
-
-
-def _by_interval(claim: Claim, metric: ByInterval, parts: list[list[Observations]]) -> tuple[Interval, Array, Array]:
-    """The metric's own interval of one run; of several, or of a difference, the spread over runs is added to their errors."""
-    if claim.measure.by is not None:
-        raise DataError(f"measure: expected no 'by' with the metric {metric.name}, got {claim.measure.by!r}")
+def _by_own_error(claim: Claim, metric: ByContribution | ByInterval, parts: list[list[Observations]]) -> tuple[Interval, Array, Array]:
+    """The interval of a metric that brings its own error, with the spread over training runs."""
     confidence = claim.criterion.confidence
-    found = [[metric.of(o, confidence) for o in runs] for runs in parts]
-    errors = [(i.high - i.low) / (2 * normal_quantile(confidence)) / len(runs) for runs in found for i in runs]
-    deviations, noise = normal_noise(math.hypot(*errors)), np.zeros(REPLICATES)
-    if len(found) == len(found[0]) == 1:
-        return found[0][0], deviations, noise
-    totals = [np.array([i.estimate for i in runs]) for runs in found]
-    centre, noise, first = float(totals[0].mean() - sum(t.mean() for t in totals[1:])), run_noise(totals, REPLICATES), found[0][0]
-    of_all = percentile(centre + deviations + noise, centre, n=first.n, confidence=confidence, runs=len(totals[0]), clusters=first.clusters,
-                        method=f"{first.method}, with the spread over runs (t)")
-    return of_all, deviations, noise
+    found, totals = (by_contribution(claim.measure, confidence, metric, parts) if isinstance(metric, ByContribution)
+                     else by_interval(claim.measure, confidence, metric, parts))
+    error = (found.high - found.low) / (2 * normal_quantile(found.confidence))
+    return within(over_runs(found, totals), bounds_of(claim.measure, metric)), normal_noise(error), run_noise(totals, REPLICATES)
 
 
 def _interval(claim: Claim, totals: list[Array], replicates: Array, size: Size, counted: tuple[int, int] | None,
@@ -279,9 +245,8 @@ def _interval(claim: Claim, totals: list[Array], replicates: Array, size: Size, 
 
 def _bounds(claim: Claim, metric: object = None) -> tuple[float, float]:
     """The values that the measure can take: t over few runs has long tails, and a proportion has none beyond 0 and 1."""
-    if isinstance(metric, ByContribution):
-        low, high = metric.bounds
-        return (low, high) if claim.measure.minus is None else (low - high, high - low)
+    if isinstance(metric, ByContribution | ByInterval):
+        return bounds_of(claim.measure, metric)
     if claim.criterion.unit in FREE_UNITS:
         return -math.inf, math.inf
     return (-1.0 if claim.measure.minus is not None else 0.0), 1.0

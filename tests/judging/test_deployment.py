@@ -65,11 +65,13 @@ def test_flips_and_losses_are_those_of_scipy() -> None:
     right, wanted = (o[name] == o["y_true"] for name in ("y_pred", "reference_pred"))
     assert accuracy_loss(o) == pytest.approx(np.mean(wanted) - np.mean(right))
     reference = stats.ttest_rel(wanted.astype(float), right.astype(float)).confidence_interval(0.95)
-    found = accuracy_loss.of(o)[0].interval()
-    assert (found.low, found.high) == pytest.approx((reference.low, reference.high), abs=2e-3)
+    found = accuracy_loss.of(o, 0.95)
+    assert (found.low, found.high) == pytest.approx((reference.low, reference.high), abs=6e-3)
+    exact = stats.binomtest(25, 500).proportion_ci(0.95, "exact")
+    assert (flipped_share.of(o, 0.95).low, flipped_share.of(o, 0.95).high) == pytest.approx((exact.low, exact.high))
 
 
 def test_where_nothing_differs_the_interval_is_not_nothing() -> None:
     o = answered(500, 0, np.random.default_rng(1))
-    lost, flipped = (metric.of(o)[0].interval() for metric in (accuracy_loss, flipped_share))
+    lost, flipped = (metric.of(o, 0.95) for metric in (accuracy_loss, flipped_share))
     assert lost.estimate == flipped.estimate == 0 and lost.low == -lost.high < 0 and 0.005 < flipped.high < 0.01
