@@ -87,23 +87,35 @@ def t_quantile(tail: float, df: float) -> float:
     return float(stdtrit(df, 1 - tail))
 
 
+UNSEEN = 2
+"""So many units as far off as the farthest that was seen are taken to have been missed by chance."""
+
+
 @dataclass(frozen=True)
 class Spread:
     """How precisely a sum of independent contributions is known.
 
     ``variance`` of the sum; ``df``, the degrees of freedom of that estimate: few where a few units
-    make up most of the variance (Satterthwaite); ``units`` that contribute.
+    make up most of the variance (Satterthwaite); ``units`` that contribute; ``farthest``, the largest
+    contribution below and above their mean. Where most units agree and a few differ widely, a sample
+    without one of those looks more certain than it is. Each side therefore counts `UNSEEN` more units
+    as far off as the farthest on that side, and half of the degrees of freedom.
     """
 
     variance: float
     df: float
     units: int
+    farthest: tuple[float, float] = (0.0, 0.0)
 
-    def half_width(self, tail: float) -> float:
+    def guarded(self, side: int) -> float:
+        """The variance below (``side`` 0) or above (1) the estimate."""
+        return self.variance + UNSEEN * self.farthest[side] ** 2
+
+    def half_width(self, tail: float, side: int) -> float:
         """How far Student's t reaches on one side."""
         if self.variance == 0.0:
             return 0.0
-        return t_quantile(tail, self.df) * math.sqrt(self.variance)
+        return t_quantile(tail, max(self.df / 2, 1.0)) * math.sqrt(self.guarded(side))
 
 
 def spread_of(contributions: Array, units: int | None = None) -> Spread:
@@ -119,20 +131,27 @@ def spread_of(contributions: Array, units: int | None = None) -> Spread:
         return Spread(0.0, 1.0, max(g, 1))
     excess = float((squares**2).sum()) - second**2 / g
     df = min(g - 1.0, 2 * second**2 / excess) if excess > 0 else g - 1.0
-    return Spread(second * g / (g - 1), max(df, 1.0), g)
+    farthest = max(-float(contributions.min()), 0.0), max(float(contributions.max()), 0.0)
+    return Spread(second * g / (g - 1), max(df, 1.0), g, farthest)
 
 
-def effective_n(p: float, spread: Spread, tail: float, least: float, most: float) -> float:
+def effective_n(p: float, spread: Spread, tail: float, least: float, most: float) -> tuple[float, float]:
     """The number of independent samples that would know a proportion ``p`` as precisely (Korn and
-    Graubard 1998), corrected for the degrees of freedom.
+    Graubard 1998), corrected for the degrees of freedom: for its lower and its upper bound.
 
     At least ``least``, the independent clusters, and at most ``most``, the samples; ``least`` where
     no two of the samples differ, for then nothing shows how alike those of a cluster are.
     """
-    if spread.variance == 0.0 or not 0.0 < p < 1.0:
-        return least
-    ratio = t_quantile(tail, math.inf) / t_quantile(tail, spread.df)
-    return min(max(p * (1 - p) / spread.variance * ratio**2, least), most)
+    if least >= most or spread.variance == 0.0 or not 0.0 < p < 1.0:
+        return least, least
+    ratio = t_quantile(tail, math.inf) / t_quantile(tail, max(spread.df / 2, 1.0))
+    low, high = (p * (1 - p) / spread.guarded(side) * ratio**2 for side in (0, 1))
+    return min(max(low, least), most), min(max(high, least), most)
+
+
+def effective_bounds(p: float, n: tuple[float, float], tail: float) -> tuple[float, float]:
+    """`proportion_bounds` with an ``n`` of its own for the lower and the upper one."""
+    return proportion_bounds(p, n[0], tail)[0], proportion_bounds(p, n[1], tail)[1]
 
 
 def clustered_mean(values: Array, cluster: NDArray[Any] | None, confidence: float = 0.95) -> Interval:
@@ -150,7 +169,7 @@ def clustered_mean(values: Array, cluster: NDArray[Any] | None, confidence: floa
     size = np.bincount(units)
     spread = spread_of(np.bincount(units, values - p) / n)
     known = effective_n(p, spread, tail, n**2 / float((size**2).sum()), n)
-    low, high = proportion_bounds(p, known, tail)
+    low, high = effective_bounds(p, known, tail)
     method = "Clopper-Pearson" if cluster is None else "Clopper-Pearson at the effective n of the clusters"
     return Interval(low, p, high, n, method, confidence, None if cluster is None else len(size))
 

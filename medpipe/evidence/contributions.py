@@ -9,20 +9,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medpipe.errors import DataError
-from medpipe.statistics import (
-    Interval,
-    clopper_pearson,
-    effective_n,
-    proportion_bounds,
-    spread_of,
-)
+from medpipe.statistics import Interval, clopper_pearson, effective_bounds, effective_n, spread_of
 
 Array = NDArray[np.float64]
 
@@ -95,16 +88,12 @@ def limits(value: float, added: Array, tail: float, of: tuple[float, float] | No
     """Limits of an estimate, each exceeded with the probability ``tail``, from what each of some
     independent ``units`` has ``added`` to its error.
 
-    By Student's t, wider on the side to which the contributions are skewed (Johnson 1978); or of a
-    share of at least and at most so many independent samples ``of``.
+    By Student's t; or of a share of at least and at most so many independent samples ``of``.
     """
     spread = spread_of(added, units)
     if of is not None:
-        return proportion_bounds(value, effective_n(value, spread, tail, *of), tail)
-    half = spread.half_width(tail)
-    squares = float((added**2).sum())
-    lean = float((added**3).sum()) / squares * (2 * NormalDist().inv_cdf(tail) ** 2 + 1) / 6 if squares else 0.0
-    return value - half + min(lean, 0.0), value + half + max(lean, 0.0)
+        return effective_bounds(value, effective_n(value, spread, tail, *of), tail)
+    return value - spread.half_width(tail, 0), value + spread.half_width(tail, 1)
 
 
 def how(found: Contributed) -> str:

@@ -15,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medpipe.claims.claim import Measure
-from medpipe.errors import DataError
 from medpipe.evidence import Observations
 from medpipe.evidence.contributions import Contributed, how, limits, rooted, widened
 from medpipe.judging.metrics.contributing import ByContribution, ByInterval
-from medpipe.judging.resampling import clusters_of
+from medpipe.judging.units import clusters_of
 from medpipe.statistics import Interval, difference_of, with_run_spread
 
 Array = NDArray[np.float64]
@@ -27,10 +26,8 @@ Parts = list[list[Observations]]
 """The observations of each run, of the measure and of what it subtracts."""
 
 
-def by_contribution(measure: Measure, confidence: float, metric: ByContribution, parts: Parts) -> tuple[Interval, list[Array]]:
+def by_contribution(confidence: float, metric: ByContribution, parts: Parts) -> tuple[Interval, list[Array]]:
     """The interval of a measure, without the spread over training runs, and the values of each run by part."""
-    if measure.by is not None:
-        raise DataError(f"measure: expected no 'by' with the metric {metric.name}, which compares groups itself, got {measure.by!r}")
     numbers, size = clusters_of(parts, metric.made_by_run)
     found, added, totals = [], [], []
     for runs, clusters in zip(parts, numbers, strict=True):
@@ -68,10 +65,8 @@ def _difference(found: Sequence[Interval], added: Sequence[Array]) -> Interval:
     return replace(difference_of(found[0], found[1], between), n=found[0].n)
 
 
-def by_interval(measure: Measure, confidence: float, metric: ByInterval, parts: Parts) -> tuple[Interval, list[Array]]:
+def by_interval(confidence: float, metric: ByInterval, parts: Parts) -> tuple[Interval, list[Array]]:
     """The same by the metric's own intervals. Errors of several runs are taken to be shared, as of the same samples they are."""
-    if measure.by is not None:
-        raise DataError(f"measure: expected no 'by' with the metric {metric.name}, got {measure.by!r}")
     every = [[metric.of(o, confidence) for o in runs] for runs in parts]
     of_parts = [replace(runs[0], **{end: float(np.mean([getattr(i, end) for i in runs])) for end in ("low", "estimate", "high")})
                 for runs in every]

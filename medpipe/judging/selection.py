@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medpipe.claims.claim import Measure
 from medpipe.errors import DataError
 from medpipe.evidence import Observations
+from medpipe.evidence.observations import PROBABILITY_ROUNDING
 
 SIDES = ("negative", "positive")
 
@@ -17,14 +20,53 @@ def selected(observations: Observations, measure: Measure) -> Observations:
     """The samples whose true class is ``among`` those named, with the classes collapsed into two where some are ``positive``.
 
     A call stays on the side of the class that was called: tumour against no tumour is judged by the answers given, not by new ones made
-    of summed probabilities, which are dropped. Raises `DataError` for a class the data does not have.
+    of summed probabilities, which are dropped. With a ``threshold`` the calls are those that it gives on the probability of the positive
+    side. Raises `DataError` for a class the data does not have, and for calls at a threshold that the measure does not state.
     """
+    if measure.threshold is not None:
+        return selected(_called_at(observations, measure), replace(measure, threshold=None))
+    if "y_prob" in observations and "y_pred" in observations and measure.metric is not None and not observations.is_most_probable:
+        _refuse_unstated(observations)
     if measure.among:
         wanted = np.isin(observations["y_true"], _indices(observations, measure.among))
         if not wanted.any():
             raise DataError(f"measure: expected samples of {', '.join(measure.among)}, got none")
         observations = observations.take(wanted)
     return _collapsed(observations, measure.positive) if measure.positive else observations
+
+
+def _called_at(o: Observations, measure: Measure) -> Observations:
+    """The samples called positive from the threshold on. A probability within rounding of it keeps the call that was made."""
+    if "y_prob" not in o:
+        raise DataError(f"measure: expected probabilities 'y_prob' to call at the threshold {measure.threshold:g}, got none")
+    positive = _indices(o, measure.positive) if measure.positive else [1]
+    if len(o.classes) != 2:
+        raise DataError(f"measure: expected two classes for a threshold, got {len(o.classes)}; leave 'threshold' out")
+    probability = o["y_prob"].astype(np.float64)[:, positive].sum(axis=1)
+    calls = probability >= measure.threshold
+    if "y_pred" in o:
+        made = np.isin(o["y_pred"], positive)
+        if not o.is_most_probable and (made != calls)[np.abs(probability - measure.threshold) > PROBABILITY_ROUNDING].any():
+            raise DataError(f"measure: expected predictions at the threshold {measure.threshold:g}, got some at another one "
+                            f"({_threshold_of(probability, made)})")
+        near = np.abs(probability - measure.threshold) <= PROBABILITY_ROUNDING
+        calls = np.where(near, made, calls)
+    of_side = np.where(calls, positive[0], 1 - positive[0])
+    arrays = {name: array for name, array in o.arrays.items() if name not in ("y_pred", "y_prob")}
+    return Observations(arrays | {"y_pred": of_side}, o.classes, o.cluster)
+
+
+def _refuse_unstated(o: Observations) -> None:
+    probability = o["y_prob"].astype(np.float64)[:, 1]
+    raise DataError(f"the predictions were made at a threshold {_threshold_of(probability, o['y_pred'] == 1)} of the probability of "
+                    f"{o.classes[1]}, not at 0.5; state it in the claim, as in measure: {{threshold: 0.3}}")
+
+
+def _threshold_of(probability: NDArray[np.float64], called: NDArray[np.bool_]) -> str:
+    """Where a threshold must lie for these calls, in words."""
+    below = probability[~called].max() if not called.all() else 0.0
+    above = probability[called].min() if called.any() else 1.0
+    return f"between {below:.3f} and {above:.3f}"
 
 
 def _collapsed(o: Observations, positive: Sequence[str]) -> Observations:

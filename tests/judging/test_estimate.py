@@ -21,13 +21,13 @@ from medpipe.judging.estimate import estimate
 SpecsMaker = Callable[..., Specs]
 
 
-def test_one_run_of_independent_samples_is_wilson(specs: SpecsMaker) -> None:
+def test_one_run_of_independent_samples_is_exact(specs: SpecsMaker) -> None:
     o = observations(np.random.default_rng(0), 400, 0.8)
     found = estimate(specs().claims[0], {"toy": [evidence_of({"validation": o})]}).found
     k = int((o["y_true"] == o["y_pred"]).sum())
-    reference = stats.binomtest(k, 400).proportion_ci(method="wilson")
+    reference = stats.binomtest(k, 400).proportion_ci(method="exact")
     assert (found.low, found.estimate, found.high) == pytest.approx((reference.low, k / 400, reference.high))
-    assert (found.method, found.n) == ("Wilson", 400)
+    assert (found.method, found.n) == ("Clopper-Pearson over samples", 400)
 
 
 def test_clusters_widen_the_interval_as_the_design_effect_says(specs: SpecsMaker) -> None:

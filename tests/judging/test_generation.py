@@ -248,7 +248,7 @@ def test_the_estimate_carries_the_same_error_and_shares_what_two_parts_share(spe
     criterion = {"kind": "at_most", "value": 0.05, "rationale": "x", "unit": "number"}
     alone = estimate(specs(measure=measure, criterion=criterion).claims[0], {"toy": [evidence_of({"quality": first})]}).found
     contributed = generation.kid.of(first)[0]
-    assert (alone.estimate - alone.low) / 1.96 == pytest.approx(contributed.standard_error, rel=0.02)
+    assert (alone.estimate - alone.low) / 1.96 == pytest.approx(contributed.standard_error, rel=0.1)
     assert (alone.n, alone.method) == (600, "Student's t, from the influence of each sample")
     paired = specs(measure={**measure, "minus": {"run": "other"}}, criterion=criterion).claims[0]
     both = estimate(paired, {"toy": [evidence_of({"quality": first})], "other": [evidence_of({"quality": second}, protocol="other")]}).found
