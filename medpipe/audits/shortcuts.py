@@ -24,8 +24,9 @@ import numpy as np
 from medpipe.audits.setting import Settings, measured_in
 from medpipe.claims.claim import Claim
 from medpipe.evidence import Evidence, Observations
+from medpipe.evidence.answers import paired_difference
 from medpipe.evidence.finding import Finding
-from medpipe.statistics import Interval, cluster_weights, percentile
+from medpipe.statistics import Interval
 
 THREAT = "shortcuts"
 EXPERIMENTS: Mapping[str, tuple[str, str]] = {"image_baselines": ("imaging", "images")}
@@ -43,14 +44,9 @@ def shortcuts(evidence: Sequence[Evidence], claims: Sequence[Claim], settings: S
 
 
 def above_commonest(o: Observations) -> Interval:
-    """Accuracy minus the share of the commonest class, with a bootstrap over clusters: -1 to 1."""
-    right = (o["y_pred"] == o["y_true"]).astype(np.float64)
-    commonest = (o["y_true"] == np.bincount(o["y_true"]).argmax()).astype(np.float64)
-    _, place = np.unique(o[o.cluster] if o.cluster else o["sample_id"], return_inverse=True)
-    size, total = np.bincount(place).astype(np.float64), np.bincount(place, right - commonest)
-    weights = cluster_weights(len(size)).astype(np.float64)
-    return percentile(weights @ total / (weights @ size), float((right - commonest).mean()), n=len(o), clusters=len(size),
-                      method=f"bootstrap of {'clusters' if o.cluster else 'samples'}")
+    """Accuracy minus the share of the commonest class: -1 to 1, with an interval over clusters."""
+    right, commonest = o["y_pred"] == o["y_true"], o["y_true"] == np.bincount(o["y_true"]).argmax()
+    return paired_difference(right & ~commonest, commonest & ~right, o[o.cluster] if o.cluster else None)
 
 
 def _kind(e: Evidence) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medpipe.errors import DataError
-from medpipe.statistics import Interval, clopper_pearson, effective_bounds, effective_n, spread_of
+from medpipe.statistics import Interval, clopper_pearson, effective_bounds, effective_n, spread_of, t_quantile
 
 Array = NDArray[np.float64]
 
@@ -119,6 +119,16 @@ def mean(values: Array) -> Contributed:
     """The share of independent samples, each 0 to 1 ``(N,)``."""
     values = np.asarray(values, np.float64)
     return Contributed(float(values.mean()) if len(values) else math.nan, (values,), counted=1.0)
+
+
+def clustered(values: Array, cluster: NDArray[Any] | None, confidence: float = 0.95) -> Interval:
+    """The mean of measurements ``(N,)`` that depend on each other within a cluster ``(N,)``: Student's t."""
+    n, centre = len(values), float(np.mean(values, dtype=np.float64))
+    place = np.arange(n) if cluster is None else np.unique(cluster, return_inverse=True)[1]
+    added = np.bincount(place, (values - centre) / n)
+    spread = spread_of(added)
+    half = t_quantile((1 - confidence) / 2, spread.df) * math.sqrt(spread.variance)
+    return Interval(centre - half, centre, centre + half, n, f"Student's t over {'samples' if cluster is None else 'clusters'}", confidence, len(added))
 
 
 def difference(first: Array, second: Array) -> Contributed:

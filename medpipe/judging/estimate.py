@@ -30,6 +30,9 @@ Array = NDArray[np.float64]
 MOST_NAMES = 8
 """So many splits or scalars of a run are all named where one is missing."""
 
+ON_A_RATIO_SCALE = ("_ratio", "_norm")
+"""In the names of scalars, such as norms of gradients, that differ between runs by factors: a mean of them is that of the largest."""
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -105,12 +108,23 @@ def _scalar(claim: Claim, evidence: Mapping[str, Sequence[Evidence]]) -> _Found:
         return _Found(reported, ((reported.high - reported.low) / (2 * normal_quantile(reported.confidence))) ** 2)
     if all(np.ptp(t) == 0 for t in totals):
         return _Found(exact(centre, runs=len(totals[0])), 0.0)
+    if measure.minus is None and (totals[0] > 0).all() and any(part in str(measure.scalar) for part in ON_A_RATIO_SCALE):
+        return _geometric(totals[0], claim.criterion.confidence)
     paired = len({len(t) for t in totals}) == 1
     spreads = [totals[0] - sum(totals[1:])] if paired else totals
     half = math.hypot(*(run_half_width(s, tail) for s in spreads))
     found = Interval(centre - half, centre, centre + half, len(totals[0]), "Student's t over runs", claim.criterion.confidence,
                      runs=len(totals[0]))
     return _Found(found, 0.0, sum(float(np.var(s, ddof=1)) / len(s) for s in spreads if len(s) > 1))
+
+
+def _geometric(values: Array, confidence: float) -> _Found:
+    """The geometric mean over runs of a quantity that varies by factors: Student's t of its logarithms."""
+    logs = np.log(values)
+    half, centre = run_half_width(logs, (1 - confidence) / 2), float(logs.mean())
+    low, value, high = (math.exp(min(end, 700.0)) for end in (centre - half, centre, centre + half))
+    found = Interval(low, value, high, len(values), "geometric mean, Student's t of logarithms over runs", confidence, runs=len(values))
+    return _Found(found, 0.0, ((high - low) / (2 * normal_quantile(confidence))) ** 2)
 
 
 def _values(part: Measure, runs: Sequence[Evidence]) -> Array:
