@@ -17,6 +17,7 @@ demonstration data says nothing and is left out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -44,9 +45,21 @@ def shortcuts(evidence: Sequence[Evidence], claims: Sequence[Claim], settings: S
 
 
 def above_commonest(o: Observations) -> Interval:
-    """Accuracy minus the share of the commonest class: -1 to 1, with an interval over clusters."""
-    right, commonest = o["y_pred"] == o["y_true"], o["y_true"] == np.bincount(o["y_true"]).argmax()
-    return paired_difference(right & ~commonest, commonest & ~right, o[o.cluster] if o.cluster else None)
+    """Accuracy minus the share of the commonest class: -1 to 1, with an interval over clusters.
+
+    Which class is the commonest is not known for sure, and the largest share is found too large by chance: it is held against each class,
+    and the upper end allows for their number (Bonferroni).
+    """
+    classes, cluster = np.unique(o["y_true"]), o[o.cluster] if o.cluster else None
+
+    def above(c: Any, confidence: float) -> Interval:
+        right, other = o["y_pred"] == o["y_true"], o["y_true"] == c
+        return paired_difference(right & ~other, other & ~right, cluster, confidence)
+
+    least = min((above(c, 0.95) for c in classes), key=lambda i: i.estimate)
+    low = min(above(c, 0.95).low for c in classes)
+    high = min(above(c, 1 - 0.05 / len(classes)).high for c in classes)
+    return replace(least, low=low, high=max(high, least.estimate))
 
 
 def _kind(e: Evidence) -> Any:
