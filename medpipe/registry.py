@@ -48,7 +48,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     },
     "metric": {
         name: f"medpipe.judging.metrics.classification:{name}"
-        for name in ("accuracy", "macro_f1", "macro_precision", "macro_recall", "sensitivity", "specificity",
+        for name in ("accuracy", "f1", "macro_f1", "macro_precision", "macro_recall", "precision", "sensitivity", "specificity",
                      "weighted_f1", "weighted_precision", "weighted_recall")
     } | {
         name: f"medpipe.judging.metrics.calibration:{name}"

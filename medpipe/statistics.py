@@ -275,10 +275,7 @@ def proportion_standard_error(p: float, n: int) -> float:
 def newcombe(p1: float, n1: int, p2: float, n2: int, confidence: float = 0.95) -> Interval:
     """Newcombe's hybrid score interval of the difference ``p1 - p2`` of two independent proportions (his method 10)."""
     first, second = wilson(p1 * n1, n1, confidence), wilson(p2 * n2, n2, confidence)
-    difference = p1 - p2
-    low = difference - math.hypot(p1 - first.low, second.high - p2)
-    high = difference + math.hypot(first.high - p1, p2 - second.low)
-    return Interval(min(low, difference), difference, max(high, difference), n1 + n2, "Newcombe", confidence)
+    return replace(difference_of(first, second), method="Newcombe")
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

@@ -51,8 +51,8 @@ class Measure:
 
     ``minus`` takes the same metric elsewhere away (paired over samples and seeds where both hold the same ones);
     ``by`` gives the largest difference between the groups of a column instead. ``among`` counts only samples of these true classes, and
-    ``positive`` asks of the classes only on which side they are. ``threshold`` is the probability of the positive
-    side (of the second of two classes) from which on a sample is called positive, where that is not 0.5. Without ``run`` nothing measures the claim.
+    ``positive`` asks of the classes only on which side they are. ``threshold`` is the probability of the positive side, or of the second of
+    two classes, from which on a sample is called positive, where that is not 0.5. Without ``run`` nothing measures the claim.
     """
 
     run: str = ""

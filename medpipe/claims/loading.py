@@ -15,6 +15,7 @@ from medpipe.claims.claim import Claim, claim_from
 from medpipe.claims.figure_reading import figures_from
 from medpipe.claims.figures import Figures
 from medpipe.claims.protocol import Profile, ProfileRun, Protocol, with_changes
+from medpipe.claims.uses import check_minus, check_uses
 from medpipe.documents import canonical_json, parse_yaml
 from medpipe.errors import SpecError, UnknownNameError
 from medpipe.registry import target
@@ -121,6 +122,9 @@ def specs_from(contents: Mapping[str, bytes], where: str) -> Specs:
     protocols = _unique((_protocol(d) for p, d in data.items() if p.startswith("protocols/")), f"{where}/protocols")
     profiles = _unique((_profile(d, protocols, f"{where}/{p}") for p, d in data.items() if p.startswith("profiles/")), f"{where}/profiles")
     claims = [claim_from(c, subject.documents) for p, d in data.items() if p.startswith("claims/") for c in d["claims"]]
+    for path, document in data.items():
+        for c in document["claims"] if path.startswith("claims/") else ():
+            check_minus(c.get("measure", {}), f"{where}/{path}: claim {c['id']}")
     figures = figures_from({f"{where}/{p}": d for p, d in data.items() if p.startswith("figures/")}, subject.documents)
     if not claims:
         raise SpecError(f"{where}/claims", "at least one claim", "none")
@@ -187,8 +191,7 @@ def _check_references(claim: Claim, claim_ids: Collection[str], subject: Subject
     for part in claim.measure.parts():
         if part.run not in protocols:
             raise UnknownNameError(f"protocol in {place}", part.run, protocols)
-        if part.metric is not None:
-            target("metric", part.metric)
+    check_uses(claim, place)
     parts = [protocols[part.run].parameters for part in claim.measure.parts()]
     for prefix in claim.depends_on:
         if not any(_has(parameters, prefix) for parameters in parts):

@@ -50,7 +50,7 @@ class Observations:
         for name, a in arrays.items():
             if a.ndim == 0 or a.shape[0] != n:
                 raise DataError(f"observations: expected {n} rows in {name!r} as in 'sample_id', got shape {a.shape}")
-        if len(np.unique(arrays["sample_id"])) != n:
+        if len(set(arrays["sample_id"].tolist())) != n:
             raise DataError("observations: expected unique sample ids, got duplicates")
         self._check_labels()
         if self.cluster is not None and (self.cluster not in arrays or arrays[self.cluster].ndim != 1 or self.cluster == "sample_id"):

@@ -237,9 +237,10 @@ def _column(o: Observations, by: str) -> NDArray[Any]:
 
 def _convention(metric: Metric, measure: Measure, o: Observations) -> str:
     """What was averaged, which class is the positive one and from which probability on."""
-    said = [metric.convention(measure.among if measure.among and not measure.positive else o.classes)]
-    if measure.positive:
-        said.append(f"positive: {', '.join(measure.positive)}")
+    sides = ("the other classes", " or ".join(measure.positive)) if measure.positive else o.classes
+    said = [metric.convention(measure.among if measure.among and not measure.positive else sides)]
+    if measure.positive and sides[1] not in said[0]:
+        said.append(f"{sides[1]} against {sides[0]}")
     if measure.among:
         said.append(f"only samples of {', '.join(measure.among)}")
     if measure.threshold is not None:

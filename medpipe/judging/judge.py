@@ -20,7 +20,7 @@ from medpipe.evidence import Bundle, Evidence, Run
 from medpipe.evidence.finding import Finding, stored_findings
 from medpipe.judging.estimate import Estimate, estimate
 from medpipe.judging.verdict import Outcome, Validity, Verdict, verdict_from
-from medpipe.judging.wording import show, show_interval, show_region
+from medpipe.judging.wording import show, show_interval, show_region, show_runs
 from medpipe.phrases import plural
 from medpipe.statistics import Interval, detectable, normal_quantile
 
@@ -119,7 +119,8 @@ def _decide(claim: Claim, specs: Specs, evidence: Mapping[str, Sequence[Evidence
     return Verdict(
         claim.id, claim.title, outcome, reason, Validity.NOT_ASSESSED, "", claim.criterion.unit, claim.published.value,
         claim.source.printed, claim.criterion.region, worst, found.found, found.decided_by, indication, tuple(differing), needed,
-        tuple(e.run.key for e in every), tuple(sorted({e.run.seed for e in every})))
+        tuple(e.run.key for e in every), tuple(sorted({e.run.seed for e in every})),
+        convention=found.convention)
 
 
 def _outcome(claim: Claim, found: Estimate, side: str, worst: str, decisive: Sequence[Deviation],
@@ -127,6 +128,8 @@ def _outcome(claim: Claim, found: Estimate, side: str, worst: str, decisive: Seq
     """Outcome, reason, indication and the n that would be needed."""
     unit, region = claim.criterion.unit, claim.criterion.region
     shown = f"found {show_interval(found.decided_by, unit)}, accepted {show_region(region, unit)}"
+    if found.decided_by.runs == 1 and found.decided_by.low < found.decided_by.high and claim.measure.scalar is None:
+        shown += f" ({show_runs(found.decided_by)})"
     if found.unknown and side != "unknown":
         shown += f"; the {plural(found.unknown, 'sample')} of unknown group do not change this, whichever group they are put in"
     if decisive and worst == "demonstration":

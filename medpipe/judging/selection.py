@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,37 +22,36 @@ def selected(observations: Observations, measure: Measure) -> Observations:
     of summed probabilities, which are dropped. With a ``threshold`` the calls are those that it gives on the probability of the positive
     side. Raises `DataError` for a class the data does not have, and for calls at a threshold that the measure does not state.
     """
-    if measure.threshold is not None:
-        return selected(_called_at(observations, measure), replace(measure, threshold=None))
-    if "y_prob" in observations and "y_pred" in observations and measure.metric is not None and not observations.is_most_probable:
-        _refuse_unstated(observations)
     if measure.among:
         wanted = np.isin(observations["y_true"], _indices(observations, measure.among))
         if not wanted.any():
             raise DataError(f"measure: expected samples of {', '.join(measure.among)}, got none")
         observations = observations.take(wanted)
+    if measure.threshold is not None:
+        return _called_at(observations, measure.threshold, measure.positive)
+    if "y_prob" in observations and "y_pred" in observations and measure.metric is not None and not observations.is_most_probable:
+        _refuse_unstated(observations)
     return _collapsed(observations, measure.positive) if measure.positive else observations
 
 
-def _called_at(o: Observations, measure: Measure) -> Observations:
+def _called_at(o: Observations, threshold: float, positive: Sequence[str]) -> Observations:
     """The samples called positive from the threshold on. A probability within rounding of it keeps the call that was made."""
     if "y_prob" not in o:
-        raise DataError(f"measure: expected probabilities 'y_prob' to call at the threshold {measure.threshold:g}, got none")
-    positive = _indices(o, measure.positive) if measure.positive else [1]
-    if len(o.classes) != 2:
-        raise DataError(f"measure: expected two classes for a threshold, got {len(o.classes)}; leave 'threshold' out")
-    probability = o["y_prob"].astype(np.float64)[:, positive].sum(axis=1)
-    calls = probability >= measure.threshold
+        raise DataError(f"measure: expected probabilities 'y_prob' to call at the threshold {threshold:g}, got none")
+    if not positive and len(o.classes) != 2:
+        raise DataError(f"measure: expected two classes or the 'positive' ones for a threshold, got {len(o.classes)} classes")
+    sides = _indices(o, positive) if positive else [1]
+    probability = o["y_prob"].astype(np.float64)[:, sides].sum(axis=1)
+    calls = probability >= threshold
     if "y_pred" in o:
-        made = np.isin(o["y_pred"], positive)
-        if not o.is_most_probable and (made != calls)[np.abs(probability - measure.threshold) > PROBABILITY_ROUNDING].any():
-            raise DataError(f"measure: expected predictions at the threshold {measure.threshold:g}, got some at another one "
-                            f"({_threshold_of(probability, made)})")
-        near = np.abs(probability - measure.threshold) <= PROBABILITY_ROUNDING
+        made, near = np.isin(o["y_pred"], sides), np.abs(probability - threshold) <= PROBABILITY_ROUNDING
+        if not o.is_most_probable and (made != calls)[~near].any():
+            raise DataError(f"measure: expected predictions at the threshold {threshold:g}, got some at one "
+                            f"{_threshold_of(probability, made)}")
         calls = np.where(near, made, calls)
-    of_side = np.where(calls, positive[0], 1 - positive[0])
-    arrays = {name: array for name, array in o.arrays.items() if name not in ("y_pred", "y_prob")}
-    return Observations(arrays | {"y_pred": of_side}, o.classes, o.cluster)
+    two = o if not positive else _collapsed(o, positive)
+    kept = {name: array for name, array in two.arrays.items() if name != "y_prob"}
+    return Observations(kept | {"y_pred": calls.astype(np.int64)}, two.classes, o.cluster)
 
 
 def _refuse_unstated(o: Observations) -> None:
@@ -75,7 +73,7 @@ def _collapsed(o: Observations, positive: Sequence[str]) -> Observations:
     if side.all():
         raise DataError(f"measure: expected a class beside the positive ones, got {', '.join(positive)}")
     arrays = {name: array for name, array in o.arrays.items() if name not in ("y_true", "y_pred", "y_prob")}
-    return Observations(arrays | {name: side[o[name].astype(np.int64)] for name in ("y_true", "y_pred")}, SIDES, o.cluster)
+    return Observations(arrays | {name: side[o[name].astype(np.int64)] for name in ("y_true", "y_pred") if name in o}, SIDES, o.cluster)
 
 
 def _indices(o: Observations, names: Sequence[str]) -> list[int]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +53,10 @@ class Rows:
         runs = [o if m.all() else o.take(m) for o, m in zip(self.runs, masks, strict=True)]
         return replace(self, runs=runs, samples=kept(self.samples), units=kept(self.units))
 
+    def repeated(self, runs: int) -> Rows:
+        """A single run, taken as many times."""
+        return replace(self, runs=list(self.runs) * runs, samples=list(self.samples) * runs, units=list(self.units) * runs)
+
     @property
     def clustered(self) -> bool:
         """Whether samples depend on each other."""
@@ -80,7 +85,10 @@ class Statistic:
     n: int
     biased: bool = False
 
-    @property
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bounds", cache(self.bounds))
+
+    @cached_property
     def value(self) -> float:
         """The mean over runs."""
         return float(self.by_run.mean())
@@ -151,7 +159,7 @@ def _weighed(rows: Rows, values: Sequence[Array], among: Sequence[Flags] | None)
                 of_sample += np.bincount(rows.samples[r][kept], minlength=rows.sample_count) / scale
     takes_part = of_unit > 0
     least = _kish(of_unit)
-    most = _kish(of_sample) if rows.clustered else least
+    most = len(values) * (_kish(of_sample) if rows.clustered else least)  # runs may err on other samples
     return _Weighed(np.array(by_run), influence, takes_part, spread_of(influence, int(takes_part.sum())),
                     rows.n if among is None else int(among[0].sum()), least, most)
 

@@ -38,6 +38,7 @@ class Verdict:
     at; ``accepted`` is the region it was held against, infinite where open. ``indication`` tells on which side the evidence
     lies where deviations forbid more. ``needed_n`` is how many samples an inconclusive claim would need, None where samples
     alone would not do. ``published`` is None where the claim is words. ``findings`` are the ids of what audits saw that bears on it.
+    ``convention`` says what was averaged, which class is the positive one and from which probability on.
     """
 
     claim: str
@@ -59,6 +60,7 @@ class Verdict:
     runs: Sequence[str] = ()
     seeds: Sequence[int] = ()
     findings: Sequence[str] = ()
+    convention: str = ""
 
     @property
     def estimate(self) -> float | None:
@@ -76,7 +78,8 @@ class Verdict:
             "accepted": {side: v if math.isfinite(v) else None for side, v in zip(("low", "high"), self.accepted, strict=True)},
             "published": self.published, "printed": self.printed, "indication": self.indication,
             "deviations": [asdict(d) for d in self.deviations], "needed_n": self.needed_n,
-            "runs": list(self.runs), "seeds": list(self.seeds), "findings": list(self.findings)}
+            "runs": list(self.runs), "seeds": list(self.seeds), "findings": list(self.findings),
+            "convention": self.convention}
 
 
 def verdict_from(data: Mapping[str, Any]) -> Verdict:
@@ -91,4 +94,4 @@ def verdict_from(data: Mapping[str, Any]) -> Verdict:
         decided_by=None if data["decided_by"] is None else Interval(**data["decided_by"]),
         indication=data["indication"], deviations=tuple(Deviation(**d) for d in data["deviations"]),
         needed_n=data["needed_n"], runs=tuple(data["runs"]), seeds=tuple(data["seeds"]),
-        findings=tuple(data.get("findings", ())))
+        findings=tuple(data.get("findings", ())), convention=data.get("convention", ""))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from medpipe.claims.claim import FREE_UNITS
+from medpipe.phrases import plural
 from medpipe.statistics import Interval
 
 
@@ -53,6 +54,13 @@ def show_interval(interval: Interval, unit: str) -> str:
     places = decimals_for(100 * (interval.high - interval.low))
     low, high = (show(v, unit, places).rsplit(" ", 1)[0] for v in (interval.low, interval.high))
     return f"{show(interval.estimate, unit, places)} ({low} to {high})"
+
+
+def show_runs(interval: Interval) -> str:
+    """How many training runs a number is the mean of; one says nothing about others."""
+    if interval.runs != 1 or interval.low == interval.high:
+        return plural(interval.runs, "run")
+    return "1 run; other training runs may differ"
 
 
 def show_region(region: tuple[float, float], unit: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from textwrap import shorten
 
 from medpipe.judging import Outcome, Validity
-from medpipe.judging.wording import show_interval, show_region
+from medpipe.judging.wording import show_interval, show_region, show_runs
 from medpipe.phrases import listed, plural
 from medpipe.report.case import Case, Item
 from medpipe.report.words import first_clause
@@ -145,7 +145,7 @@ def population(item: Item) -> str:
     interval, m = item.verdict.interval, item.claim.measure
     if interval is None:
         return ""
-    runs = plural(interval.runs, "run")
+    runs = show_runs(interval)
     if m.split is None:
         return runs
     clusters = f" in {interval.clusters:,} clusters" if interval.clusters else ""

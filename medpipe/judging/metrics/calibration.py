@@ -175,10 +175,9 @@ def _risk_coverage_influence(observations: Observations) -> Array:
     """What each sample adds: its error, weighted by the logarithm of its rank, and what it takes from those ranked below it."""
     confidence, right = _answers(observations)
     errors, n = 1 - right, len(right)
-    rank = np.searchsorted(np.sort(-confidence), -confidence, "right") / n
-    order = np.argsort(confidence, kind="stable")
-    below = np.empty(n)
-    below[order] = np.cumsum((errors / rank)[order]) / n
+    _, place, count = np.unique(confidence, return_inverse=True, return_counts=True)  # equal confidences are one rank
+    rank = (np.cumsum(count[::-1])[::-1] / n)[place]
+    below = (np.cumsum(np.bincount(place, errors / rank)) / n)[place]
     found = errors * -np.log(rank) - below
     return np.asarray(found - found.mean(), np.float64)
 

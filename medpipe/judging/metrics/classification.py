@@ -66,11 +66,16 @@ class ConfusionMetric:
             by_class[[c for _, c in classes]] = [s.value for _, s in parts]
             parts.append((1.0, centred(rows, np.zeros(len(by_run)), [by_class[o["y_true"]] for o in rows.runs])))
         one = parts[0][1]
-        return combined(parts).recentred(by_run, rows.n) if len(parts) > 1 else one.recentred(by_run, one.n)
+        return combined(parts).recentred(by_run, rows.n) if len(parts) > 1 else one.recentred(by_run, one.n or rows.n)
 
     def paired(self, first: Rows, second: Rows, expected: Collection[int]) -> Statistic | None:
         """The difference where both ask the same of the same samples: from those on which just one of them is correct. Else None."""
-        if self.score not in ("recall", "accuracy") or len(first.runs) != len(second.runs):
+        if self.score not in ("recall", "accuracy"):
+            return None
+        if 1 in (len(first.runs), len(second.runs)):  # such as a baseline, which has no other runs
+            most = max(len(first.runs), len(second.runs))
+            first, second = (rows.repeated(most) if len(rows.runs) == 1 else rows for rows in (first, second))
+        if len(first.runs) != len(second.runs):
             return None
         alike = zip(first.runs, second.runs, first.samples, second.samples, strict=True)
         if not all(np.array_equal(a, b) and np.array_equal(o["y_true"], p["y_true"]) for o, p, a, b in alike):
@@ -95,7 +100,7 @@ class ConfusionMetric:
         if self.average in SIDES:
             two_classes(counts[0])
             seen = np.array([SIDES.index(self.average)])
-            expected = seen.tolist() if self.score != "precision" else []
+            expected = seen.tolist()
         absent = [names[c] for c in expected if true[c] == 0 and self.average != "weighted"]
         if absent:
             raise DataError(f"{self.name}: expected samples of every class, got none of {', '.join(absent)}: "

@@ -17,6 +17,8 @@ from medpipe.statistics import effective_bounds, effective_n, spread_of
 Array = NDArray[np.float64]
 BLOCKS = 20
 """So many times it is called with a block of the independent units left out. Blocks of many units suit medians, too."""
+FEWEST = 5
+"""So many correct and as many incorrect samples (or clusters) of each class must have been seen."""
 BLOCK_SEED = 20_261_129
 
 
@@ -43,6 +45,7 @@ class OwnMetric:
         taking_part = np.unique(np.concatenate(rows.units))
         if len(taking_part) < 2:
             raise DataError(f"the metric {self.name}: expected two independent samples or clusters, got {len(taking_part)}")
+        self._check_enough(rows, expected)
         block = np.full(rows.unit_count, -1)
         blocks = min(BLOCKS, len(taking_part))
         block[np.random.default_rng(BLOCK_SEED).permutation(taking_part)] = np.arange(len(taking_part)) % blocks
@@ -65,6 +68,23 @@ class OwnMetric:
             return min(low, as_share[0]), max(high, as_share[1])
 
         return Statistic(by_run, influence, np.isin(np.arange(rows.unit_count), taking_part), bounds, rows.n)
+
+    def _check_enough(self, rows: Rows, expected: Collection[int]) -> None:
+        """Refuse where what the metric may rest on was hardly seen: a rare class that happens to have no error hides its own.
+
+        Raises `DataError`.
+        """
+        o, unit = rows.runs[0], rows.units[0]
+        if "y_true" not in o or "y_pred" not in o:
+            return
+        correct = o["y_true"] == o["y_pred"]
+        for c in expected:
+            for kind, rowwise in (("correct", correct), ("incorrect", ~correct)):
+                seen = len(np.unique(unit[(o["y_true"] == c) & rowwise]))
+                if seen < FEWEST:
+                    of = "clusters with samples" if rows.clustered else "samples"
+                    raise DataError(f"the metric {self.name}: expected {FEWEST} {of} of class {o.classes[c]} that are {kind} "
+                                    f"to know its error, got {seen}; a metric of medpipe's own needs fewer")
 
     def convention(self, classes: Sequence[str]) -> str:
         """What is known of a function of the user's: where it is from."""
