@@ -17,6 +17,7 @@ demonstration data says nothing and is left out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,9 @@ import numpy as np
 from medpipe.audits.setting import Settings, measured_in
 from medpipe.claims.claim import Claim
 from medpipe.evidence import Evidence, Observations
+from medpipe.evidence.answers import paired_difference
 from medpipe.evidence.finding import Finding
-from medpipe.statistics import Interval, cluster_weights, percentile
+from medpipe.statistics import Interval
 
 THREAT = "shortcuts"
 EXPERIMENTS: Mapping[str, tuple[str, str]] = {"image_baselines": ("imaging", "images")}
@@ -43,14 +45,21 @@ def shortcuts(evidence: Sequence[Evidence], claims: Sequence[Claim], settings: S
 
 
 def above_commonest(o: Observations) -> Interval:
-    """Accuracy minus the share of the commonest class, with a bootstrap over clusters: -1 to 1."""
-    right = (o["y_pred"] == o["y_true"]).astype(np.float64)
-    commonest = (o["y_true"] == np.bincount(o["y_true"]).argmax()).astype(np.float64)
-    _, place = np.unique(o[o.cluster] if o.cluster else o["sample_id"], return_inverse=True)
-    size, total = np.bincount(place).astype(np.float64), np.bincount(place, right - commonest)
-    weights = cluster_weights(len(size)).astype(np.float64)
-    return percentile(weights @ total / (weights @ size), float((right - commonest).mean()), n=len(o), clusters=len(size),
-                      method=f"bootstrap of {'clusters' if o.cluster else 'samples'}")
+    """Accuracy minus the share of the commonest class: -1 to 1, with an interval over clusters.
+
+    Which class is the commonest is not known for sure, and the largest share is found too large by chance: it is held against each class,
+    and the upper end allows for their number (Bonferroni).
+    """
+    classes, cluster = np.unique(o["y_true"]), o[o.cluster] if o.cluster else None
+
+    def above(c: Any, confidence: float) -> Interval:
+        right, other = o["y_pred"] == o["y_true"], o["y_true"] == c
+        return paired_difference(right & ~other, other & ~right, cluster, confidence)
+
+    least = min((above(c, 0.95) for c in classes), key=lambda i: i.estimate)
+    low = min(above(c, 0.95).low for c in classes)
+    high = min(above(c, 1 - 0.05 / len(classes)).high for c in classes)
+    return replace(least, low=low, high=max(high, least.estimate))
 
 
 def _kind(e: Evidence) -> Any:

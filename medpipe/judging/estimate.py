@@ -15,19 +15,23 @@ from medpipe import registry
 from medpipe.claims.claim import FREE_UNITS, STATEMENT, Claim, Criterion, Measure, Published, Source
 from medpipe.errors import DataError
 from medpipe.evidence import Evidence, Observations
-from medpipe.evidence.contributions import widened, within
+from medpipe.evidence.contributions import within
 from medpipe.judging.metrics.calibration import CalibrationMetric
 from medpipe.judging.metrics.classification import ConfusionMetric
 from medpipe.judging.metrics.contributing import ByContribution, ByInterval
 from medpipe.judging.metrics.own import OwnMetric
+from medpipe.judging.own_error import bounds_of, by_contribution, by_interval, over_runs
 from medpipe.judging.selection import selected
 from medpipe.judging.statistic import Rows, Statistic, difference, gap
-from medpipe.judging.units import Size, clusters_of, rows_of
-from medpipe.statistics import Interval, exact, normal_quantile, run_half_width, spread_of
+from medpipe.judging.units import Size, rows_of
+from medpipe.statistics import Interval, exact, normal_quantile, run_half_width
 
 Array = NDArray[np.float64]
 MOST_NAMES = 8
 """So many splits or scalars of a run are all named where one is missing."""
+
+ON_A_RATIO_SCALE = ("_ratio", "_norm")
+"""In the names of scalars, such as norms of gradients, that differ between runs by factors: a mean of them is that of the largest."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +70,8 @@ def estimate(claim: Claim, evidence: Mapping[str, Sequence[Evidence]]) -> Estima
     bounds = _bounds(claim, metric)
     if isinstance(metric, ByContribution | ByInterval) and measure.by is not None:
         raise DataError(f"measure: expected no 'by' with the metric {metric.name}, got {measure.by!r}")
-    if isinstance(metric, ByContribution):
-        return _with_published_error(claim, _by_contribution(claim, metric, parts), bounds)
-    if isinstance(metric, ByInterval):
-        return _with_published_error(claim, _by_interval(claim, metric, parts), bounds)
+    if isinstance(metric, ByContribution | ByInterval):
+        return _with_published_error(claim, _by_own_error(claim, metric, parts), bounds)
     if not isinstance(metric, ConfusionMetric | CalibrationMetric):
         metric = OwnMetric(str(measure.metric), metric)
     return _by_statistic(claim, metric, parts)
@@ -106,12 +108,23 @@ def _scalar(claim: Claim, evidence: Mapping[str, Sequence[Evidence]]) -> _Found:
         return _Found(reported, ((reported.high - reported.low) / (2 * normal_quantile(reported.confidence))) ** 2)
     if all(np.ptp(t) == 0 for t in totals):
         return _Found(exact(centre, runs=len(totals[0])), 0.0)
+    if measure.minus is None and (totals[0] > 0).all() and any(part in str(measure.scalar) for part in ON_A_RATIO_SCALE):
+        return _geometric(totals[0], claim.criterion.confidence)
     paired = len({len(t) for t in totals}) == 1
     spreads = [totals[0] - sum(totals[1:])] if paired else totals
     half = math.hypot(*(run_half_width(s, tail) for s in spreads))
     found = Interval(centre - half, centre, centre + half, len(totals[0]), "Student's t over runs", claim.criterion.confidence,
                      runs=len(totals[0]))
     return _Found(found, 0.0, sum(float(np.var(s, ddof=1)) / len(s) for s in spreads if len(s) > 1))
+
+
+def _geometric(values: Array, confidence: float) -> _Found:
+    """The geometric mean over runs of a quantity that varies by factors: Student's t of its logarithms."""
+    logs = np.log(values)
+    half, centre = run_half_width(logs, (1 - confidence) / 2), float(logs.mean())
+    low, value, high = (math.exp(min(end, 700.0)) for end in (centre - half, centre, centre + half))
+    found = Interval(low, value, high, len(values), "geometric mean, Student's t of logarithms over runs", confidence, runs=len(values))
+    return _Found(found, 0.0, ((high - low) / (2 * normal_quantile(confidence))) ** 2)
 
 
 def _values(part: Measure, runs: Sequence[Evidence]) -> Array:
@@ -245,60 +258,20 @@ def _method(metric: Metric, measure: Measure, size: Size, runs: int) -> str:
     return f"{metric.method} over {of}{joined}{over}"
 
 
-def _by_contribution(claim: Claim, metric: ByContribution, parts: list[list[Observations]]) -> _Found:
-    """The interval from the influences that the metric gives; samples (or clusters) that two runs or parts share count together."""
+def _by_own_error(claim: Claim, metric: ByContribution | ByInterval, parts: list[list[Observations]]) -> _Found:
+    """The interval of a metric that brings its own error, with the spread over training runs."""
     confidence = claim.criterion.confidence
-    tail, z = (1 - confidence) / 2, normal_quantile(confidence)
-    numbers, size = clusters_of(parts, metric.made_by_run)
-    by_unit, least, taking_part = np.zeros(size.clusters), np.zeros(2), 0
-    totals: list[Array] = []
-    for sign, runs, clusters in zip((1, -1), parts, numbers, strict=False):
-        found = [metric.by_row(o) for o in runs]
-        totals.append(np.array([f.value for f, _ in found]))
-        for (_, added), index in zip(found, clusters, strict=True):
-            by_unit += sign * np.bincount(index, np.nan_to_num(added), size.clusters) / len(runs)
-        spans = np.mean([f.least or (f.value, f.value) for f, _ in found], axis=0)
-        least += spans if sign > 0 else -spans[::-1]
-        taking_part = taking_part or int(np.isfinite(found[0][1]).sum())
-    spread = spread_of(by_unit)
-    centre, run_half = _over_runs(totals, tail)
-    low, high = (math.hypot(spread.half_width(tail, side), run_half) for side in (0, 1))
-    of = "samples" if not size.column else "clusters" if size.column == "cluster" else f"clusters of {size.column}"
-    over = f", with the spread over {len(totals[0])} runs (t)" if len(totals[0]) > 1 else ""
-    interval = Interval(centre - low, centre, centre + high, taking_part, f"Student's t over the influence of each of the {of}{over}",
-                        confidence, size.clusters if size.column else None, len(totals[0]))
-    interval = widened(interval, (min(float(least[0]), centre), max(float(least[1]), centre)))
-    return _Found(within(interval, _bounds(claim, metric)), spread.variance, (run_half / z) ** 2)
-
-
-def _by_interval(claim: Claim, metric: ByInterval, parts: list[list[Observations]]) -> _Found:
-    """The metric's own interval of one run; of several, or of a difference, the spread over runs is added to their errors."""
-    confidence = claim.criterion.confidence
-    tail, z = (1 - confidence) / 2, normal_quantile(confidence)
-    found = [[metric.of(o, confidence) for o in runs] for runs in parts]
-    half = math.hypot(*((i.high - i.low) / 2 / len(runs) for runs in found for i in runs))
-    if len(found) == len(found[0]) == 1:
-        return _Found(found[0][0], (half / z) ** 2)
-    centre, run_half = _over_runs([np.array([i.estimate for i in runs]) for runs in found], tail)
-    reach, first = math.hypot(half, run_half), found[0][0]
-    of_all = Interval(centre - reach, centre, centre + reach, first.n, f"{first.method}, with the spread over runs (t)", confidence,
-                      first.clusters, len(found[0]))
-    return _Found(of_all, (half / z) ** 2, (run_half / z) ** 2)
-
-
-def _over_runs(totals: list[Array], tail: float) -> tuple[float, float]:
-    """The mean over runs, of the difference where there are two parts, and how far it is off: paired where both have as many runs."""
-    centre = float(totals[0].mean() - sum(t.mean() for t in totals[1:]))
-    if len(totals) == 1 or len(totals[0]) == len(totals[1]):
-        return centre, run_half_width(totals[0] - sum(totals[1:]), tail)
-    return centre, math.hypot(*(run_half_width(t, tail) for t in totals))
+    found, totals = (by_contribution(confidence, metric, parts) if isinstance(metric, ByContribution)
+                     else by_interval(confidence, metric, parts))
+    of_all = over_runs(found, totals)
+    of_samples, both = (((i.high - i.low) / (2 * normal_quantile(confidence))) ** 2 for i in (found, of_all))
+    return _Found(within(of_all, bounds_of(claim.measure, metric)), of_samples, both - of_samples)
 
 
 def _bounds(claim: Claim, metric: object = None) -> tuple[float, float]:
     """The values that the measure can take: t over few runs has long tails, and a proportion has none beyond 0 and 1."""
-    if isinstance(metric, ByContribution):
-        low, high = metric.bounds
-        return (low, high) if claim.measure.minus is None else (low - high, high - low)
+    if isinstance(metric, ByContribution | ByInterval):
+        return bounds_of(claim.measure, metric)
     if claim.criterion.unit in FREE_UNITS:
         return -math.inf, math.inf
     return (-1.0 if claim.measure.minus is not None else 0.0), 1.0
