@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from medpipe.errors import DataError
-from medpipe.pipeline.data.image_sets import WHOLE, read_image_set
+from medpipe.pipeline.data.image_layout import WHOLE
+from medpipe.pipeline.data.image_sets import read_image_set
 
 pytest.importorskip("cv2", reason="the training extra is not installed")
 
