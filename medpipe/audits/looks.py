@@ -1,9 +1,9 @@
 """Image statistics: a few plain measures of each image, and which images are outliers of their set by one of them.
 
 **Method.** The measures and thresholds are those of cleanvision 0.3, which others have tried on many sets; on images reduced to 128 pixels
-a side. What all images of a set are is no outlier: an image counts as dark, light, empty, narrow, blurred or of an odd size only where it
-also lies more than `RANGES` interquartile ranges beyond the quartiles of the set. Blur has no threshold of its own: how sharp images are
-depends on what made them.
+a side. What a tenth of a set is or more is a property of the set, and no outlier. Blur has no threshold: how sharp images are depends on
+what made them, so only images more than `RANGES` interquartile ranges below the first quartile of their set are called blurred; sizes
+are odd beyond either quartile, likewise.
 
 **Limits.** A rule is about one measure: a photograph of common size and tone breaks none (`medpipe.audits.oddities` looks for those).
 """
@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 Numbers = NDArray[np.float64]
 DARK, LIGHT, EMPTY, NARROW, RANGES = 0.32, 0.95, 3.0, 0.35, 3.0
 """Darkest the 99th and lightest the 5th percentile of grey (0 to 1), least entropy (bits) and ratio of sides; see `rules`."""
+RARE = 0.1
+"""The least share of a set that is no outlier."""
 COLOURED = 4.0
 """Mean difference of an image's channels, in grey levels, from which it is coloured: compression makes one or two."""
 _GRID, _EDGES = 4, 64
@@ -58,15 +60,22 @@ def looks(grey: NDArray[np.uint8], colour: Numbers, width: Numbers, height: Numb
         (fields - fields.mean(axis=1, keepdims=True)) / (255 * deviation[:, None] + 1))
 
 
-def rules(found: Looks) -> dict[str, NDArray[np.bool_]]:
-    """The images that are outliers by a rule, bool ``(N,)`` by rule."""
+def rules(found: Looks) -> dict[str, tuple[NDArray[np.bool_], str]]:
+    """The images that are outliers by a rule, bool ``(N,)``, by rule, and a note where the rule holds for too many."""
     n = found.named
-    coloured, ratio = n["colour"] > np.log1p(COLOURED), np.exp(-np.abs(n["shape"]))
-    return {"dark": (n["dark"] < DARK) & _below(n["dark"]), "light": (n["light"] > LIGHT) & _below(-n["light"]),
-            "little information": (n["entropy"] < EMPTY) & _below(n["entropy"]),
-            "blurred": _below(n["sharpness"]), "odd shape": (ratio < NARROW) & _below(ratio),
-            "odd size": _below(np.exp(n["size"])) | _below(-np.exp(n["size"])),
-            "colour where the rest is grey": coloured & bool(coloured.mean() < 0.5)}
+    size = np.exp(n["size"])
+    met = {"dark": n["dark"] < DARK, "light": n["light"] > LIGHT, "little information": n["entropy"] < EMPTY,
+           "odd shape": np.exp(-np.abs(n["shape"])) < NARROW, "colour where the rest is grey": n["colour"] > np.log1p(COLOURED)}
+    return {**{rule: _rare(rule, flags) for rule, flags in met.items()},
+            "blurred": (_below(n["sharpness"]), ""), "odd size": (_below(size) | _below(-size), "")}
+
+
+def _rare(rule: str, flags: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], str]:
+    share = float(flags.mean())
+    if share < RARE:
+        return flags, ""
+    what = "in colour" if rule.startswith("colour") else f"of {rule}" if rule.startswith(("little", "odd")) else rule
+    return np.zeros_like(flags), f"{100 * share:.0f} % of the images are {what}: a property of the set, no outliers"
 
 
 def _below(values: Numbers) -> NDArray[np.bool_]:

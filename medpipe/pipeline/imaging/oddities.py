@@ -77,7 +77,7 @@ def oddities(images: ImageSet, grey: NDArray[np.uint8], cluster: NDArray[np.str_
     return (told(UNLIKE, other.named, why, known, left_out),
             told(DOUBTFUL, doubt.class_of >= 0, similar, every & (not doubt.unassessed),
                  doubt.unassessed or f"thumbnails alone tell the class of {100 * doubt.right:.1f} % of held-out images"),
-            *(told(rule, flags, [rule] * len(ids), every, "") for rule, flags in rules(found).items()))
+            *(told(rule, flags, [rule] * len(ids), every, note) for rule, (flags, note) in rules(found).items()))
 
 
 def doubtful(grey: NDArray[np.uint8], label: NDArray[np.int64], cluster: NDArray[np.str_]) -> Doubt:
