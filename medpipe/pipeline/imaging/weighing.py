@@ -74,7 +74,8 @@ def _of_relation(r: Relation) -> str:
 
 
 def _of_baseline(b: Blindness) -> str:
-    return f"{b.part}: {b.model} tells {100 * b.right:.1f} % right, {100 * b.above.estimate:.0f} points above the commonest class"
+    return (f"{b.part}: {b.model}: {100 * b.right:.1f} % accurate, {100 * b.above.estimate:.0f} percentage points above the "
+            "commonest class")
 
 
 def _counted(found: Share) -> str:
