@@ -38,7 +38,8 @@ def register(app: typer.Typer) -> None:
 
 def mark(files: FilesArgument = None, key: KeyOption = None, out: OutOption = Path("marked"), manifest: ManifestOption = None,
          run: RunOption = None, certificate: CertificateOption = None, private: PrivateOption = None, new_key: NewKeyOption = None) -> None:
-    """Write marked copies of synthetic images, and the manifest by which they are known again."""
+    """Write marked copies of synthetic images, and the manifest that lists them. Exits with 3 if a file could not be marked."""
+    from medpipe.cli.inputs import checked_output
     from medpipe.cli.show import say, transfer
     from medpipe.errors import SpecError
     from medpipe.marking.key import new_key as make
@@ -56,16 +57,24 @@ def mark(files: FilesArgument = None, key: KeyOption = None, out: OutOption = Pa
     if run is not None and not (run.isprintable() and 1 <= len(run) <= 200):
         raise SpecError("medpipe mark --run", "a printable text of 1 to 200 characters", repr(run[:40]))
     secret, signer = read_key(key), _signer(certificate, private)
+    checked_output(out)
+    if manifest is not None:
+        checked_output(manifest.parent, "--manifest")
 
     from medpipe.pipeline.data.marked_copies import write_marked
 
     with transfer("marking") as progress:
         made = write_marked(files, out, secret, manifest=manifest, run=run, signer=signer,
                             told=lambda done, total: progress(done, total, ""))
-    say(f"{plural(len(files), 'image')} marked with key {secret.id} in {out}; copies and originals are listed in {made.path}.")
+    say(f"{plural(made.count, 'image')} marked with key {secret.id} in {out}; copies and originals are listed in {made.path}.")
     if made.weak:
         shown = ", ".join(made.weak[:SHOWN]) + (", …" if len(made.weak) > SHOWN else "")
         say(f"Too small for the mark to be found again, and known by the manifest alone: {len(made.weak):,} ({shown}).")
+    if made.problems:
+        say(f"{plural(len(made.problems), 'file')} could not be marked:")
+        for what in made.problems:
+            say(f"  {what}")
+        raise typer.Exit(INCOMPLETE)
 
 
 def _signer(certificate: Path | None, private: Path | None) -> ContentSigner | None:
