@@ -51,6 +51,15 @@ def test_the_share_is_weighed_with_its_interval(share: float, severity: str) -> 
     assert len(found.samples) == min(5, round(share * N))
 
 
+@pytest.mark.parametrize(("found", "chance", "severity"), [(0.003, 0.003, "clean"), (0.05, 0.05, "narrows"), (0.3, 0.01, "undermines")])
+def test_a_second_method_counts_only_beyond_chance(found: float, chance: float, severity: str) -> None:
+    flag = "sentence_reworded"
+    (only,) = observed([evidence(validation=split(found, flag), training=split(chance, flag, "t"))], claims(), SETTINGS)
+    assert (only.id, only.severity) == ("sentence_overlap:validation.sentence_reworded", severity)
+    assert only.figures["share"] == pytest.approx((found - chance) / (1 - chance))
+    assert f"{100 * chance:.1f} % of the 2,000 training sentences" in only.statement
+
+
 def test_each_split_bears_on_the_claims_that_measure_it() -> None:
     found = observed([evidence(validation=split(0.2), testing=split(0.0, prefix="s"))], claims(), SETTINGS)
     assert {f.id: (f.severity, f.claims) for f in found} == {
