@@ -10,11 +10,13 @@ The tree::
     │  └─ UnavailableError  data or weights that cannot be had here: makes claims not-tested
     ├─ ExperimentError      an experiment failed: run key, cause chained
     ├─ BundleError          a bundle cannot be read
+    │  ├─ BusyError         another process is making it
     │  ├─ FormatVersionError
     │  └─ TamperedError     extra, missing and changed files
     └─ SignatureError       a signature or the file around it is not acceptable
 
     ClaimRefuted, ClaimInconclusive    AssertionErrors: outcomes, not faults
+    ClaimNotMeasured                   a run failed, so there is no outcome
 
 A message is one sentence that says what was expected, what was got, where, and the next step.
 """
@@ -79,6 +81,10 @@ class BundleError(MedpipeError):
     """A bundle of evidence cannot be read."""
 
 
+class BusyError(BundleError):
+    """Another process is making this bundle."""
+
+
 class FormatVersionError(BundleError):
     """A stored file has a format version that this medpipe does not know."""
 
@@ -107,3 +113,7 @@ class ClaimRefuted(AssertionError):
 
 class ClaimInconclusive(AssertionError):
     """The evidence neither supports nor contradicts the claim: an outcome, not a fault."""
+
+
+class ClaimNotMeasured(Exception):
+    """There is no evidence on the claim because a run failed: neither an outcome nor something that cannot be had."""

@@ -1,7 +1,8 @@
 """``pytest specs --bundle DIR``: every claim is a test item.
 
-Supported passes, refuted and inconclusive fail with two different exceptions, not-tested skips. ``known`` in the specification
-makes a strict xfail: the item fails when the outcome is no longer the known one.
+Supported passes, refuted and inconclusive fail with two different exceptions, not-tested skips; a claim that
+was not measured because a run failed is an error. ``known`` in the specification makes a strict xfail: the item
+fails when the outcome is no longer the known one.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from medpipe.errors import ClaimInconclusive, ClaimRefuted, MedpipeError
+from medpipe.errors import ClaimInconclusive, ClaimNotMeasured, ClaimRefuted, MedpipeError
 
 if TYPE_CHECKING:
     from medpipe.claims import Claim
@@ -72,6 +73,10 @@ class ClaimItem(pytest.Item):
         if claim.known is not None:
             expected = {"refuted": ClaimRefuted, "inconclusive": ClaimInconclusive}[claim.known["outcome"]]
             self.add_marker(pytest.mark.xfail(raises=expected, strict=True, reason=claim.known["reason"]))
+
+    def setup(self) -> None:
+        if self.judged is not None and self.judged[0] == self.claim and self.judged[1].incomplete:
+            raise ClaimNotMeasured(self.judged[1].reason)
 
     def runtest(self) -> None:
         if self.judged is None or self.judged[0] != self.claim:

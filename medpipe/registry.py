@@ -86,6 +86,11 @@ def target(kind: str, name: str) -> str:
     return known[name]
 
 
+def is_built_in(kind: str, name: str) -> bool:
+    """Whether a name stands for something in medpipe itself."""
+    return (name if ":" in name else BUILT_IN.get(kind, {}).get(name, "")).startswith("medpipe.")
+
+
 def resolve(kind: str, name: str) -> Any:
     """Import what a name stands for. Raises `UnknownNameError`, `MissingDependency`, or `SpecError` where the import leads nowhere."""
     path = target(kind, name)

@@ -1,24 +1,25 @@
 """The command line. Importing this imports no torch, no PDF library and nothing slow: each command does so itself.
 
-Exit codes: 0 done, 1 a claim is refuted under ``--strict``, 2 wrong usage or unreadable input, 3 could not complete, 4 altered.
+`codes` names the exit codes.
 """
 
 from __future__ import annotations
 
-import sys
-
 import typer
 
-from medpipe.cli.codes import ALTERED, INCOMPLETE, USAGE
+from medpipe.cli.codes import run_command
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
                   help="Hold the published claims of a medical AI to evidence, and report what holds.")
 
 
 def main() -> None:
-    """Run the command line; every error that medpipe raises on purpose becomes one sentence and an exit code."""
+    """Run the command line; every error becomes one sentence and an exit code."""
+    run_command(_with_commands)
+
+
+def _with_commands() -> typer.Typer:
     from medpipe.cli import auditing, data_auditing, deploying, judging, making, marking, reading
-    from medpipe.errors import MedpipeError, SignatureError, SpecError, TamperedError, UnknownNameError
 
     making.register(app)
     judging.register(app)
@@ -27,20 +28,4 @@ def main() -> None:
     reading.register(app)
     deploying.register(app)
     marking.register(app)
-    try:
-        app()
-    except (TamperedError, SignatureError) as error:
-        _end(error, ALTERED)
-    except (SpecError, UnknownNameError) as error:
-        _end(error, USAGE)
-    except MedpipeError as error:
-        _end(error, INCOMPLETE)
-    except ModuleNotFoundError as error:
-        _end(f"this command needs {error.name}, which is not installed; run: pip install 'medpipe[train,report]'", INCOMPLETE)
-    except KeyboardInterrupt:
-        _end("stopped; the same command goes on from where it was", INCOMPLETE)
-
-
-def _end(message: object, code: int) -> None:
-    sys.stderr.write(f"medpipe: {message}\n")
-    sys.exit(code)
+    return app

@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from medpipe.cli.codes import INCOMPLETE
+from medpipe.cli.codes import INCOMPLETE, check_output_folder
 
 if TYPE_CHECKING:
     from medpipe.pipeline.data.image_sets import ImageSet
@@ -42,6 +42,8 @@ def audit_data(folder: FolderArgument, table: TableOption = None, column: Column
     from medpipe.pipeline.imaging.auditing import audit_images
     from medpipe.pipeline.imaging.grouping import read_table
 
+    if out is not None:
+        check_output_folder(out, "--out")
     if as_json:
         talk_on_stderr()
     if out is not None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from medpipe.cli.codes import check_output_folder
 
 if TYPE_CHECKING:
     from medpipe.pipeline.deployment.bench import Asked, Measured
@@ -59,7 +60,7 @@ def export(models: ModelOption, out: OutOption, size: SideOption = 224, batch: B
 
     if images is None:
         raise SpecError("--images", "a folder of part/class/image to compare answers on", "none, and noise certifies nothing")
-    _writable(out)
+    check_output_folder(out, "--out")
     with tempfile.TemporaryDirectory() as folder:
         network, weights, asked = _read(models, size, images)
         found, absent = _measure(network, asked, batch, rounds, rungs, Path(folder))
@@ -70,16 +71,6 @@ def export(models: ModelOption, out: OutOption, size: SideOption = 224, batch: B
         files, parity = keep(best, network, asked, out, batch)
         write_atomically(out / "certificate.json", pretty_json(certificate(best, files, parity, models, weights, asked, batch)))
     say(f"Kept: {best.built.rung.slug}, {best.times.estimate:.2f} times as fast as eager here, in {out} with certificate.json")
-
-
-def _writable(out: Path) -> None:
-    """Raises `SpecError` before anything is measured where the folder cannot be made or written to."""
-    from medpipe.errors import SpecError
-
-    there = next(p for p in (out, *out.absolute().parents) if p.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
-        why = "read-only" if there.is_dir() else "a file"
-        raise SpecError("--out", "a folder that can be written to", f"{out}, where {there} is {why}")
 
 
 def _read(models: str, size: int, images: Path | None) -> tuple[Any, str, Asked]:

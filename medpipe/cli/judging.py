@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from medpipe.cli.codes import ALTERED, DONE, INCOMPLETE, REFUTED, USAGE
+from medpipe.cli.codes import ALTERED, DONE, INCOMPLETE, REFUTED, USAGE, check_output_folder
 
 if TYPE_CHECKING:
     from medpipe.evidence import Bundle
@@ -57,16 +57,28 @@ def judge_and_store(bundle: Bundle) -> Sequence[Verdict]:
 def judge(bundle: BundleOption, as_json: JsonOption = False, strict: StrictOption = False) -> None:
     """Judge every claim from the observations in a bundle, after checking every file of it."""
     from medpipe.claims.loading import specs_from
-    from medpipe.cli.show import print_json, print_verdicts
+    from medpipe.cli.show import print_json, print_verdicts, talk_on_stderr
     from medpipe.evidence import Bundle
-    from medpipe.judging import Outcome
 
+    if as_json:
+        talk_on_stderr()
     opened = Bundle.open(bundle)
     verdicts = judge_and_store(opened)
     if as_json:
         print_json(opened)
     else:
         print_verdicts(specs_from(opened.specs(), str(bundle)), verdicts)
+    end_with(verdicts, strict)
+
+
+def end_with(verdicts: Sequence[Verdict], strict: bool) -> None:
+    """Exit with 3 if claims were not measured because something failed, else with 1 under ``--strict`` if one is refuted."""
+    from medpipe.cli.show import say
+    from medpipe.judging import Outcome, not_measured
+
+    if sentence := not_measured(verdicts):
+        say(sentence)
+        raise typer.Exit(INCOMPLETE)
     if strict and any(v.outcome is Outcome.REFUTED for v in verdicts):
         raise typer.Exit(REFUTED)
 
@@ -78,6 +90,7 @@ def report(bundle: BundleOption, out: Annotated[Path, typer.Option("--out", help
     from medpipe.evidence.files import write_atomically
     from medpipe.report.write import result_files, write_reports
 
+    check_output_folder(out, "--out")
     opened = Bundle.open(bundle)
     judge_and_store(opened)
     for name, content in {**write_reports(opened), **result_files(opened)}.items():

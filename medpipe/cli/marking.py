@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medpipe.cli.codes import INCOMPLETE
+from medpipe.cli.codes import INCOMPLETE, check_output_file, check_output_folder
 
 if TYPE_CHECKING:
     from medpipe.marking.content_credentials import ContentSigner
@@ -47,6 +47,7 @@ def mark(files: FilesArgument = None, key: KeyOption = None, out: OutOption = Pa
     from medpipe.phrases import plural
 
     if new_key is not None:
+        check_output_folder(new_key.absolute().parent, "--new-key")
         if files or key is not None:
             raise SpecError("medpipe mark", "--new-key alone", "files or --key, too")
         say(f"Key {make(new_key).id} written to {new_key}. Keep it secret and keep a copy: without it no mark is found, "
@@ -56,6 +57,9 @@ def mark(files: FilesArgument = None, key: KeyOption = None, out: OutOption = Pa
         raise SpecError("medpipe mark", "image files and --key FILE", "no key; make one with --new-key FILE" if files else "no files")
     if run is not None and not (run.isprintable() and 1 <= len(run) <= 200):
         raise SpecError("medpipe mark --run", "a printable text of 1 to 200 characters", repr(run[:40]))
+    check_output_folder(out, "--out")
+    if manifest is not None:
+        check_output_file(manifest, "--manifest")
     secret, signer = read_key(key), _signer(certificate, private)
     checked_output(out)
     if manifest is not None:

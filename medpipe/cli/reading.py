@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from medpipe.cli.codes import check_output_folder
+
 if TYPE_CHECKING:
     from medpipe.reading.drawing import Drawn
     from medpipe.reading.scoring import Result
@@ -55,6 +57,7 @@ def make(real: RealOption, synthetic: SyntheticOption, out: StudyOption, n: Imag
         raise SpecError("--fit", "crop or stretch", repr(fit))
     wish = Wish(images=n, share=share, repeats=repeat, controls=controls, size=size, fit="stretch" if fit == "stretch" else "crop",
                 colour=colour, margin=margin, title=title, seed=seed)
+    check_output_folder(out, "--out")
     refuse_to_overwrite(out)
     drawn = draw(Folder(real), Folder(synthetic), wish)
     key, page = write_study(out, drawn.study, reading_page(drawn))
@@ -91,6 +94,8 @@ def score(answers: AnswersArgument, key: KeyOption, as_json: JsonOption = False,
     from medpipe.reading.scoring import score as score_reading
     from medpipe.reading.study import read_key
 
+    if out is not None:
+        check_output_folder(out, "--out")
     if as_json:
         talk_on_stderr()
     result = score_reading(read_answers(read_key(key), answers))

@@ -36,6 +36,7 @@ from medpipe.evidence.observations import Array, Observations
 
 MANIFEST = "manifest.json"
 VIEWS = ("audit-report.pdf", "model-card.pdf", "report.json")
+RECORD_VERSIONS = (1, 2)
 MAX_ARRAY_BYTES = 512 * 2**20
 MAX_FILES = 100_000
 
@@ -53,9 +54,11 @@ class Bundle:
         path = folder / "bundle.json"
         if path.exists():
             if bundle.header() != header:
-                raise BundleError(f"{folder}: expected the bundle {name!r} of profile {profile!r}, got another; give --name or remove it")
+                raise BundleError(f"{folder}: expected the bundle {name!r} of profile {profile!r}, got another; "
+                                  "give another --name")
         elif folder.exists() and any(folder.iterdir()):
-            raise BundleError(f"{folder}: expected an empty folder or a bundle, got other files; give --name or remove them")
+            raise BundleError(f"{folder}: expected an empty folder or a bundle, got other files; "
+                              "give another --name")
         else:
             write_atomically(path, pretty_json(header))
         for leftover in folder.rglob(".tmp-*"):
@@ -184,7 +187,8 @@ class Bundle:
         for path in sorted(self.folder.rglob("*")):
             name = path.relative_to(self.folder).as_posix()
             if path.is_symlink():
-                raise BundleError(f"{path}: expected plain files in a bundle, got a symbolic link; remove it")
+                raise BundleError(f"{path}: expected plain files in a bundle, got a symbolic link; "
+                                  "put the file itself there")
             if path.is_file() and name != MANIFEST and name not in VIEWS:
                 yield name
 
@@ -199,8 +203,9 @@ class Bundle:
 
     def _record(self, name: str) -> dict[str, Any]:
         record = self.json(name)
-        if not isinstance(record, dict) or record.get("version") != 1:
-            raise FormatVersionError(f"{self.folder}/{name}", [1], record.get("version") if isinstance(record, dict) else record)
+        if not isinstance(record, dict) or record.get("version") not in RECORD_VERSIONS:
+            got = record.get("version") if isinstance(record, dict) else record
+            raise FormatVersionError(f"{self.folder}/{name}", RECORD_VERSIONS, got)
         return record
 
     def _records(self) -> Iterator[dict[str, Any]]:

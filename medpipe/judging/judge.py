@@ -58,8 +58,9 @@ def _from_runs(claim: Claim, specs: Specs, evidence: Mapping[str, Sequence[tuple
     if claim.unmeasured is not None:
         return _not_tested(claim, claim.unmeasured)
     missing = _missing(evidence)
-    if missing:
-        return _not_tested(claim, missing)
+    if missing is not None:
+        reason, failed = missing
+        return replace(_not_tested(claim, reason), incomplete=failed)
     complete = {p: [e for _, e in pairs if e is not None] for p, pairs in evidence.items()}
     try:
         found = estimate(claim, complete)
@@ -84,22 +85,26 @@ def _weighed(verdict: Verdict, claim: Claim, findings: Sequence[Finding]) -> Ver
     return replace(weighed, outcome=Outcome.REFUTED, reason=reason, indication=None, needed_n=None, grade=verdict.grade or "published")
 
 
-def _missing(evidence: Mapping[str, Sequence[tuple[Run, Evidence | None]]]) -> str | None:
-    """Why planned runs cannot be judged: not made, failed, or not made alike; None where all is there."""
+def _missing(evidence: Mapping[str, Sequence[tuple[Run, Evidence | None]]]) -> tuple[str, bool] | None:
+    """Why planned runs cannot be judged, and whether something failed or is not done rather than cannot be had here;
+    None where all is there.
+    """
+    unavailable = None
     for protocol, pairs in evidence.items():
-        absent = [run.key for run, e in pairs if e is None]
-        if absent:
-            return f"{len(absent)} of {len(pairs)} planned runs of {protocol} were not made; run: medpipe run"
         there = [e for _, e in pairs if e is not None]
-        broken = [e for e in there if e.failure is not None]
-        if broken and broken[0].failure is not None:
-            failure = broken[0].failure
-            if failure.kind == "unavailable":
-                return failure.message
-            return f"{len(broken)} of {len(there)} planned runs of {protocol} failed: {failure.message}"
-        if any(not e.provenance.same_makings(there[0].provenance) or e.resolved != there[0].resolved for e in there):
-            return f"the runs of {protocol} were made by different code, packages or data and are not pooled; run: medpipe run"
-    return None
+        failures = [e.failure for e in there if e.failure is not None]
+        failed = [f for f in failures if f.kind != "unavailable"]
+        absent = len(pairs) - len(there)
+        if failed:
+            return f"{len(failed)} of {len(there)} planned runs of {protocol} failed: {failed[0].message}", True
+        if absent:
+            return f"{absent} of {len(pairs)} planned runs of {protocol} were not made; run: medpipe run", True
+        if failures:
+            unavailable = unavailable or failures[0].message
+        elif any(not e.provenance.same_makings(there[0].provenance) or e.resolved != there[0].resolved for e in there):
+            return (f"the runs of {protocol} were made by different code, packages or data and are not pooled; "
+                    "run: medpipe run"), True
+    return None if unavailable is None else (unavailable, False)
 
 
 def _decide(claim: Claim, specs: Specs, evidence: Mapping[str, Sequence[Evidence]], found: Estimate) -> Verdict:

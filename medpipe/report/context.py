@@ -63,7 +63,7 @@ def frame(case: Case) -> dict[str, Any]:
     return {
         "subject": case.specs.subject, "number": case.number, "date": day(case.created), "moment": minute(case.created),
         "version": package_version(), "grade": " and ".join(case.grades) or "no evidence",
-        "demonstration": DEMONSTRATION if case.is_demonstration else "", "marks": MARKS,
+        "not_measured": case.not_measured, "demonstration": DEMONSTRATION if case.is_demonstration else "", "marks": MARKS,
         "root": grouped(case.root_digest), "root_head": grouped(case.root_digest)[:19]}
 
 

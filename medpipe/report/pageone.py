@@ -70,6 +70,7 @@ def line_count(text: str, size: float, width: float) -> int:
 def _fixed(case: Case, title: str, about: str, rows: Sequence[Row], evidence: str, trust: str) -> float:
     """Height of everything but the rows of the table."""
     head = 24 + 23 * line_count(title, 19.6, TEXT) + 2 + 15 * line_count(about, 10.5, TEXT) + 6
+    head += 13 * line_count(case.not_measured, 9.5, TEXT) + 3 if case.not_measured else 0
     boxed = 8 + sum(8 + sum(12.6 * line_count(s, 9.5, BOX) + 2 for s in (*r.sentences, *([r.rest] if r.rest else []))) for r in rows)
     stated = sum(12.6 * line_count(label + s, 9.5, TEXT) + 3 for label, s in (("Grade of evidence. ", evidence), ("Trust level. ", trust)))
     legend = 12 * line_count(_legend(case), 8.5, TEXT) + 4
