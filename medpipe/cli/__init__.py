@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 a claim is refuted under ``--strict``, 2 wrong usage or un
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -20,6 +21,7 @@ def main() -> None:
     from medpipe.cli import auditing, data_auditing, deploying, judging, making, marking, reading
     from medpipe.errors import MedpipeError, SignatureError, SpecError, TamperedError, UnknownNameError
 
+    _leave_current_folder()
     making.register(app)
     judging.register(app)
     auditing.register(app)
@@ -39,6 +41,12 @@ def main() -> None:
         _end(f"this command needs {error.name}, which is not installed; run: pip install 'medpipe[train,report]'", INCOMPLETE)
     except KeyboardInterrupt:
         _end("stopped; the same command goes on from where it was", INCOMPLETE)
+
+
+def _leave_current_folder() -> None:
+    """``python -m`` puts the current folder on the import path; what a stranger's folder holds must not be imported."""
+    if not sys.flags.safe_path and sys.path and sys.path[0] in ("", os.getcwd()):
+        del sys.path[0]
 
 
 def _end(message: object, code: int) -> None:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from medpipe import registry
 from medpipe.claims.claim import FREE_UNITS, STATEMENT, Claim, Criterion, Measure, Published, Source
-from medpipe.errors import DataError
+from medpipe.claims.loading import Specs
+from medpipe.errors import DataError, SpecError
 from medpipe.evidence import Evidence, Observations
 from medpipe.evidence.contributions import widened, within
 from medpipe.judging.metrics.classification import ConfusionMetric, confusion
@@ -53,7 +54,7 @@ def estimate(claim: Claim, evidence: Mapping[str, Sequence[Evidence]]) -> Estima
     measure = claim.measure
     if measure.scalar is not None:
         return _with_published_error(claim, *_scalar(measure, evidence), _bounds(claim))
-    metric = registry.resolve("metric", str(measure.metric))
+    metric = _metric(str(measure.metric))
     parts = [[selected(_split(e, p), p) for e in evidence[p.run]] for p in measure.parts()]
     bounds = _bounds(claim, metric)
     if isinstance(metric, ByContribution):
@@ -65,8 +66,25 @@ def estimate(claim: Claim, evidence: Mapping[str, Sequence[Evidence]]) -> Estima
         counted = _counted(metric, parts, measure)
     else:
         totals, replicates, size = _by_calling(metric, parts)
+        _require_possible(claim, totals, bounds)
         counted = None
     return _with_published_error(claim, *_interval(claim, totals, replicates, size, counted), bounds)
+
+
+def _metric(name: str) -> Any:
+    metric = registry.resolve("metric", name)
+    if not callable(metric):
+        raise SpecError(f"metric {name!r}", "a function from Observations to a number", f"an object of type {type(metric).__name__!r}")
+    return metric
+
+
+def own_metrics(specs: Specs) -> dict[str, bytes]:
+    """The source files of all metrics that are the user's own code, by path beside the specifications; imports them."""
+    own = registry.allowed_code()
+    names = {p.metric for claim in specs.claims for p in claim.measure.parts() if p.metric is not None and ":" in p.metric}
+    for name in sorted(names):
+        _metric(name)
+    return own.files() if own is not None and names else {}
 
 
 def interval_of(measure: Measure, runs: Sequence[Evidence], unit: str) -> Interval:
@@ -204,14 +222,34 @@ def _by_calling(metric: Callable[[Observations], float], parts: list[list[Observ
     numbers, size = clusters_of(parts)
     rng = np.random.default_rng(BOOTSTRAP_SEED)
     members = [[[np.flatnonzero(index == k) for k in range(size.clusters)] for index in runs] for runs in numbers]
-    totals = [np.array([float(metric(o)) for o in runs]) for runs in parts]
+    totals = [np.array([_called(metric, o) for o in runs]) for runs in parts]
     draws = np.empty((len(parts), GENERIC_REPLICATES))
     for b in range(GENERIC_REPLICATES):
         chosen = rng.integers(0, size.clusters, size.clusters)
         for p, runs in enumerate(parts):
-            draws[p, b] = np.mean([metric(_resampled(o, np.concatenate([own[k] for k in chosen])))
+            draws[p, b] = np.mean([_called(metric, _resampled(o, np.concatenate([own[k] for k in chosen])))
                                    for o, own in zip(runs, members[p], strict=True)])
     return totals, draws[0] if len(draws) == 1 else draws[0] - draws[1], size
+
+
+_FAILS = (ArithmeticError, AttributeError, LookupError, NameError, OSError, RuntimeError, SystemExit, TypeError, ValueError)
+
+
+def _called(metric: Callable[[Observations], float], observations: Observations) -> float:
+    """What somebody else's function returns; whatever it raises is a reason why nothing was measured."""
+    try:
+        return float(metric(observations))
+    except _FAILS as error:
+        raise DataError(f"the metric failed: {type(error).__name__}: {error}") from error
+
+
+def _require_possible(claim: Claim, totals: list[Array], bounds: tuple[float, float]) -> None:
+    """Refuse what a metric of this unit cannot be: somebody else's function may return anything."""
+    low, high = (-1.0 if claim.criterion.unit == "points" else bounds[0]), bounds[1]
+    for value in np.concatenate(totals):
+        if not math.isfinite(value) or not low <= value <= high:
+            span = f"a number from {low:g} to {high:g}" if math.isfinite(high) else "a finite number"
+            raise DataError(f"the metric {claim.measure.metric!r}: expected {span} (unit {claim.criterion.unit}), got {value:g}")
 
 
 def _resampled(o: Observations, rows: NDArray[np.int64]) -> Observations:
