@@ -205,13 +205,12 @@ def check_report(file: Annotated[Path, typer.Argument(help="A signed report.")],
                  as_json: JsonOption = False) -> None:
     """Check a signed report as a reviewer: the file, its signature, the evidence in it, and the verdicts judged again."""
     from medpipe.cli.show import print_steps, say
+    from medpipe.documents import read_file
     from medpipe.errors import SpecError
     from medpipe.report.check import check_report as check
+    from medpipe.report.policy import MAX_PDF_BYTES
 
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise SpecError(str(file), "a readable PDF file", error.strerror or str(error)) from error
+    data = read_file(file, MAX_PDF_BYTES)
     if not data.startswith(b"%PDF-"):
         raise SpecError(str(file), "a PDF file", "something else")
     trusted, where = accepted_signers(signers)
@@ -264,7 +263,8 @@ def accepted_signers(path: Path | None) -> tuple[dict[str, TrustedSigner], str]:
     accepted: dict[str, TrustedSigner] = {}
     places = []
     if Path("signers.toml").is_file():
-        accepted.update(load_signers(Path("signers.toml")))
+        with unreadable():
+            accepted.update(load_signers(Path("signers.toml")))
         places.append("signers.toml in this folder")
     own = existing_identity()
     if own is not None:
