@@ -125,7 +125,7 @@ def hostile_npz(rng: random.Random, raw: bytes) -> bytes:
         return changed_bytes(rng, raw)
     buffer = io.BytesIO()
     if rng.random() < 0.5:
-        shape = rng.choice(((), (0,), (1,), (3,), (40,), (40, 2), (40, 1, 1), (2,) * 8))
+        shape = np.load(io.BytesIO(raw))["a"].shape if rng.random() < 0.6 else rng.choice(((), (0,), (1,), (3,), (40,), (40, 2), (40, 1, 1), (2,) * 8))
         kind = rng.choice(("f2", "f8", "c16", ">i4", "u1", "i8", "U1", "U30", "S4", "M8[s]", "m8[s]", "b1", "i4,f8", "V8", "O", "f16"))
         array = np.zeros(shape, kind)
         if array.dtype.kind == "f" and array.size:
@@ -277,6 +277,9 @@ def sealed(files: dict[str, bytes]) -> dict[str, bytes]:
 
 
 def _bundle_case(rng: random.Random, area: Area, pattern: str, change: Callable[[random.Random, bytes], bytes]) -> Callable[[], int]:
+    from medpipe.evidence import Bundle
+    from medpipe.judging import stored_verdicts
+
     names = [n for n in area.bundle if n.startswith(pattern)]
     name = rng.choice(names)
     files = dict(area.bundle)
@@ -286,6 +289,12 @@ def _bundle_case(rng: random.Random, area: Area, pattern: str, change: Callable[
     root = area.write(files, "bundle")
     if rng.random() < 0.05:
         _replaced(rng, root / name)
+    if name.startswith("ledger"):
+        return lambda: bool(Bundle.open(root).attempts()) and 0
+    if name == "verdicts.json":
+        return lambda: bool(stored_verdicts(Bundle.open(root))) and 0
+    if rng.random() < 0.03:
+        return lambda: command("report", "--bundle", str(root), "--out", str(area.folder / "reports"))
     return lambda: command("judge", "--bundle", str(root))
 
 
@@ -413,7 +422,7 @@ def watch(area: Path) -> None:
         return not text.startswith((inside, "/dev/null"))
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if event.startswith(WATCHED) and event not in ("socket.gethostname", "socket.__new__"):
+        if event.startswith(WATCHED) and event != "socket.gethostname":
             NOTED.append(f"{event} {str(arguments)[:100]}")
         elif event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+") and outside(arguments[0]):
             NOTED.append(f"written: {arguments[0]}")
@@ -450,6 +459,7 @@ def _warm(area: Area) -> None:
         assert command("judge", "--bundle", str(area.write(area.bundle, "bundle"))) == 0
         assert command("audit-figures", "--from", str(area.file("table.csv", area.table))) == 0
         assert command("audit-data", str(area.write(area.images, "images"))) in (0, 3)
+        command("report", "--bundle", str(area.write(area.bundle, "bundle")), "--out", str(area.folder / "reports"))
         command("check-report", str(area.file("report.pdf", area.pdf)), "--signers", str(ROOT / "signers.toml"))
 
 

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import os
 import sys
+from itertools import pairwise
 
-import typer
+if ("-m", "medpipe") in ((a, b.partition(".")[0]) for a, b in pairwise(sys.orig_argv)) and sys.path[:1] in ([""], [os.getcwd()]):
+    del sys.path[0]  # ``python -m`` puts the current folder there, and what a stranger put into it must not be imported
 
-from medpipe.cli.codes import ALTERED, INCOMPLETE, USAGE
+import typer  # noqa: E402
+
+from medpipe.cli.codes import ALTERED, INCOMPLETE, USAGE  # noqa: E402
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
                   help="Hold the published claims of a medical AI to evidence, and report what holds.")
@@ -21,7 +25,6 @@ def main() -> None:
     from medpipe.cli import auditing, data_auditing, deploying, judging, making, marking, reading
     from medpipe.errors import MedpipeError, SignatureError, SpecError, TamperedError, UnknownNameError
 
-    _leave_current_folder()
     making.register(app)
     judging.register(app)
     auditing.register(app)
@@ -41,12 +44,6 @@ def main() -> None:
         _end(f"this command needs {error.name}, which is not installed; run: pip install 'medpipe[train,report]'", INCOMPLETE)
     except KeyboardInterrupt:
         _end("stopped; the same command goes on from where it was", INCOMPLETE)
-
-
-def _leave_current_folder() -> None:
-    """``python -m`` puts the current folder on the import path; what a stranger's folder holds must not be imported."""
-    if not sys.flags.safe_path and sys.path and sys.path[0] in ("", os.getcwd()):
-        del sys.path[0]
 
 
 def _end(message: object, code: int) -> None:

@@ -58,7 +58,8 @@ def permitted_code(bundle: Bundle, own_specs: Path | None, allow_code: bool) -> 
     elif allow_code:
         with code_from(bundle.code_folder) as code:
             yield
-        if names := sorted(code.files()):
+            names = sorted(code.files())
+        if names:
             typer.echo(f"medpipe: ran code of the bundle, as --allow-code permits: {', '.join(names)}", err=True)
     else:
         yield

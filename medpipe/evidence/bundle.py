@@ -26,6 +26,7 @@ import math
 import os
 import re
 import stat
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -317,7 +318,7 @@ class Bundle:
 
 
 _BROKEN = (OSError, ValueError, LookupError, TypeError, SyntaxError, MemoryError, RuntimeError, ArithmeticError, EOFError,
-           zipfile.BadZipFile, zlib.error)
+           zipfile.BadZipFile, zlib.error, tokenize.TokenError)
 """What `zipfile` and NumPy raise for hostile files."""
 
 
