@@ -42,8 +42,7 @@ def _speaks_of_data(bundle: Bundle, key: str) -> bool:
     """Whether audits of data read this run: told before its arrays are."""
     if key.startswith((*EXPERIMENTS, *shortcuts.EXPERIMENTS, sources.EXPERIMENT, generators.EXPERIMENT, deployment.EXPERIMENT)):
         return True
-    run = bundle.json(f"runs/{key}.json").get("run", {})
-    return relatives.is_of_a_pair(run.get("parameters", {}))
+    return relatives.is_of_a_pair(bundle.record(f"runs/{key}.json", "run")["run"]["parameters"])
 
 
 def keep_findings(bundle: Bundle, specs: Specs) -> None:

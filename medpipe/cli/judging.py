@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 BundleOption = Annotated[Path, typer.Option("--bundle", help="Folder of a bundle.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Exit with 1 if a claim is refuted.")]
+OwnSpecsOption = Annotated[Path | None, typer.Option("--specs", help="Your own specifications; metrics in files beside them may run.")]
+AllowCodeOption = Annotated[bool, typer.Option("--allow-code", help="Run the metrics that come with the evidence as code.")]
 Pkcs12Option = Annotated[Path | None, typer.Option("--pkcs12", help="Identity to sign with; a local one is made if not given.")]
 
 
@@ -35,6 +37,32 @@ def register(app: typer.Typer) -> None:
     app.command()(sign)
     app.command()(signer)
     app.command("check-report")(check_report)
+
+
+@contextmanager
+def permitted_code(bundle: Bundle, own_specs: Path | None, allow_code: bool) -> Iterator[None]:
+    """What code may run while a bundle is judged: that of the reader's own specifications, or the bundle's if allowed.
+
+    Raises `BundleError` where the reader's own code is not what the bundle was made with.
+    """
+    from medpipe.claims import load_specs
+    from medpipe.claims.loading import code_beside
+    from medpipe.judging.estimate import own_metrics
+    from medpipe.registry import code_from
+
+    if own_specs is not None:
+        specs = load_specs(own_specs)
+        with code_beside(own_specs, specs):
+            bundle.require_code(own_metrics(specs))
+            yield
+    elif allow_code:
+        with code_from(bundle.code_folder) as code:
+            yield
+            names = sorted(code.files())
+        if names:
+            typer.echo(f"medpipe: ran code of the bundle, as --allow-code permits: {', '.join(names)}", err=True)
+    else:
+        yield
 
 
 def judge_and_store(bundle: Bundle) -> Sequence[Verdict]:
@@ -54,7 +82,8 @@ def judge_and_store(bundle: Bundle) -> Sequence[Verdict]:
     return verdicts
 
 
-def judge(bundle: BundleOption, as_json: JsonOption = False, strict: StrictOption = False) -> None:
+def judge(bundle: BundleOption, as_json: JsonOption = False, strict: StrictOption = False, specs: OwnSpecsOption = None,
+          allow_code: AllowCodeOption = False) -> None:
     """Judge every claim from the observations in a bundle, after checking every file of it."""
     from medpipe.claims.loading import specs_from
     from medpipe.cli.show import print_json, print_verdicts, talk_on_stderr
@@ -63,7 +92,8 @@ def judge(bundle: BundleOption, as_json: JsonOption = False, strict: StrictOptio
     if as_json:
         talk_on_stderr()
     opened = Bundle.open(bundle)
-    verdicts = judge_and_store(opened)
+    with permitted_code(opened, specs, allow_code):
+        verdicts = judge_and_store(opened)
     if as_json:
         print_json(opened)
     else:
@@ -83,7 +113,8 @@ def end_with(verdicts: Sequence[Verdict], strict: bool) -> None:
         raise typer.Exit(REFUTED)
 
 
-def report(bundle: BundleOption, out: Annotated[Path, typer.Option("--out", help="Folder for unsigned PDFs and result files.")]) -> None:
+def report(bundle: BundleOption, out: Annotated[Path, typer.Option("--out", help="Folder for unsigned PDFs and result files.")],
+           specs: OwnSpecsOption = None, allow_code: AllowCodeOption = False) -> None:
     """Write report and model card without a signature, and the comparison and analysis of each part, for reading only."""
     from medpipe.cli.show import say
     from medpipe.evidence import Bundle
@@ -92,20 +123,25 @@ def report(bundle: BundleOption, out: Annotated[Path, typer.Option("--out", help
 
     check_output_folder(out, "--out")
     opened = Bundle.open(bundle)
-    judge_and_store(opened)
-    for name, content in {**write_reports(opened), **result_files(opened)}.items():
+    with permitted_code(opened, specs, allow_code):
+        judge_and_store(opened)
+        files = {**write_reports(opened), **result_files(opened)}
+    for name, content in files.items():
         write_atomically(out / name, content)
         say(f"Written, not signed: {out / name}")
 
 
-def sign(bundle: BundleOption, pkcs12: Pkcs12Option = None) -> None:
+def sign(bundle: BundleOption, pkcs12: Pkcs12Option = None, specs: OwnSpecsOption = None,
+         allow_code: AllowCodeOption = False) -> None:
     """Write the report and the model card into the bundle's folder and sign them, with the evidence attached."""
     from medpipe.cli.show import print_reports
     from medpipe.evidence import Bundle
 
     opened = Bundle.open(bundle)
-    judge_and_store(opened)
-    print_reports(opened, sign_reports(opened, pkcs12))
+    with permitted_code(opened, specs, allow_code):
+        judge_and_store(opened)
+        paths = sign_reports(opened, pkcs12)
+    print_reports(opened, paths)
 
 
 def sign_reports(bundle: Bundle, pkcs12: Path | None) -> list[Path]:
@@ -179,22 +215,21 @@ def unreadable() -> Iterator[None]:
 
 def check_report(file: Annotated[Path, typer.Argument(help="A signed report.")],
                  signers: Annotated[Path | None, typer.Option("--signers", help="List of signers you accept (signers.toml).")] = None,
-                 allow_code: Annotated[bool, typer.Option("--allow-code", help="Run metrics that the evidence names as code.")] = False,
+                 allow_code: AllowCodeOption = False,
                  as_json: JsonOption = False) -> None:
     """Check a signed report as a reviewer: the file, its signature, the evidence in it, and the verdicts judged again."""
     from medpipe.cli.show import print_steps, say
+    from medpipe.documents import read_file
     from medpipe.errors import SpecError
     from medpipe.report.check import check_report as check
+    from medpipe.report.policy import MAX_PDF_BYTES
 
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise SpecError(str(file), "a readable PDF file", error.strerror or str(error)) from error
+    data = read_file(file, MAX_PDF_BYTES)
     if not data.startswith(b"%PDF-"):
         raise SpecError(str(file), "a PDF file", "something else")
     trusted, where = accepted_signers(signers)
     checked = check(data, trusted=trusted, allow_code=allow_code)
-    code = DONE if checked.ok else INCOMPLETE if checked.only_signer_unknown else ALTERED
+    code = DONE if checked.ok else _EXIT_CODES.get(checked.code, ALTERED)
     if as_json:
         typer.echo(json.dumps({"file": str(file), "accepted": checked.ok, "reason": checked.code or None, "exit_code": code,
                                "signer": _signer_json(checked.signed), "steps": [vars(s) for s in checked.steps]}, indent=1))
@@ -202,6 +237,10 @@ def check_report(file: Annotated[Path, typer.Argument(help="A signed report.")],
         print_steps(checked.steps)
         say(_conclusion(file, checked, where))
     raise typer.Exit(code)
+
+
+_EXIT_CODES = {"unknown-signer": INCOMPLETE, "not-checked": INCOMPLETE, "unreadable": USAGE}
+"""Exit codes of a check that did not end with an accepted report; any other reason is an altered file."""
 
 
 def _signer_json(signed: SignedPdf | None) -> dict[str, Any] | None:
@@ -219,6 +258,8 @@ def _conclusion(file: Path, checked: Checked, where: str) -> str:
         return (f"Not decided: {file} is intact, but you accept no signer yet; ask for the signer's entry by another way than this "
                 f"file and pass it with --signers FILE (the file names {signed.fingerprint}).")
     failed = next((step.detail for step in checked.steps if not step.ok), "")
+    if checked.code in ("not-checked", "unreadable"):
+        return f"Not decided: {file}: {failed}"
     return f"Refused: {file}: {checked.code}: {failed}"
 
 
@@ -236,7 +277,8 @@ def accepted_signers(path: Path | None) -> tuple[dict[str, TrustedSigner], str]:
     accepted: dict[str, TrustedSigner] = {}
     places = []
     if Path("signers.toml").is_file():
-        accepted.update(load_signers(Path("signers.toml")))
+        with unreadable():
+            accepted.update(load_signers(Path("signers.toml")))
         places.append("signers.toml in this folder")
     own = existing_identity()
     if own is not None:

@@ -121,12 +121,14 @@ def roots_of(specs_folder: Path) -> Roots:
 def make_evidence(job: Job) -> int:
     """Run what is not there yet, with progress, and seal the bundle; returns how many planned runs failed."""
     from medpipe.cli.show import Watcher, print_plan, say
+    from medpipe.judging.estimate import own_metrics
     from medpipe.running.runner import execute, only_one, reuse, to_run, trusted_without_files
 
     with only_one(job.work):
         waiting = to_run(job.plan, job.bundle, job.roots)
         job.bundle.drop_runs(job.plan.keys)
         job.bundle.write_specs(job.specs.files)
+        job.bundle.write_code(own_metrics(job.specs))
         waiting = reuse(waiting, job.bundle, job.sources, job.roots, any_code=job.any_code)
         print_plan(job.specs, job.plan, waiting, job.jobs)
         print_reasons(waiting)
@@ -160,6 +162,7 @@ def verify(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, na
            checkpoint: CheckpointOption = None, sources: FromOption = None, any_code: AnyCodeOption = False,
            strict: StrictOption = False, pkcs12: Pkcs12Option = None, as_json: JsonOption = False) -> None:
     """Do all of it: plan, run, judge, write and sign the report, and check it as a reviewer would."""
+    from medpipe.claims.loading import code_beside
     from medpipe.cli.auditing import say_first
     from medpipe.cli.judging import end_with, judge_and_store, sign_reports
     from medpipe.cli.show import print_json, print_reports, print_verdicts, say, talk_on_stderr
@@ -172,9 +175,10 @@ def verify(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, na
     say(f"Profile {profile}: {why}.")
     job = prepare(specs, profile, name, reports, jobs, device, checkpoint, sources, any_code)
     say_first(job.specs)
-    make_evidence(job)
-    verdicts = judge_and_store(job.bundle)
-    paths = sign_reports(job.bundle, pkcs12)
+    with code_beside(specs, job.specs):
+        make_evidence(job)
+        verdicts = judge_and_store(job.bundle)
+        paths = sign_reports(job.bundle, pkcs12)
     if as_json:
         print_json(job.bundle)
     else:
@@ -205,10 +209,12 @@ def run(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, name:
         reports: ReportsOption = Path("reports"), jobs: JobsOption = None, device: DeviceOption = "auto",
         checkpoint: CheckpointOption = None, sources: FromOption = None, any_code: AnyCodeOption = False) -> None:
     """Make the evidence that is not there yet. A run that was killed goes on from its checkpoint."""
+    from medpipe.claims.loading import code_beside
     from medpipe.cli.show import say
 
     job = prepare(specs, profile or choose_profile()[0], name, reports, jobs, device, checkpoint, sources, any_code)
-    failed = make_evidence(job)
+    with code_beside(specs, job.specs):
+        failed = make_evidence(job)
     say(f"Evidence: {job.bundle.folder}  root digest {job.bundle.root_digest}")
     if failed:
         say(f"Not complete: {plural(failed, 'run')} of {len(job.plan.runs)} failed.")

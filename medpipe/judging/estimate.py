@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from medpipe import registry
 from medpipe.claims.claim import FREE_UNITS, STATEMENT, Claim, Criterion, Measure, Published, Source
-from medpipe.errors import DataError
+from medpipe.claims.loading import Specs
+from medpipe.errors import DataError, SpecError
 from medpipe.evidence import Evidence, Observations
 from medpipe.evidence.contributions import within
 from medpipe.judging.metrics.calibration import CalibrationMetric
@@ -65,7 +66,7 @@ def estimate(claim: Claim, evidence: Mapping[str, Sequence[Evidence]]) -> Estima
     measure = claim.measure
     if measure.scalar is not None:
         return _with_published_error(claim, _scalar(claim, evidence), _bounds(claim))
-    metric = registry.resolve("metric", str(measure.metric))
+    metric = _metric(str(measure.metric))
     parts = [[selected(_split(e, p), p) for e in evidence[p.run]] for p in measure.parts()]
     bounds = _bounds(claim, metric)
     if isinstance(metric, ByContribution | ByInterval) and measure.by is not None:
@@ -74,7 +75,33 @@ def estimate(claim: Claim, evidence: Mapping[str, Sequence[Evidence]]) -> Estima
         return _with_published_error(claim, _by_own_error(claim, metric, parts), bounds)
     if not isinstance(metric, ConfusionMetric | CalibrationMetric):
         metric = OwnMetric(str(measure.metric), metric)
+        _require_possible(claim, metric, parts, bounds)
     return _by_statistic(claim, metric, parts)
+
+
+def _metric(name: str) -> Any:
+    metric = registry.resolve("metric", name)
+    if not callable(metric):
+        raise SpecError(f"metric {name!r}", "a function from Observations to a number", f"an object of type {type(metric).__name__!r}")
+    return metric
+
+
+def own_metrics(specs: Specs) -> dict[str, bytes]:
+    """The source files of all metrics that are the user's own code, by path beside the specifications; imports them."""
+    own = registry.allowed_code()
+    names = {p.metric for claim in specs.claims for p in claim.measure.parts() if p.metric is not None and ":" in p.metric}
+    for name in sorted(names):
+        _metric(name)
+    return own.files() if own is not None and names else {}
+
+
+def _require_possible(claim: Claim, metric: OwnMetric, parts: list[list[Observations]], bounds: tuple[float, float]) -> None:
+    """Refuse what a metric of this unit cannot be: somebody else's function may return anything."""
+    low, high = (-1.0 if claim.criterion.unit == "points" else bounds[0]), bounds[1]
+    for value in (metric(o) for runs in parts for o in runs):
+        if not low <= value <= high:
+            span = f"a number from {low:g} to {high:g}" if math.isfinite(high) else "a finite number"
+            raise DataError(f"the metric {claim.measure.metric!r}: expected {span} (unit {claim.criterion.unit}), got {value:g}")
 
 
 def interval_of(measure: Measure, runs: Sequence[Evidence], unit: str) -> Interval:

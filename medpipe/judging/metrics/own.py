@@ -19,6 +19,8 @@ BLOCKS = 20
 """So many times it is called with a block of the independent units left out. Blocks of many units suit medians, too."""
 FEWEST = 5
 """So many correct and as many incorrect samples (or clusters) of each class must have been seen."""
+FAILURES = (ArithmeticError, AttributeError, LookupError, NameError, OSError, RuntimeError, SystemExit, TypeError, ValueError)
+"""What somebody's function may raise on some part of the data."""
 BLOCK_SEED = 20_261_129
 
 
@@ -33,7 +35,7 @@ class OwnMetric:
     def __call__(self, observations: Observations) -> float:
         try:
             value = float(self.function(observations))
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:  # on some part of the data
+        except FAILURES as error:
             raise DataError(f"the metric {self.name} failed on {len(observations)} samples: {type(error).__name__}: {error}") from error
         if not math.isfinite(value):
             raise DataError(f"the metric {self.name}: expected a finite number of {len(observations)} samples, got {value}")
