@@ -6,13 +6,46 @@ Exit codes: 0 done, 1 a claim is refuted under ``--strict``, 2 wrong usage or un
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
 from medpipe.cli.codes import ALTERED, INCOMPLETE, USAGE
+from medpipe.cli.encoding import degrade
+from medpipe.cli.hints import Commands
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
                   help="Hold the published claims of a medical AI to evidence, and report what holds.")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"medpipe {version('medpipe')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _before(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True,
+                                                  help="Show the version and exit.")] = False) -> None:
+    pass
+
+
+@app.command("help")
+def show_help(ctx: typer.Context, command: Annotated[list[str] | None, typer.Argument(
+        help="The command to explain; all are listed if none is named.")] = None) -> None:
+    """Explain a command, or list all of them."""
+    from medpipe.errors import UnknownNameError
+
+    above = ctx.parent
+    assert above is not None
+    for name in command or ():
+        known = getattr(above.command, "commands", {})
+        if name not in known:
+            raise UnknownNameError("command", name, known)
+        above = known[name].make_context(name, [], parent=above, resilient_parsing=True)
+    typer.echo(above.get_help())
 
 
 def main() -> None:
@@ -20,6 +53,7 @@ def main() -> None:
     from medpipe.cli import auditing, data_auditing, deploying, judging, making, marking, reading
     from medpipe.errors import MedpipeError, SignatureError, SpecError, TamperedError, UnknownNameError
 
+    degrade()
     making.register(app)
     judging.register(app)
     auditing.register(app)

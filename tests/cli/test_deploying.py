@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+import logging
+import os
+import warnings
+from functools import partial
 from pathlib import Path
 from urllib.error import URLError
 
@@ -14,13 +19,29 @@ import torchvision
 from PIL import Image
 from torch import nn
 
-from medpipe.cli import main
-from medpipe.pipeline.deployment import bench, certifying
+from medpipe.cli import main, show
+from medpipe.errors import DataError
+from medpipe.pipeline.deployment import bench, certifying, model_files
+from medpipe.pipeline.deployment.latency import measure
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.*` is deprecated")
 
 
 SIZE = 33
+
+
+@pytest.fixture(autouse=True)
+def steady(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every call takes one second by a clock of the test's own: no verdict hangs on what else the machine does."""
+    ticks = itertools.count()
+    monkeypatch.setattr(bench, "measure", partial(measure, clock=lambda: float(next(ticks))))
+    monkeypatch.setattr(show.console, "stderr", False)  # --json of another test leads it elsewhere
+
+
+def unsteady(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls take longer and longer, as on a machine that gets busier: no warm-up becomes stable."""
+    ticks = (1.3**k for k in itertools.count())
+    monkeypatch.setattr(bench, "measure", partial(measure, clock=lambda: min(next(ticks), 1e200), most_warm_up_s=1e3))
 
 
 @pytest.fixture
@@ -35,8 +56,7 @@ def classifier(tmp_path: Path) -> Path:
 
 
 def layers() -> nn.Sequential:
-    """They take long enough that a busy machine's moments do not look like a warm-up that was too short."""
-    return nn.Sequential(nn.Upsample(size=(400, 400)), nn.Conv2d(3, 3, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3))
+    return nn.Sequential(nn.Identity(), nn.Conv2d(3, 3, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 3))
 
 
 def saved(network: nn.Module, path: Path) -> Path:
@@ -81,6 +101,50 @@ def test_forms_are_timed_and_the_winner_is_kept(classifier: Path, images: Path, 
     assert certificate["form"] in {"eager", "eager_grad", "frozen"}
 
 
+@pytest.mark.parametrize("forms", ["script", "frozen,eager"])
+def test_timing_that_is_unsteady_never_blames_the_answers(forms: str, classifier: Path, images: Path, tmp_path: Path,
+                                                          monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    unsteady(monkeypatch)
+    with pytest.raises(SystemExit) as done:
+        run(monkeypatch, "export", "--models", str(classifier), "--size", str(SIZE), "--rounds", "20", "--rungs", forms, "--images",
+            str(images), "--out", str(tmp_path / "kept"))
+    said = capsys.readouterr().out
+    assert not done.value.code, said
+    certificate = json.loads((tmp_path / "kept" / "certificate.json").read_text())
+    assert certificate["form"] == forms.split(",")[-1] and not certificate["speed"]["fastest"]
+    assert any("did not become stable" in why for why in certificate["speed"]["not_ranked"])
+    assert "too unsteady to say which form is fastest; no answer is in doubt" in said and "run the same command again" in said
+
+
+def test_a_quick_answer_says_that_it_is_quick(classifier: Path, monkeypatch: pytest.MonkeyPatch,
+                                              capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as done:
+        run(monkeypatch, "bench", "--models", str(classifier), "--size", str(SIZE), "--quick", "--backends", "script")
+    said = capsys.readouterr()
+    assert not done.value.code and "Quick, and so less precise: 20 rounds of script." in said.out and "32 images of noise" in said.out
+
+
+def test_the_screen_stays_clean_of_what_libraries_write(classifier: Path, monkeypatch: pytest.MonkeyPatch,
+                                                        capfd: pytest.CaptureFixture[str]) -> None:
+    def loud(*_: object, **__: object) -> None:
+        os.write(1, b"NOISE from C\n")
+        os.write(2, b"NOISE from C\n")
+        print("NOISE from Python")  # noqa: T201
+        logging.getLogger("loud").warning("NOISE from a logger")
+        warnings.warn("NOISE by warning", stacklevel=1)
+        raise DataError("something is wrong")
+
+    monkeypatch.setattr(bench, "bench", loud)
+    with pytest.raises(SystemExit) as done:
+        run(monkeypatch, "bench", "--models", str(classifier), "--size", str(SIZE))
+    told = capfd.readouterr()
+    assert done.value.code == 3 and "NOISE" not in told.out + told.err and "something is wrong" in told.err
+    log = Path(told.err.partition("wrote about it: ")[2].splitlines()[0])
+    text = log.read_text()
+    log.unlink()
+    assert text.count("NOISE from C") == 2 and "NOISE from Python" in text and "NOISE by warning" in text
+
+
 def test_noise_of_one_class_leaves_answers_open(classifier: Path, monkeypatch: pytest.MonkeyPatch,
                                                 capsys: pytest.CaptureFixture[str]) -> None:
     network = torch.jit.load(str(classifier))  # type: ignore[no-untyped-call]
@@ -123,7 +187,7 @@ def test_int8_is_calibrated_on_images_of_every_class_that_answers_are_not_compar
 
 
 def test_new_weights_are_the_same_each_time_and_are_said_to_be_new() -> None:
-    (first, told), (second, _) = (bench.network_of("torchvision:squeezenet1_1") for _ in range(2))
+    (first, told), (second, _) = (model_files.network_of("torchvision:squeezenet1_1") for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True)) and "learnt nothing" in told
 
 

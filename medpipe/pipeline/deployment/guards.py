@@ -23,18 +23,18 @@ def cached_answer(call: Callable[[Any], Any], inputs: Sequence[Any]) -> str | No
 
 
 def does_not_wait(call: Callable[[Any], Any], wait: Callable[[], None], device_wait: Callable[[], None], value: Any,
-                  calls: int = 5) -> str | None:
+                  calls: int = 5, clock: Callable[[], float] = time.perf_counter) -> str | None:
     """After a timer that waits as it should, nothing is left to wait for on the device."""
     timed, left = [], []
     for _ in range(calls):
         device_wait()
-        start = time.perf_counter()
+        start = clock()
         call(value)
         wait()
-        done = time.perf_counter()
+        done = clock()
         device_wait()
         timed.append(done - start)
-        left.append(time.perf_counter() - done)
+        left.append(clock() - done)
     share = float(np.median(left) / max(float(np.median(timed)), 1e-9))
     return f"after the timer stopped the device worked on for {100 * share:.0f} % of the time that was measured" if share > LEFT else None
 
