@@ -15,7 +15,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "medpipe"
 LAYERS = [
-    {"errors", "phrases"},
+    {"errors", "phrases", "progress"},
     {"registry", "statistics", "documents"},
     {"evidence", "claims"},
     {"running", "judging", "audits", "reading", "marking"},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -33,13 +32,14 @@ def audit_figures(specs: SpecsArgument = Path("specs"), table: FromOption = None
     """Show what the published figures prove or refute by themselves, before anything is run."""
     from medpipe.audits.figures import audit_figures as audit
     from medpipe.cli.findings import print_built, print_claims_touched, print_findings
+    from medpipe.cli.show import say_json
 
     figures, claims = _records(specs, table)
     findings = audit(figures, claims)
     built = _built(figures) if build else []
     if as_json:
         touched = {c.id: [f.id for f in findings if c.id in f.claims and f.severity != "clean"] for c in claims}
-        typer.echo(json.dumps({"findings": [asdict(f) for f in findings], "claims": touched, "built": built}, indent=1, ensure_ascii=False))
+        say_json({"findings": [asdict(f) for f in findings], "claims": touched, "built": built})
     else:
         print_findings(findings, everything=everything)
         if claims:

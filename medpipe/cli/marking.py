@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -81,7 +80,7 @@ def _signer(certificate: Path | None, private: Path | None) -> ContentSigner | N
 
 def forensics(files: FilesArgument = None, key: KeyOption = None, manifest: ManifestsOption = None, as_json: JsonOption = False) -> None:
     """Tell of each image file if it is marked, listed or signed as synthetic; unmarked is not real. Exits with 3 if one was unusable."""
-    from medpipe.cli.show import say
+    from medpipe.cli.show import say, say_json
     from medpipe.errors import SpecError
     from medpipe.marking.forensics import NOTE
     from medpipe.marking.key import read_key
@@ -95,8 +94,8 @@ def forensics(files: FilesArgument = None, key: KeyOption = None, manifest: Mani
     examined = [e for _, e in found if not isinstance(e, str)]
     problems = [(path, what) for path, what in found if isinstance(what, str)]
     if as_json:
-        typer.echo(json.dumps({"files": [e.as_json() for e in examined], "problems": problems, "key": secret and secret.id,
-                               "manifests": list(manifests), "note": NOTE}, indent=1, ensure_ascii=False))
+        say_json({"files": [e.as_json() for e in examined], "problems": problems, "key": secret and secret.id,
+                  "manifests": list(manifests), "note": NOTE})
     else:
         for sentence in [*(e.sentence() for e in examined), *(what for _, what in problems)]:
             say(sentence)

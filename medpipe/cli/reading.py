@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -84,7 +83,7 @@ def _say_plan(drawn: Drawn) -> None:
 
 def score(answers: AnswersArgument, key: KeyOption, as_json: JsonOption = False, out: OutOption = None) -> None:
     """Say what readers told apart, whether "cannot be told apart" is shown, and how real images were rated."""
-    from medpipe.cli.show import say, talk_on_stderr
+    from medpipe.cli.show import say, say_json, talk_on_stderr
     from medpipe.documents import pretty_json
     from medpipe.evidence.files import write_atomically
     from medpipe.reading.answers import read_answers
@@ -95,7 +94,7 @@ def score(answers: AnswersArgument, key: KeyOption, as_json: JsonOption = False,
         talk_on_stderr()
     result = score_reading(read_answers(read_key(key), answers))
     if as_json:
-        typer.echo(json.dumps(result.to_json(), indent=1, ensure_ascii=False))
+        say_json(result.to_json())
     else:
         _print(result)
     if out is not None:
@@ -108,10 +107,7 @@ def score(answers: AnswersArgument, key: KeyOption, as_json: JsonOption = False,
 
 
 def _print(result: Result) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    from medpipe.cli.show import console, plain, say
+    from medpipe.cli.show import say, show_table
     from medpipe.report.reading_result import MARKS, found, tables, who
 
     say(f"{result.study.title}  (study {result.study.id})")
@@ -121,12 +117,7 @@ def _print(result: Result) -> None:
         say(f"  {sentence}")
     for table in tables(result):
         say(f"\n{table.title}")
-        shown = Table(box=None, pad_edge=False, header_style="dim")
-        for name in table.head:
-            shown.add_column(escape(name))
-        for row in table.rows:
-            shown.add_row(*(escape(plain(cell)) for cell in row))
-        console.print(shown)
+        show_table(table.head, table.rows)
         say(table.note)
     if result.comments:
         say("\nComments")

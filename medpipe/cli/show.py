@@ -33,6 +33,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from medpipe.phrases import agree, plural
+from medpipe.progress import listening
 
 if TYPE_CHECKING:
     from medpipe.claims import Specs
@@ -204,11 +205,12 @@ class Lines:
 
     def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.name, self.clock, self.next = name, clock, clock() + FIRST_S
-        self.first: tuple[float, float] | None = None
+        self.first, self.total = (0.0, 0.0), -1
 
     def __call__(self, done: int, total: int, message: str) -> None:
         now, share = self.clock(), done / max(total, 1)
-        self.first = self.first or (now, share)  # what is resumed does not begin at nothing
+        if total != self.total:  # another stage, whose time left is its own; what is resumed begins later than at nothing
+            self.first, self.total = (now, share), total
         if errors.is_terminal or now < self.next:
             return
         self.next = now + EVERY_S
@@ -303,7 +305,16 @@ def transfer(name: str) -> Iterator[Advance]:
         task = bars.add_task(plain(name), total=None, message="")
 
         def advance(done: int, total: int, message: str) -> None:
-            bars.update(task, completed=done, total=total or None, message=plain(message))
+            if total != lines.total:
+                bars.reset(task, total=total or None)
+            bars.update(task, completed=done, message=plain(message))
             lines(done, total, message)
 
         yield advance
+
+
+@contextmanager
+def working(name: str) -> Iterator[None]:
+    """Show what is told by `medpipe.progress.tell` within this, as `transfer` does."""
+    with transfer(name) as advance, listening(advance):
+        yield

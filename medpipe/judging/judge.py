@@ -20,6 +20,7 @@ from medpipe.evidence.finding import Finding, stored_findings
 from medpipe.judging.estimate import Estimate, estimate
 from medpipe.judging.verdict import Outcome, Validity, Verdict, verdict_from
 from medpipe.judging.wording import show, show_interval, show_region
+from medpipe.progress import tell
 from medpipe.statistics import Interval, detectable, normal_quantile
 
 
@@ -36,7 +37,8 @@ def judge_bundle(bundle: Bundle) -> tuple[Specs, tuple[Verdict, ...]]:
         return cache[run.key]
 
     verdicts = []
-    for claim in specs.claims:
+    for done, claim in enumerate(specs.claims):
+        tell(done, len(specs.claims), "judging")
         runs = {p.run: [Run(*r) for r in planned(specs.protocols[p.run], profile)] for p in claim.measure.parts()}
         left_out = [r for p in runs if (r := profile.run_for(p).leave_out)]
         if left_out:
