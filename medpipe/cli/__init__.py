@@ -14,7 +14,8 @@ from medpipe.cli.codes import ALTERED, INCOMPLETE, USAGE
 from medpipe.cli.encoding import degrade
 from medpipe.cli.hints import Commands
 
-app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+app = typer.Typer(cls=Commands,
+                  no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
                   help="Hold the published claims of a medical AI to evidence, and report what holds.")
 
 
@@ -27,8 +28,8 @@ def _version(asked: bool) -> None:
 
 
 @app.callback()
-def _before(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True,
-                                                  help="Show the version and exit.")] = False) -> None:
+def _before(version: Annotated[bool, typer.Option(
+        "--version", callback=_version, is_eager=True, help="Show the version and exit.")] = False) -> None:
     pass
 
 

@@ -1,4 +1,5 @@
-"""Keeping what libraries print off the screen: in a log file, which is named where something failed."""
+"""Keeping what libraries print off the screen: in a log file, which is named where something
+failed."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ class Log:
 
 
 class _Descriptor(io.TextIOBase):
-    """Text for a descriptor, wherever that leads by then: loggers keep the stream that they began with."""
+    """Text for a descriptor, wherever that leads by then: loggers keep the stream that they began
+    with."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -51,8 +53,9 @@ class _Descriptor(io.TextIOBase):
 
 @contextmanager
 def captured() -> Iterator[Log]:
-    """Warnings, logs and all else that is written to either standard stream, by Python or beside it, goes to a log file; progress is
-    still shown. The log stays where the body raises, or asks for it by ``wanted``.
+    """Warnings, logs and all else that is written to either standard stream, by Python or beside
+    it, goes to a log file; progress is still shown. The log stays where the body raises, or asks
+    for it by ``wanted``.
     """
     number, name = tempfile.mkstemp(prefix="medpipe-", suffix=".log")
     log = Log(Path(name))
@@ -67,8 +70,14 @@ def captured() -> Iterator[Log]:
         log.finish()
 
 
-def _show_warning(message: Warning | str, category: type[Warning], filename: str, lineno: int,
-                  file: TextIO | None = None, line: str | None = None) -> None:
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     sys.stderr.write(warnings.formatwarning(message, category, filename, lineno, line))
 
 
@@ -83,7 +92,11 @@ def _to_file(number: int) -> Iterator[None]:
     for stream in kept:
         os.dup2(number, stream)
     try:
-        with redirect_stdout(_Descriptor(1)), redirect_stderr(_Descriptor(2)), warnings.catch_warnings():
+        with (
+            redirect_stdout(_Descriptor(1)),
+            redirect_stderr(_Descriptor(2)),
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("default")
             warnings.showwarning = _show_warning
             yield
@@ -105,4 +118,11 @@ def _screen(copy: int) -> TextIO:
         real = False
     if not real:
         return sys.stderr
-    return open(copy, "w", encoding=sys.stderr.encoding, errors=sys.stderr.errors, buffering=1, closefd=False)
+    return open(
+        copy,
+        "w",
+        encoding=sys.stderr.encoding,
+        errors=sys.stderr.errors,
+        buffering=1,
+        closefd=False,
+    )

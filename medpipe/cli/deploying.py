@@ -15,18 +15,38 @@ if TYPE_CHECKING:
     from medpipe.pipeline.deployment.bench import Asked, Choice, Measured
     from medpipe.pipeline.deployment.rungs import Built
 
-ModelOption = Annotated[str, typer.Option("--models", help="torchvision:NAME, timm:NAME or a TorchScript file.")]
+ModelOption = Annotated[
+    str, typer.Option("--models", help="torchvision:NAME, timm:NAME or a TorchScript file.")
+]
 SideOption = Annotated[int, typer.Option("--size", min=8, max=1024, help="Pixels a side.")]
 BatchOption = Annotated[int, typer.Option("--batch", min=1, max=1024, help="Images in a call.")]
-RoundsOption = Annotated[int | None, typer.Option(
-    "--rounds", min=20, help="Rounds in which all forms take turns; 60 if not given, 20 with --quick.")]
-BackendsOption = Annotated[str | None, typer.Option(
-    "--backends", "--rungs", help="Only these forms, separated by commas.")]
-QuickOption = Annotated[bool, typer.Option(
-    "--quick", help="Fewer forms, rounds and images: a first answer in well under a minute.")]
-ImagesOption = Annotated[Path | None, typer.Option("--images", help="Folder of part/class/image to compare answers on; bench takes noise.")]
+RoundsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--rounds",
+        min=20,
+        help="Rounds in which all forms take turns; 60 if not given, 20 with --quick.",
+    ),
+]
+BackendsOption = Annotated[
+    str | None, typer.Option("--backends", "--rungs", help="Only these forms, separated by commas.")
+]
+QuickOption = Annotated[
+    bool,
+    typer.Option(
+        "--quick", help="Fewer forms, rounds and images: a first answer in well under a minute."
+    ),
+]
+ImagesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--images", help="Folder of part/class/image to compare answers on; bench takes noise."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-OutOption = Annotated[Path, typer.Option("--out", help="Folder to write the form and certificate.json to.")]
+OutOption = Annotated[
+    Path, typer.Option("--out", help="Folder to write the form and certificate.json to.")
+]
 NOISE = 256
 ROUNDS, MOST_WARM_UP_S = 60, 10.0
 QUICK = ("eager", "script", "frozen", "onnxruntime", "openvino")
@@ -55,7 +75,8 @@ class Wish:
 
 @dataclass(frozen=True)
 class Result:
-    """A network, what its weights are, the images that it answered, and its forms: measured, and not built."""
+    """A network, what its weights are, the images that it answered, and its forms: measured, and
+    not built."""
 
     network: Any
     weights: str
@@ -64,9 +85,16 @@ class Result:
     absent: list[Built]
 
 
-def bench(models: ModelOption, size: SideOption = 224, batch: BatchOption = 1, rounds: RoundsOption = None,
-          backends: BackendsOption = None, images: ImagesOption = None, quick: QuickOption = False,
-          as_json: JsonOption = False) -> None:
+def bench(
+    models: ModelOption,
+    size: SideOption = 224,
+    batch: BatchOption = 1,
+    rounds: RoundsOption = None,
+    backends: BackendsOption = None,
+    images: ImagesOption = None,
+    quick: QuickOption = False,
+    as_json: JsonOption = False,
+) -> None:
     """Time a classifier in every form side by side, and say whether each form gives the same answers."""
     from medpipe.cli.show import say_json, talk_on_stderr
 
@@ -76,14 +104,30 @@ def bench(models: ModelOption, size: SideOption = 224, batch: BatchOption = 1, r
     with tempfile.TemporaryDirectory() as folder:
         result = _measure(wish, Path(folder))
     if as_json:
-        say_json({"weights": result.weights, "images": result.asked.told, "quick": quick, "rounds": wish.rounds,
-                  "forms": [_row(m) for m in result.found], "not_built": {b.rung.slug: b.reason for b in result.absent}})
+        say_json(
+            {
+                "weights": result.weights,
+                "images": result.asked.told,
+                "quick": quick,
+                "rounds": wish.rounds,
+                "forms": [_row(m) for m in result.found],
+                "not_built": {b.rung.slug: b.reason for b in result.absent},
+            }
+        )
     else:
         _print(result, wish)
 
 
-def export(models: ModelOption, out: OutOption, size: SideOption = 224, batch: BatchOption = 1, rounds: RoundsOption = None,
-           backends: BackendsOption = None, images: ImagesOption = None, quick: QuickOption = False) -> None:
+def export(
+    models: ModelOption,
+    out: OutOption,
+    size: SideOption = 224,
+    batch: BatchOption = 1,
+    rounds: RoundsOption = None,
+    backends: BackendsOption = None,
+    images: ImagesOption = None,
+    quick: QuickOption = False,
+) -> None:
     """Keep the fastest form that gives the same answers, with a certificate of its parity and speed on this machine."""
     from medpipe.cli.capture import captured
     from medpipe.documents import pretty_json
@@ -93,7 +137,11 @@ def export(models: ModelOption, out: OutOption, size: SideOption = 224, batch: B
     from medpipe.pipeline.deployment.certifying import certificate, keep
 
     if images is None:
-        raise SpecError("--images", "a folder of part/class/image to compare answers on", "none, and noise certifies nothing")
+        raise SpecError(
+            "--images",
+            "a folder of part/class/image to compare answers on",
+            "none, and noise certifies nothing",
+        )
     _writable(out)
     wish = _wish(models, size, batch, rounds, backends, images, quick)
     with tempfile.TemporaryDirectory() as folder:
@@ -112,18 +160,36 @@ def _say_choice(choice: Choice, out: Path) -> None:
 
     slug, times = choice.best.built.rung.slug, choice.best.times.estimate
     if choice.ranked:
-        say(f"Kept: {slug}, {times:.2f} times as fast as eager here, in {out} with certificate.json")
+        say(
+            f"Kept: {slug}, {times:.2f} times as fast as eager here, in {out} with certificate.json"
+        )
         return
-    say(f"Kept: {slug}, whose answers are nearest to eager's, in {out} with certificate.json. Timing was too unsteady to say which form is "
-        f"fastest; no answer is in doubt. {AGAIN}")
+    say(
+        f"Kept: {slug}, whose answers are nearest to eager's, in {out} with certificate.json. "
+        "Timing was too unsteady to say which form is "
+        f"fastest; no answer is in doubt. {AGAIN}"
+    )
 
 
-AGAIN = "Close what else runs on this machine, or give more --rounds, and run the same command again to rank them."
+AGAIN = (
+    "Close what else runs on this machine, or give more --rounds, and run the same command "
+    "again to rank them."
+)
 
 
-def _wish(models: str, size: int, batch: int, rounds: int | None, backends: str | None, images: Path | None, quick: bool) -> Wish:
+def _wish(
+    models: str,
+    size: int,
+    batch: int,
+    rounds: int | None,
+    backends: str | None,
+    images: Path | None,
+    quick: bool,
+) -> Wish:
     named = backends.split(",") if backends else list(QUICK) if quick else None
-    return Wish(models, size, batch, rounds or (QUICK_ROUNDS if quick else ROUNDS), named, images, quick)
+    return Wish(
+        models, size, batch, rounds or (QUICK_ROUNDS if quick else ROUNDS), named, images, quick
+    )
 
 
 def _writable(out: Path) -> None:
@@ -133,11 +199,14 @@ def _writable(out: Path) -> None:
     there = next(p for p in (out, *out.absolute().parents) if p.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
         why = "read-only" if there.is_dir() else "a file"
-        raise SpecError("--out", "a folder that can be written to", f"{out}, where {there} is {why}")
+        raise SpecError(
+            "--out", "a folder that can be written to", f"{out}, where {there} is {why}"
+        )
 
 
 def _measure(wish: Wish, folder: Path) -> Result:
-    """Build and measure; what libraries write meanwhile goes to a log, which is named where a form was not built."""
+    """Build and measure; what libraries write meanwhile goes to a log, which is named where a form
+    was not built."""
     from medpipe.cli.capture import captured
     from medpipe.cli.show import transfer
 
@@ -148,14 +217,23 @@ def _measure(wish: Wish, folder: Path) -> Result:
 
         network, weights = network_of(wish.models)
         asked = _asked(wish, channels_of(network, wish.size))
-        found, absent = measure_all(network, folder, asked, batch=wish.batch, rounds=wish.rounds, named=wish.named, progress=progress,
-                                    most_warm_up_s=QUICK_WARM_UP_S if wish.quick else MOST_WARM_UP_S)
+        found, absent = measure_all(
+            network,
+            folder,
+            asked,
+            batch=wish.batch,
+            rounds=wish.rounds,
+            named=wish.named,
+            progress=progress,
+            most_warm_up_s=QUICK_WARM_UP_S if wish.quick else MOST_WARM_UP_S,
+        )
         log.wanted = any(b.state == "failed" for b in absent)
     return Result(network, weights, asked, found, absent)
 
 
 def _asked(wish: Wish, channels: int) -> Asked:
-    """The images that the forms shall answer: noise, or those of a folder in the channels that the network takes."""
+    """The images that the forms shall answer: noise, or those of a folder in the channels that the
+    network takes."""
     import numpy as np
 
     from medpipe.pipeline.deployment.bench import CALIBRATED, Asked, asked_of
@@ -172,9 +250,11 @@ def _asked(wish: Wish, channels: int) -> Asked:
     rgb = np.concatenate([part.planes(wish.size).rgb(list(range(len(part)))) for part in parts])
     pixels = np.ascontiguousarray(normalise(rgb).numpy(), np.float32)
     grey = channels == 1
-    asked = asked_of(np.ascontiguousarray(pixels.mean(axis=1, keepdims=True)) if grey else pixels,
-                     np.concatenate([part.label for part in parts]),
-                     f"{'grey images' if grey else 'images'} of {wish.images.name}")
+    asked = asked_of(
+        np.ascontiguousarray(pixels.mean(axis=1, keepdims=True)) if grey else pixels,
+        np.concatenate([part.label for part in parts]),
+        f"{'grey images' if grey else 'images'} of {wish.images.name}",
+    )
     return asked.some(QUICK_IMAGES) if wish.quick else asked
 
 
@@ -185,27 +265,53 @@ def _row(m: Measured) -> dict[str, Any]:
 
     median, p95 = (1000 * float(np.quantile(m.seconds, q)) for q in (0.5, 0.95))
     p = m.parity
-    return {"form": m.built.rung.slug, "median_ms": median, "p95_ms": p95, "times_as_fast": m.times.estimate,
-            "low": m.times.low, "high": m.times.high, "flipped": calls(p.flipped), "n": p.flipped.n,
-            "accuracy_lost": p.lost.estimate, "accuracy_lost_high": p.lost.high, "largest_difference": p.difference,
-            "answers": m.answers, "same_answers": m.answers == "the same", "one_class": m.one_class,
-            "steady_timing": not m.timing_faults,
-            "warnings": [*([m.remembered] if m.remembered else []), *m.timing_faults]}
+    return {
+        "form": m.built.rung.slug,
+        "median_ms": median,
+        "p95_ms": p95,
+        "times_as_fast": m.times.estimate,
+        "low": m.times.low,
+        "high": m.times.high,
+        "flipped": calls(p.flipped),
+        "n": p.flipped.n,
+        "accuracy_lost": p.lost.estimate,
+        "accuracy_lost_high": p.lost.high,
+        "largest_difference": p.difference,
+        "answers": m.answers,
+        "same_answers": m.answers == "the same",
+        "one_class": m.one_class,
+        "steady_timing": not m.timing_faults,
+        "warnings": [*([m.remembered] if m.remembered else []), *m.timing_faults],
+    }
 
 
 def _print(result: Result, wish: Wish) -> None:
     from medpipe.cli.show import say, show_table
 
-    rows = [[row["form"], f"{row['median_ms']:.2f}", f"{row['p95_ms']:.2f}",
-             f"{row['times_as_fast']:.2f} ({row['low']:.2f} to {row['high']:.2f})", f"{row['flipped']} of {row['n']}",
-             "; ".join([row["answers"], *row["warnings"]])] for row in map(_row, result.found)]
+    rows = [
+        [
+            row["form"],
+            f"{row['median_ms']:.2f}",
+            f"{row['p95_ms']:.2f}",
+            f"{row['times_as_fast']:.2f} ({row['low']:.2f} to {row['high']:.2f})",
+            f"{row['flipped']} of {row['n']}",
+            "; ".join([row["answers"], *row["warnings"]]),
+        ]
+        for row in map(_row, result.found)
+    ]
     show_table(["form", "ms, p50", "p95", "times as fast as eager", "flipped", "answers"], rows)
     say(f"weights: {result.weights}; answers were compared on {result.asked.told}")
     if wish.quick:
-        say(f"Quick, and so less precise: {wish.rounds} rounds of {', '.join(wish.named or ())}. Without --quick all forms are measured, "
-            f"over {ROUNDS} rounds and on more images.")
+        say(
+            f"Quick, and so less precise: {wish.rounds} rounds of {', '.join(wish.named or ())}. "
+            "Without --quick all forms are measured, "
+            f"over {ROUNDS} rounds and on more images."
+        )
     if any(m.one_class for m in result.found):
-        say("all images get one class from eager: whether forms call alike stays open; give images of several classes by --images")
+        say(
+            "all images get one class from eager: whether forms call alike stays open; give images "
+            "of several classes by --images"
+        )
     if any(m.timing_faults for m in result.found):
         say(f"Timing was too unsteady to rank every form. {AGAIN}")
     for b in result.absent:

@@ -7,17 +7,36 @@ import sys
 import unicodedata
 
 NEAREST = {
-    "–": "-", "—": "-", "−": "-", "‐": "-", "‑": "-", "×": "x", "≤": "<=", "≥": ">=", "≈": "~",
-    "±": "+/-", "…": "...", "“": "'", "”": "'", "‘": "'", "’": "'", "●": "*", "○": "o", "◐": "~",
-    "·": "-", "→": "->", "µ": "u", "✓": "ok"}
+    "–": "-",
+    "—": "-",
+    "−": "-",
+    "‐": "-",
+    "‑": "-",
+    "×": "x",
+    "≤": "<=",
+    "≥": ">=",
+    "≈": "~",
+    "±": "+/-",
+    "…": "...",
+    "“": "'",
+    "”": "'",
+    "‘": "'",
+    "’": "'",
+    "●": "*",
+    "○": "o",
+    "◐": "~",
+    "·": "-",
+    "→": "->",
+    "µ": "u",
+    "✓": "ok",
+}
 """None of these may end a JSON string."""
-
 
 
 def transliterate(error: UnicodeError) -> tuple[str, int]:
     """An error handler of codecs: what an encoding lacks becomes the nearest that it has."""
     assert isinstance(error, UnicodeEncodeError)
-    text = error.object[error.start:error.end]
+    text = error.object[error.start : error.end]
     return "".join(map(_nearest, text)), error.end
 
 

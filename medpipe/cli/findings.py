@@ -49,7 +49,8 @@ def counted(findings: Sequence[Finding]) -> str:
     count = Counter(f.severity for f in findings)
     doubtful = sum(not f.certain for f in findings)
     return (f"{plural(len(findings), 'thing')} examined: {count['refutes']} refuted, "
-            f"{count['undermines']} undermined, {count['narrows']} narrowed, {count['clean']} in order; "
+            f"{count['undermines']} undermined, {count['narrows']} narrowed, {count['clean']} in "
+            "order; "
             f"{doubtful} of these suspicious only. Whether anybody meant it so is not asked.")
 
 
@@ -79,5 +80,6 @@ def print_built(built: Sequence[Mapping[str, Any]]) -> None:
     """What the recorded networks have when torch builds them."""
     for network in built:
         layers = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in network["layers"].items())
-        say(f"Built: {network['what']}: {network['parameters']:,} parameters; {layers}; saved {network['saved_bytes'] / 1e6:.1f} MB "
+        say(f"Built: {network['what']}: {plural(network['parameters'], 'parameter')}; {layers}; "
+            f"saved {network['saved_bytes'] / 1e6:.1f} MB "
             f"({network['saved_bytes'] / 2**20:.1f} MiB)")

@@ -40,7 +40,9 @@ class Commands(TyperGroup):
     def _hint(self, ctx: typer.Context, inner: Any, given: list[str]) -> str:
         if isinstance(inner.command, TyperGroup):
             wanted = command_for(given[0]) if inner.command is self and given else None
-            return f"Try: medpipe {wanted}" if wanted else f"All commands: {inner.command_path} --help"
+            return (
+                f"Try: medpipe {wanted}" if wanted else f"All commands: {inner.command_path} --help"
+            )
         depth, above = 0, inner
         while above is not ctx:
             depth, above = depth + 1, above.parent
@@ -48,7 +50,8 @@ class Commands(TyperGroup):
 
 
 def command_for(given: str) -> str | None:
-    """The command line after ``medpipe`` that takes such a file or folder, by its name or by what it holds."""
+    """The command line after ``medpipe`` that takes such a file or folder, by its name or by what
+    it holds."""
     path = Path(given)
     for command, endings in BY_ENDING.items():
         if given.lower().endswith(endings):

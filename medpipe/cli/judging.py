@@ -189,8 +189,9 @@ def check_report(file: Annotated[Path, typer.Argument(help="A signed report.")],
         checked = check(data, trusted=trusted, allow_code=allow_code)
     code = DONE if checked.ok else INCOMPLETE if checked.only_signer_unknown else ALTERED
     if as_json:
-        say_json({"file": str(file), "accepted": checked.ok, "reason": checked.code or None, "exit_code": code,
-                  "signer": _signer_json(checked.signed), "steps": [vars(s) for s in checked.steps]})
+        say_json({"file": str(file), "accepted": checked.ok, "reason": checked.code or None,
+                  "exit_code": code, "signer": _signer_json(checked.signed),
+                  "steps": [vars(s) for s in checked.steps]})
     else:
         print_steps(checked.steps)
         say(_conclusion(file, checked, where))

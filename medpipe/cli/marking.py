@@ -94,8 +94,8 @@ def forensics(files: FilesArgument = None, key: KeyOption = None, manifest: Mani
     examined = [e for _, e in found if not isinstance(e, str)]
     problems = [(path, what) for path, what in found if isinstance(what, str)]
     if as_json:
-        say_json({"files": [e.as_json() for e in examined], "problems": problems, "key": secret and secret.id,
-                  "manifests": list(manifests), "note": NOTE})
+        say_json({"files": [e.as_json() for e in examined], "problems": problems,
+                  "key": secret and secret.id, "manifests": list(manifests), "note": NOTE})
     else:
         for sentence in [*(e.sentence() for e in examined), *(what for _, what in problems)]:
             say(sentence)

@@ -64,15 +64,17 @@ def make(real: RealOption, synthetic: SyntheticOption, out: StudyOption, n: Imag
 
 def _say_plan(drawn: Drawn) -> None:
     from medpipe.cli.show import say
-    from medpipe.phrases import listed
+    from medpipe.phrases import agree, listed, plural
     from medpipe.reading.planning import guessing, images_needed
 
     study = drawn.study
     real, synthetic = (sum(i.origin == origin and i.repeat_of is None for i in study.items) for origin in ("real", "synthetic"))
-    say(f"{len(study.items)} showings at {study.size} × {study.size}: {real} real, {synthetic} synthetic, the rest repeats and controls.")
+    say(f"{plural(len(study.items), 'showing')} at {study.size} × {study.size}: {real} real, "
+        f"{synthetic} synthetic, the rest repeats and controls.")
     say("Shorter sides as they came: " + "; ".join(f"{name} {low} to {high} pixels" for name, (low, high) in drawn.sides.items()) + ".")
     if drawn.enlarged:
-        say(f"{drawn.enlarged} images were enlarged, which blurs them: readers may tell by that. Leave out --size to enlarge none.")
+        say(f"{plural(drawn.enlarged, 'image')} {agree(drawn.enlarged, 'was', 'were')} enlarged, "
+            "which blurs them: readers may tell by that. Leave out --size to enlarge none.")
     telling = listed(f"{c.name} (area {c.area.estimate:.2f}, {c.area.low:.2f} to {c.area.high:.2f})" for c in drawn.cues if c.tells)
     if telling:
         say(f"Tells the origin without anatomy, so that readers may judge by it: {telling}; 95 % for all such cues together.")

@@ -83,7 +83,8 @@ def show(thing: RenderableType, out: Console | None = None) -> None:
 def say(sentence: str | Text, out: Console | None = None) -> None:
     """Print a sentence: on a terminal broken between words, and indented as it begins."""
     out = out or console
-    for line in (Text(plain(sentence)) if isinstance(sentence, str) else sentence).split("\n", allow_blank=True):
+    text = Text(plain(sentence)) if isinstance(sentence, str) else sentence
+    for line in text.split("\n", allow_blank=True):
         if not out.is_terminal:
             out.print(line, soft_wrap=True)
             continue
@@ -96,12 +97,14 @@ def note(sentence: str) -> None:
     say(sentence, errors)
 
 
-def show_table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = (), out: Console | None = None) -> None:
+def show_table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = (),
+               out: Console | None = None) -> None:
     """A table, or where its words do not fit beside each other, a paragraph for each row."""
     out = out or console
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in head:
-        table.add_column(Text(plain(name)), justify="right" if name in right else "left", overflow="fold")
+        side = "right" if name in right else "left"
+        table.add_column(Text(plain(name)), justify=side, overflow="fold")
     for row in rows:
         table.add_row(*(Text(plain(cell)) for cell in row))
     if Measurement.get(out, out.options.update(max_width=10_000), table).minimum <= out.width:
@@ -201,7 +204,8 @@ class Watcher:
 
 
 class Lines:
-    """Progress without a terminal: a line on standard error after two seconds, then now and then."""
+    """Progress without a terminal: a line on standard error after two seconds, then now and
+    then."""
 
     def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.name, self.clock, self.next = name, clock, clock() + FIRST_S
@@ -209,7 +213,7 @@ class Lines:
 
     def __call__(self, done: int, total: int, message: str) -> None:
         now, share = self.clock(), done / max(total, 1)
-        if total != self.total:  # another stage, whose time left is its own; what is resumed begins later than at nothing
+        if total != self.total:  # another stage; what is resumed begins later than at nothing
             self.first, self.total = (now, share), total
         if errors.is_terminal or now < self.next:
             return
@@ -232,7 +236,8 @@ def _bars() -> Progress:
         column = Column(no_wrap=True, overflow="ellipsis", ratio=1)
         columns.append(TextColumn("{task.fields[message]}", table_column=column, markup=False))
     return Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal,
-                    redirect_stdout=False, redirect_stderr=False, expand=errors.width >= MESSAGE_FROM)
+                    redirect_stdout=False, redirect_stderr=False,
+                    expand=errors.width >= MESSAGE_FROM)
 
 
 def _duration(seconds: float) -> str:
@@ -256,7 +261,8 @@ def print_verdicts(specs: Specs, verdicts: Sequence[Verdict]) -> None:
     if not wide:
         say("Validity and grade of each: in a wider window, in the report, or with: medpipe judge --json")
     counts = {o: sum(v.outcome.value == o for v in verdicts) for o in SHAPES}
-    say("; ".join(f"{n} {o}" for o, n in counts.items()) + f"; of {plural(len(verdicts), 'claim')}.")
+    say("; ".join(f"{n} {o}" for o, n in counts.items()) + "; of "
+                                                           f"{plural(len(verdicts), 'claim')}.")
     if any(v.grade == "demonstration" for v in verdicts):
         say("Demonstration data: this shows that the machinery works and is no evidence about any claim.")
 
@@ -296,7 +302,8 @@ def print_steps(steps: Sequence[Step]) -> None:
 
 @contextmanager
 def transfer(name: str) -> Iterator[Advance]:
-    """Progress of one thing that may take longer than two seconds, on standard error, with time left.
+    """Progress of one thing that may take longer than two seconds, on standard error, with time
+    left.
 
     Yields what is called with the steps done, of how many, and what is done now.
     """

@@ -20,6 +20,7 @@ from medpipe.judging.metrics.classification import ConfusionMetric, confusion
 from medpipe.judging.metrics.contributing import ByContribution, ByInterval
 from medpipe.judging.resampling import Size, clusters_of, run_noise, weights_of
 from medpipe.judging.selection import selected
+from medpipe.phrases import plural
 from medpipe.statistics import (
     BOOTSTRAP_SEED,
     REPLICATES,
@@ -183,7 +184,8 @@ def _levels(runs: Sequence[Observations], by: str | None) -> list[str]:
             raise DataError(f"the data has no column {by!r}: {by.replace('_', ' ')} of the patients is not known")
     found = sorted({str(v) for o in runs for v in np.unique(o[by])} - {""})
     if len(found) < 2:
-        raise DataError(f"the column {by!r} has {len(found)} known group(s), and a gap needs two")
+        raise DataError(f"the column {by!r} has {plural(len(found), 'known group')}, and a gap "
+                        "needs two")
     return found
 
 

@@ -20,6 +20,7 @@ from medpipe.evidence.finding import Finding, stored_findings
 from medpipe.judging.estimate import Estimate, estimate
 from medpipe.judging.verdict import Outcome, Validity, Verdict, verdict_from
 from medpipe.judging.wording import show, show_interval, show_region
+from medpipe.phrases import plural
 from medpipe.progress import tell
 from medpipe.statistics import Interval, detectable, normal_quantile
 
@@ -134,7 +135,8 @@ def _outcome(claim: Claim, found: Estimate, side: str, worst: str, decisive: Seq
         return (Outcome.INCONCLUSIVE, f"not the published protocol ({'; '.join(map(str, decisive))}); the evidence {towards}: {shown}",
                 indication, None)
     if runs_made < claim.criterion.min_runs:
-        return Outcome.INCONCLUSIVE, f"{runs_made} run(s) where the claim asks for {claim.criterion.min_runs}; {shown}", None, None
+        few = f"{plural(runs_made, 'run')} where the claim asks for {claim.criterion.min_runs}"
+        return Outcome.INCONCLUSIVE, f"{few}; {shown}", None, None
     if side == "within":
         return Outcome.SUPPORTED, f"the interval lies inside the accepted region: {shown}", None, None
     if side in ("below", "above"):

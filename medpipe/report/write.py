@@ -9,6 +9,7 @@ from typing import Any
 
 from medpipe.errors import MissingDependency
 from medpipe.evidence import Bundle, pack
+from medpipe.phrases import agree, plural
 from medpipe.progress import tell
 from medpipe.report.card import card_context
 from medpipe.report.case import Case, read_case
@@ -68,6 +69,7 @@ def to_html(template: str, context: Mapping[str, Any]) -> str:
         raise MissingDependency("jinja2", "report", "writing a report") from error
     environment = Environment(loader=PackageLoader("medpipe.report"), autoescape=True, undefined=StrictUndefined, finalize=_text,
                               trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"plural": plural, "agree": agree}
     style = files("medpipe.report").joinpath("templates/report.css").read_text(encoding="utf-8")
     return environment.get_template(template).render(context, style=style)
 

@@ -73,14 +73,16 @@ class Measured:
 
 
 def measure(configurations: Sequence[Configuration], *, rounds: int, seed: int, most_warm_up_s: float = 10.0, least_warm_up: int = 10,
-            settle: int = 1, progress: Progress = lambda done, total: None, clock: Clock = time.perf_counter) -> Measured:
+            settle: int = 1, progress: Progress = lambda done, total: None,
+            clock: Clock = time.perf_counter) -> Measured:
     """Warm up each configuration, then time one call of each in every round, in an order drawn anew, ``settle`` untimed ones before it.
 
     Warm-up goes on for at least ``least_warm_up`` calls, until the median of the last `WINDOW` calls is within `STABLE` of that of the
     `WINDOW` before, or for ``most_warm_up_s`` seconds, whichever is first; `WarmUp.stable` says which.
     """
     turns = {c.name: cycle(c.inputs) for c in configurations}
-    warm_ups = {c.name: warm_up(c, turns[c.name], least_warm_up, most_warm_up_s, clock) for c in configurations}
+    warm_ups = {c.name: warm_up(c, turns[c.name], least_warm_up, most_warm_up_s, clock)
+                for c in configurations}
     draw = np.random.default_rng(seed)
     timings = []
     for number in range(rounds):
@@ -104,7 +106,8 @@ def timed(configuration: Configuration, value: Any, clock: Clock = time.perf_cou
     return clock() - start
 
 
-def warm_up(configuration: Configuration, inputs: Iterator[Any], least: int, most_s: float, clock: Clock = time.perf_counter) -> WarmUp:
+def warm_up(configuration: Configuration, inputs: Iterator[Any], least: int, most_s: float,
+            clock: Clock = time.perf_counter) -> WarmUp:
     """Call until stable, as `measure` says."""
     seconds: list[float] = []
     end = clock() + most_s

@@ -1,6 +1,8 @@
-"""The classifier that ``medpipe bench`` and ``medpipe export`` are given: by its name in a library, or as a TorchScript file.
+"""The classifier that ``medpipe bench`` and ``medpipe export`` are given: by its name in a
+library, or as a TorchScript file.
 
-Nothing is unpickled that could run code: a file of another kind is named, with what to give instead.
+Nothing is unpickled that could run code: a file of another kind is named, with what to give
+instead.
 """
 
 from __future__ import annotations
@@ -32,11 +34,13 @@ ONE_AT_A_TIME = (
     "or use torch.jit.script"
 )
 SIDES = (28, 32, 64, 96, 128, 224, 256, 299, 384, 512)
-"""Sizes that are tried where a network does not take the size asked for, to name one that it takes."""
+"""Sizes that are tried where a network does not take the size asked for, to name one that it
+takes."""
 
 
 def network_of(name: str) -> tuple[nn.Module, str]:
-    """``torchvision:<name>`` or ``timm:<name>`` with new weights, or a TorchScript file; and what its weights are. Raises `SpecError`."""
+    """``torchvision:<name>`` or ``timm:<name>`` with new weights, or a TorchScript file; and what
+    its weights are. Raises `SpecError`."""
     kind, _, which = name.partition(":")
     if kind in ("torchvision", "timm") and which:
         return _new(kind, which), f"new weights, drawn with seed {SEED}: it has learnt nothing"
@@ -87,9 +91,15 @@ def kind_of_file(path: Path) -> str:
     if start[:1] == b"\x08" and start[2:3] == b"\x12":
         return f"which is an ONNX file; export the network from PyTorch instead, by {SCRIPT}"
     if start[:4] == b"\x89HDF":
-        return f"which is an HDF5 file, as Keras writes; load these weights into a PyTorch network and save that by {SCRIPT}"
+        return (
+            "which is an HDF5 file, as Keras writes; load these weights into a PyTorch network "
+            f"and save that by {SCRIPT}"
+        )
     if start[8:9] == b"{":
-        return f"which is a safetensors file: weights alone; load them into the network they belong to and save that by {SCRIPT}"
+        return (
+            "which is a safetensors file: weights alone; load them into the network they "
+            f"belong to and save that by {SCRIPT}"
+        )
     return (
         _kind_of_pickle(path)
         if start[:1] == b"\x80"
@@ -103,12 +113,16 @@ def _kind_of_zip(path: Path) -> str:
     if "data.pkl" in names and "constants.pkl" not in names:
         return _kind_of_pickle(path)
     if "archive_format" in names:
-        return f"which is an exported program (.pt2), fixed to the shapes that it was made with; save the network by {SCRIPT}"
+        return (
+            "which is an exported program (.pt2), fixed to the shapes that it was made with; "
+            f"save the network by {SCRIPT}"
+        )
     return f"which is a zip file without a network; save the network by {SCRIPT}"
 
 
 def _kind_of_pickle(path: Path) -> str:
-    """Weights are tensors and plain values, which torch reads without running code; anything else is not opened."""
+    """Weights are tensors and plain values, which torch reads without running code; anything else
+    is not opened."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch remarks on other versions of pickle
@@ -127,7 +141,10 @@ def _kind_of_pickle(path: Path) -> str:
         if tensors
         else "a checkpoint of plain values and tensors"
     )
-    return f"which torch.save wrote and holds {held}, no network; load it into the network it belongs to and save that by {SCRIPT}"
+    return (
+        f"which torch.save wrote and holds {held}, no network; load it into the network it "
+        f"belongs to and save that by {SCRIPT}"
+    )
 
 
 def _torchvision_has(name: str) -> bool:
@@ -142,8 +159,9 @@ def digest_of(path: Path) -> str:
 
 
 def channels_of(network: nn.Module, side: int) -> int:
-    """The channels of the images that a classifier takes at that size, 3 or 1. Raises `DataError`, which names what stands against it: the
-    size, the channels, a batch that is fixed at one image, or answers that are no logits.
+    """The channels of the images that a classifier takes at that size, 3 or 1. Raises `DataError`,
+    which names what stands against it: the size, the channels, a batch that is fixed at one image,
+    or answers that are no logits.
     """
     failure = ""
     for channels in CHANNELS:
@@ -153,7 +171,8 @@ def channels_of(network: nn.Module, side: int) -> int:
         except FAILURES as error:
             failure = failure or first_line(error)
     raise DataError(
-        f"--models: expected a network that answers two images of 3 x {side} x {side} pixels at once, got "
+        f"--models: expected a network that answers two images of 3 x {side} x {side} pixels at "
+        "once, got "
         f"{_what_it_takes(network, side) or failure}"
     )
 
@@ -164,7 +183,8 @@ def _answered(network: nn.Module, batch: int, channels: int, side: int) -> Any:
 
 
 def _what_it_takes(network: nn.Module, side: int) -> str | None:
-    """What a network takes instead, with the next step; None where nothing that is tried suits it."""
+    """What a network takes instead, with the next step; None where nothing that is tried suits
+    it."""
     sides = (side, *(s for s in SIDES if s != side))
     for batch, wide, channels in product((2, 1), sides, (*CHANNELS, 2, 4)):
         try:
@@ -174,7 +194,10 @@ def _what_it_takes(network: nn.Module, side: int) -> str | None:
         if batch == 1:
             return ONE_AT_A_TIME
         if channels not in CHANNELS:
-            return f"one for images of {channels} channels; put a layer before it that makes {channels} channels of 3"
+            return (
+                f"one for images of {channels} channels; put a layer before it that makes "
+                f"{channels} channels of 3"
+            )
         return f"one for images of {channels} x {wide} x {wide} pixels; give --size {wide}"
     return None
 
@@ -189,7 +212,8 @@ def _refuse_other_answers(found: Any) -> None:
     ):
         if isinstance(found, torch.Tensor) and found.ndim == 2 and len(found) == 1:
             raise DataError(
-                f"--models: expected a network that answers any number of images, got {ONE_AT_A_TIME}"
+                "--models: expected a network that answers any number of images, got "
+                f"{ONE_AT_A_TIME}"
             )
         got = (
             f"shape {tuple(found.shape)}"
@@ -197,6 +221,7 @@ def _refuse_other_answers(found: Any) -> None:
             else type(found).__name__
         )
         raise DataError(
-            f"--models: expected logits of at least two classes for each of 2 images, shape (2, C), got {got}; give the "
+            "--models: expected logits of at least two classes for each of 2 images, shape (2, "
+            f"C), got {got}; give the "
             "network an output for every class"
         )

@@ -17,14 +17,16 @@ OPSET = 18
 
 
 def onnx_file(source: Source) -> Path:
-    """The network as an ONNX file, made once and checked: for batches of any size, and squares of any size where the network takes them."""
+    """The network as an ONNX file, made once and checked: for batches of any size, and squares of
+    any size where the network takes them."""
     import onnx
     import onnxscript  # noqa: F401  # torch exports by it: imported here, its version is part of what evidence is made of
 
     path = source.folder / "network.onnx"
     if not path.exists():
         any_size = {0: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
-        program = torch.onnx.export(source.network, (source.example(2),), input_names=[INPUT], output_names=[OUTPUT],
+        program = torch.onnx.export(source.network, (source.example(2),),
+                                    input_names=[INPUT], output_names=[OUTPUT],
                                     opset_version=OPSET, dynamo=True, dynamic_shapes=(any_size,), verbose=False)
         assert program is not None
         program.save(str(path), external_data=False)

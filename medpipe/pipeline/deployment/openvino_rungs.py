@@ -25,7 +25,8 @@ def export(rung: Rung, source: Source) -> Exported:
     if rung.precision == "bf16" and "BF16" not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise NotImplementedError("this processor has no bf16")
     with torch.no_grad():
-        model = ov.convert_model(source.network, example_input=source.example(1), input=[-1, source.calibration.shape[1], -1, -1])
+        model = ov.convert_model(source.network, example_input=source.example(1),
+                                 input=[-1, source.calibration.shape[1], -1, -1])
     if rung.precision == "int8":
         model = _quantised(model, source)
     path = source.folder / f"{rung.slug}.xml"

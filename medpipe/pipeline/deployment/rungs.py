@@ -43,8 +43,9 @@ class Rung:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """What rungs are built from: the trained network in evaluation mode on the CPU, images to calibrate with float32 ``(N, C, H, W)``,
-    and a folder for what is written. Graphs are traced with images of that shape, which some networks then hold to.
+    """What rungs are built from: the trained network in evaluation mode on the CPU, images to
+    calibrate with float32 ``(N, C, H, W)``, and a folder for what is written. Graphs are traced with images of that shape, which some
+    networks then hold to.
     """
 
     network: nn.Module
@@ -52,7 +53,8 @@ class Source:
     folder: Path
 
     def example(self, batch: int) -> Tensor:
-        """Images to trace with, float32 ``(batch, C, H, W)``: zeros of the shape of those to calibrate with."""
+        """Images to trace with, float32 ``(batch, C, H, W)``: zeros of the shape of those to
+        calibrate with."""
         return torch.zeros(batch, *self.calibration.shape[1:])
 
 

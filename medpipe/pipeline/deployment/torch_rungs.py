@@ -50,9 +50,11 @@ def _copy(network: nn.Module) -> nn.Module:
 
 @dataclass(frozen=True, eq=False)
 class TorchAnswer:
-    """Host images in, host logits out, by ``place`` and ``compute``; what is timed of the device alone is ``compute`` of what is placed.
+    """Host images in, host logits out, by ``place`` and ``compute``; what is timed of the device
+    alone is ``compute`` of what is placed.
 
-    A network may answer with a tuple whose first item is the logits: torchvision's Inception does so once it is scripted.
+    A network may answer with a tuple whose first item is the logits: torchvision's Inception does
+    so once it is scripted.
     """
 
     rung: Rung
