@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,9 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, RenderableType
-from rich.measure import Measurement
-from rich.padding import Padding
+from rich.cells import cell_len
+from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
@@ -69,17 +69,6 @@ def talk_on_stderr() -> None:
     console.stderr = True
 
 
-def show(thing: RenderableType, out: Console | None = None) -> None:
-    """Print without spaces at the ends of lines; words longer than a line stay whole."""
-    out = out or console
-    for line in Segment.split_lines(out.render(thing, out.options.update(overflow="ignore"))):
-        while line and not line[-1].text.strip():
-            line.pop()
-        if line:
-            line[-1] = Segment(line[-1].text.rstrip(), line[-1].style)
-        out.print(Segments([*line, Segment.line()]), soft_wrap=True, end="")
-
-
 def say(sentence: str | Text, out: Console | None = None) -> None:
     """Print a sentence: on a terminal broken between words, and indented as it begins."""
     out = out or console
@@ -89,7 +78,21 @@ def say(sentence: str | Text, out: Console | None = None) -> None:
             out.print(line, soft_wrap=True)
             continue
         indent = len(line.plain) - len(line.plain.lstrip())
-        show(Padding(line[indent:], (0, 0, 0, indent), expand=False), out)
+        words = line[indent:]
+        for part in words.divide(_breaks(words.plain, out.width - indent)):
+            part.rstrip()
+            out.print(Text.assemble(" " * indent if part else "", part), soft_wrap=True)
+
+
+def _breaks(text: str, width: int) -> list[int]:
+    """Where lines of that width begin; rich would also cut a word that is longer, such as a path."""
+    offsets, column = [], 0
+    for word in re.finditer(r"\S+\s*", text):
+        if column and column + cell_len(word.group().rstrip()) > width:
+            offsets.append(word.start())
+            column = 0
+        column += cell_len(word.group())
+    return offsets
 
 
 def note(sentence: str) -> None:
@@ -107,14 +110,26 @@ def show_table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequen
         table.add_column(Text(plain(name)), justify=side, overflow="fold")
     for row in rows:
         table.add_row(*(Text(plain(cell)) for cell in row))
-    if Measurement.get(out, out.options.update(max_width=10_000), table).minimum <= out.width:
-        show(table, out)
+    lines = list(Segment.split_lines(out.render(table)))
+    whole = {word for line in lines for segment in line for word in segment.text.split()}
+    if whole >= {word for row in (head, *rows) for cell in row for word in plain(cell).split()}:
+        for line in lines:
+            out.print(_without_end(line), soft_wrap=True, end="")
         return
-    for first, *rest in rows:
+    for first, *rest in rows:  # the window is so narrow that words would be cut
         say(first, out)
         for name, cell in zip(head[1:], rest, strict=True):
             if cell:
                 say(f"  {name}: {cell}", out)
+
+
+def _without_end(line: list[Segment]) -> Segments:
+    """A line without the spaces that fill its last columns."""
+    while line and not line[-1].text.strip():
+        line.pop()
+    if line:
+        line[-1] = Segment(line[-1].text.rstrip(), line[-1].style)
+    return Segments([*line, Segment.line()])
 
 
 def say_json(document: Any) -> None:
