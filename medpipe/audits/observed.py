@@ -76,7 +76,7 @@ def _finding(flag: str, words: str, noun: str, split: str, seen: Observations, t
         threat, severity, f"{found.count:,} of {interval.n:,} {words}{against}: {_percent(interval)}.", claims,
         {"share": interval.estimate, "low": interval.low, "high": interval.high, "n": interval.n}, found.samples,
         id=f"{threat}:{split}.{flag}", arithmetic=f"95 % interval: {interval.method}; "
-                                                  f"{plural(interval.clusters or interval.n, 'cluster')}")
+        f"{plural(interval.clusters or interval.n, 'cluster')}")
 
 
 def _percent(interval: Interval) -> str:

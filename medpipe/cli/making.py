@@ -99,7 +99,7 @@ def prepare(specs_folder: Path, profile: str, name: str | None, reports: Path, j
 
 def make_evidence(job: Job) -> None:
     """Run what is not there yet, with progress, and seal the bundle."""
-    from medpipe.cli.show import Watcher, print_plan
+    from medpipe.cli.show import Watcher, errors, print_plan
     from medpipe.running.runner import execute, only_one, reuse, to_run
 
     with only_one(job.work):
@@ -107,7 +107,7 @@ def make_evidence(job: Job) -> None:
         job.bundle.drop_runs(job.plan.keys)
         job.bundle.write_specs(job.specs.files)
         waiting = reuse(waiting, job.bundle, job.sources, any_code=job.any_code)
-        print_plan(job.specs, job.plan, waiting, job.jobs)
+        print_plan(job.specs, job.plan, waiting, job.jobs, out=errors)
         if waiting:
             with Watcher(waiting) as watcher:
                 execute(waiting, job.bundle, work=job.work, jobs=job.jobs, device=job.device, listener=watcher)
@@ -121,7 +121,7 @@ def verify(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, na
     """Do all of it: plan, run, judge, write and sign the report, and check it as a reviewer would."""
     from medpipe.cli.auditing import say_first
     from medpipe.cli.judging import judge_and_store, sign_reports
-    from medpipe.cli.show import print_json, print_reports, print_verdicts, say, talk_on_stderr
+    from medpipe.cli.show import note, print_json, print_reports, print_verdicts, talk_on_stderr
     from medpipe.judging import Outcome
 
     if as_json:
@@ -129,7 +129,7 @@ def verify(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, na
     why = "asked for"
     if profile is None:
         profile, why = choose_profile()
-    say(f"Profile {profile}: {why}.")
+    note(f"Profile {profile}: {why}.")
     job = prepare(specs, profile, name, reports, jobs, device, checkpoint, sources, any_code)
     say_first(job.specs)
     make_evidence(job)
@@ -147,13 +147,12 @@ def verify(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, na
 def plan(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, as_json: JsonOption = False) -> None:
     """Show which runs a profile makes, for which claims, and how they deviate from the published protocol."""
     from medpipe.claims import load_specs
-    from medpipe.cli.show import print_plan, print_plan_json, say
+    from medpipe.cli.show import note, print_plan, print_plan_json
     from medpipe.running.plan import make_plan
 
     if profile is None:
         profile, why = choose_profile()
-        if not as_json:
-            say(f"Profile {profile}: {why}.")
+        note(f"Profile {profile}: {why}.")
     loaded = load_specs(specs)
     made = make_plan(loaded, loaded.profile(profile))
     if as_json:
