@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from medpipe.audits.intervals import Range, counts
 from medpipe.claims.figures import Scores
+from medpipe.phrases import plural
 
 MOST_WAYS = 4_000_000
 TOLERANCE = 1e-12
@@ -112,9 +113,10 @@ def _searched(average: str, sizes: Ints, right: Iterable[int], ranges: Mapping[s
             if harmonic:
                 f1 = np.divide(2 * precision * recall, precision + recall, out=np.zeros_like(precision), where=precision + recall > 0)
             if (_inside(precision, wanted.get("precision")) & _inside(f1, wanted.get("f1"))).any():
-                return Answer(True, f"{k:,} of {n:,} right; a way to spread the {errors} errors "
-                              "gives them all")
-    return Answer(False, f"{tried:,} ways to spread the errors over the classes were tried; none gives them all")
+                return Answer(True, f"{k:,} of {n:,} right; a way to spread "
+                                    f"{plural(errors, 'error')} gives them all")
+    return Answer(False, f"{plural(tried, 'way')} to spread the errors over the classes were "
+                         "tried; none gives them all")
 
 
 def _inside(values: Floats, wanted: Range | None) -> NDArray[np.bool_]:

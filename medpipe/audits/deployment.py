@@ -261,7 +261,8 @@ def _parities(e: Evidence, claims: Sequence[Claim]) -> Iterator[Finding]:
         verdict = {"clean": "it may stand for the reference", "narrows": "whether it may stand for the reference is open",
                    "undermines": "it may not stand for the reference, and cannot win"}[p.severity]
         yield Finding(
-            PARITY, p.severity, f"Of {p.flipped.n:,} images {slug} calls {calls(p.flipped):,} otherwise than the "
+            PARITY, p.severity, f"Of {plural(p.flipped.n, 'image')} {slug} calls "
+                                f"{calls(p.flipped):,} otherwise than the "
             f"reference ({100 * p.flipped.low:.2f} to {100 * p.flipped.high:.2f} %) and loses {_points(p.lost)} of accuracy; probabilities "
             f"differ by up to {p.difference:.2g}. {_of_timed(p)}: {verdict}.", _bearing(claims, PARITY, slug),
             {"flipped": p.flipped.estimate, "low": p.flipped.low, "high": p.flipped.high, "lost": p.lost.estimate, "n": p.flipped.n},

@@ -26,6 +26,7 @@ from medpipe.claims.claim import Claim
 from medpipe.evidence import Evidence, Observations
 from medpipe.evidence.contributions import excess
 from medpipe.evidence.finding import Finding
+from medpipe.phrases import plural
 from medpipe.statistics import Interval
 
 SMALL, LARGE = 0.01, 0.10
@@ -93,7 +94,8 @@ def _finding(flag: str, words: str, noun: str, split: str, seen: Observations, t
     return Finding(
         threat, severity, f"{found.count:,} of {len(flags):,} {words}{against}: {_percent(found.interval)}.{by_chance}", claims,
         {"share": interval.estimate, "low": interval.low, "high": interval.high, "n": interval.n}, found.samples,
-        id=f"{threat}:{split}.{flag}", arithmetic=f"95 % interval: {interval.method}; {interval.clusters or interval.n:,} clusters")
+        id=f"{threat}:{split}.{flag}", arithmetic=f"95 % interval: {interval.method}; "
+        f"{plural(interval.clusters or interval.n, 'cluster')}")
 
 
 def _clusters(seen: Observations) -> list[str] | None:

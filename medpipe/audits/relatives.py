@@ -105,7 +105,7 @@ def _finding(run: Run, found: Interval, claims: Sequence[Claim], settings: Setti
         f"{plural(found.runs, 'run')}: {verdict}.", bearing,
         {"difference": found.estimate, "low": found.low, "high": found.high, "n": found.n},
         id=f"{threat}:{run.experiment}.{model}.{groups}",
-        arithmetic=f"95 % interval: {found.method}; {found.clusters or found.n:,} clusters")
+        arithmetic=f"95 % interval: {found.method}; {plural(found.clusters or found.n, 'cluster')}")
 
 
 def _weighed(found: Interval) -> tuple[str, str]:

@@ -28,6 +28,7 @@ from scipy.special import stdtrit
 from medpipe.audits.intervals import counts
 from medpipe.audits.seen import Seen, ids, number
 from medpipe.claims.figures import Comparison, Figures, Quantity
+from medpipe.phrases import plural
 from medpipe.statistics import Interval, detectable, mcnemar, newcombe, proportion_standard_error
 
 LEVEL = 0.05
@@ -100,7 +101,10 @@ def _against_chance(comparison: Comparison, first: Quantity, second: Quantity, i
     if best is None:
         return seen("undermines", f"{said}; a difference of this size is within what chance gives at this n.", shown)
     discordant, p = best
-    shown += f"; best case when paired: all of {discordant} differing samples one way, McNemar p = {p:.2g}"
+    shown += (
+        f"; best case when paired: all of {plural(discordant, 'differing sample')} one way, "
+        f"McNemar p = {p:.2g}"
+    )
     if p > LEVEL:
         return seen("undermines", f"{said}; they differ by at most {discordant} of {first.n:,} samples, and even if all of these speak "
                     f"for one side, chance is not excluded (p = {p:.2g}).", shown)

@@ -30,6 +30,7 @@ from medpipe.claims.claim import Claim
 from medpipe.evidence import Evidence, Observations
 from medpipe.evidence.answers import paired_difference
 from medpipe.evidence.finding import Finding
+from medpipe.phrases import plural
 from medpipe.statistics import Interval
 
 THREAT = "shortcuts"
@@ -93,7 +94,8 @@ def _of_one(e: Evidence, claims: Sequence[Claim], settings: Settings) -> Iterato
             THREAT, severity, f"{who} {'tell' if ' and ' in who else 'tells'} {100 * accuracy:.1f} % of {found.n:,} {split} {noun} right, "
             f"{100 * found.estimate:.1f} points ({100 * found.low:.1f} to {100 * found.high:.1f}) above the commonest class: {verdict}.",
             bearing, {"accuracy": accuracy, "above": found.estimate, "low": found.low, "high": found.high, "n": found.n},
-            id=f"{THREAT}:{split}.{_kind(e)}", arithmetic=f"95 % interval: {found.method}; {found.clusters or found.n:,} clusters")
+            id=f"{THREAT}:{split}.{_kind(e)}", arithmetic=f"95 % interval: {found.method}; "
+                                                          f"{plural(found.clusters or found.n, 'cluster')}")
 
 
 def _weighed(found: Interval) -> tuple[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -38,16 +37,14 @@ def audit_figures(specs: SpecsArgument = None, tables: FromOption = None,
     """Show what the published figures prove or refute by themselves, before anything is run."""
     from medpipe.audits.figures import audit_figures as audit
     from medpipe.cli.findings import print_built, print_claims_touched, print_findings
-    from medpipe.cli.show import say
+    from medpipe.cli.show import say, say_json
 
     figures, claims = _records(specs or [], tables or [])
     findings = audit(figures, claims)
     built = _built(figures) if build else []
     if as_json:
         touched = {c.id: [f.id for f in findings if c.id in f.claims and f.severity != "clean"] for c in claims}
-        shown = {"findings": [asdict(f) for f in findings], "claims": touched, "built": built,
-                 "notes": figures.notes}
-        typer.echo(json.dumps(shown, indent=1, ensure_ascii=False))
+        say_json({"findings": [asdict(f) for f in findings], "claims": touched, "built": built, "notes": figures.notes})
     else:
         for note in figures.notes:
             say(note)

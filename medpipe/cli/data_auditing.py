@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from medpipe.cli.codes import INCOMPLETE, check_output_folder
 
@@ -36,8 +33,8 @@ def register(app: typer.Typer) -> None:
 def audit_data(folder: FolderArgument, table: TableOption = None, column: ColumnOption = "patient", train: TrainOption = "",
                layout: LayoutOption = "", out: OutOption = None, pkcs12: Pkcs12Option = None, as_json: JsonOption = False) -> None:
     """Show what copies, patients, file metadata and borders say about any accuracy on images. Exits with 3 if files were unusable."""
-    from medpipe.cli.inputs import checked_output, given_files
-    from medpipe.cli.show import say, talk_on_stderr, transfer
+    from medpipe.cli.inputs import given_files
+    from medpipe.cli.show import say, say_json, talk_on_stderr, transfer, working
     from medpipe.pipeline.data.image_sets import read_image_set
     from medpipe.pipeline.imaging.auditing import audit_images
     from medpipe.pipeline.imaging.grouping import read_table
@@ -46,15 +43,14 @@ def audit_data(folder: FolderArgument, table: TableOption = None, column: Column
         check_output_folder(out, "--out")
     if as_json:
         talk_on_stderr()
-    if out is not None:
-        checked_output(out)
     with given_files():
         groups = None if table is None else read_table(_text(table), column, str(table))
         with transfer(f"reading {folder}") as progress:
             images = read_image_set(folder, lambda done, total: progress(done, total, ""), layout)
+    with working(f"auditing {folder}"):
         found = audit_images(images, groups, train)
     if as_json:
-        typer.echo(json.dumps(found.as_json(), indent=1, ensure_ascii=False))
+        say_json(found.as_json())
     else:
         _print(found)
     if out is not None:
@@ -151,11 +147,6 @@ def _counts(count: Any) -> str:
 
 
 def _print_table(head: list[str], rows: list[list[str]]) -> None:
-    from medpipe.cli.show import console, plain
+    from medpipe.cli.show import show_table
 
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in head:
-        table.add_column(escape(name))
-    for row in rows:
-        table.add_row(*(escape(plain(cell)) for cell in row))
-    console.print(table)
+    show_table(head, rows)

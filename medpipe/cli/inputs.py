@@ -1,16 +1,14 @@
-"""What a command was given: files that cannot be used and places that cannot be written end it with exit code 2, before any work."""
+"""What a command was given: files that cannot be used end it with exit code 2."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import typer
 
 from medpipe.cli.codes import USAGE
-from medpipe.errors import DataError, SpecError
+from medpipe.errors import DataError
 
 
 @contextmanager
@@ -22,16 +20,3 @@ def given_files() -> Iterator[None]:
         typer.echo(f"medpipe: {error}", err=True)
         raise typer.Exit(USAGE) from error
 
-
-def checked_output(folder: Path, option: str = "--out") -> Path:
-    """The folder, if files can be written into it; nothing is made yet. Raises `SpecError`."""
-    there = next(place for place in (folder, *folder.absolute().parents) if place.exists() or place.is_symlink())
-    if not there.is_dir():
-        raise SpecError(option, "a folder that can be written", f"{folder}, where {there} is a file; give another one")
-    try:
-        with tempfile.TemporaryFile(dir=there):
-            pass
-    except OSError as error:
-        raise SpecError(option, "a folder that can be written",
-                        f"{folder}: {error.strerror or error}; give another one") from error
-    return folder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -69,11 +68,13 @@ def judge_and_store(bundle: Bundle) -> Sequence[Verdict]:
     """Audit the published figures and judge a bundle; keep findings and verdicts in it, sealing it again where they are new."""
     from medpipe.audits.bundles import keep_findings
     from medpipe.claims.loading import specs_from
+    from medpipe.cli.show import working
     from medpipe.judging import judge_bundle
     from medpipe.judging.judge import verdicts_document
 
-    keep_findings(bundle, specs_from(bundle.specs(), f"{bundle.folder}/specs"))
-    specs, verdicts = judge_bundle(bundle)
+    with working(str(bundle.folder)):
+        keep_findings(bundle, specs_from(bundle.specs(), f"{bundle.folder}/specs"))
+        specs, verdicts = judge_bundle(bundle)
     document = verdicts_document(specs, bundle.header()["profile"], verdicts)
     path = bundle.folder / "verdicts.json"
     if not path.is_file() or path.read_bytes() != document:
@@ -116,7 +117,7 @@ def end_with(verdicts: Sequence[Verdict], strict: bool) -> None:
 def report(bundle: BundleOption, out: Annotated[Path, typer.Option("--out", help="Folder for unsigned PDFs and result files.")],
            specs: OwnSpecsOption = None, allow_code: AllowCodeOption = False) -> None:
     """Write report and model card without a signature, and the comparison and analysis of each part, for reading only."""
-    from medpipe.cli.show import say
+    from medpipe.cli.show import say, working
     from medpipe.evidence import Bundle
     from medpipe.evidence.files import write_atomically
     from medpipe.report.write import result_files, write_reports
@@ -125,7 +126,8 @@ def report(bundle: BundleOption, out: Annotated[Path, typer.Option("--out", help
     opened = Bundle.open(bundle)
     with permitted_code(opened, specs, allow_code):
         judge_and_store(opened)
-        files = {**write_reports(opened), **result_files(opened)}
+        with working(str(bundle)):
+            files = {**write_reports(opened), **result_files(opened)}
     for name, content in files.items():
         write_atomically(out / name, content)
         say(f"Written, not signed: {out / name}")
@@ -146,6 +148,7 @@ def sign(bundle: BundleOption, pkcs12: Pkcs12Option = None, specs: OwnSpecsOptio
 
 def sign_reports(bundle: Bundle, pkcs12: Path | None) -> list[Path]:
     """Render and sign both PDFs, unless those that lie there were made of this bundle, by this code, with this identity."""
+    from medpipe.cli.show import working
     from medpipe.documents import pretty_json
     from medpipe.evidence.files import sha256, write_atomically
     from medpipe.report.signing import signed_reports
@@ -160,8 +163,9 @@ def sign_reports(bundle: Bundle, pkcs12: Path | None) -> list[Path]:
         files = {n: sha256((bundle.folder / n).read_bytes()) for n in names}
         if stamp.read_bytes() == pretty_json({**made_of, "files": files}):
             return [bundle.folder / n for n in names]
-    signed = signed_reports(bundle, own)
-    check_own(signed, own)
+    with working(str(bundle.folder)):
+        signed = signed_reports(bundle, own)
+        check_own(signed, own)
     for name, content in signed.items():
         write_atomically(bundle.folder / name, content)
     write_atomically(stamp, pretty_json({**made_of, "files": {n: sha256(c) for n, c in signed.items()}}))
@@ -218,7 +222,7 @@ def check_report(file: Annotated[Path, typer.Argument(help="A signed report.")],
                  allow_code: AllowCodeOption = False,
                  as_json: JsonOption = False) -> None:
     """Check a signed report as a reviewer: the file, its signature, the evidence in it, and the verdicts judged again."""
-    from medpipe.cli.show import print_steps, say
+    from medpipe.cli.show import print_steps, say, say_json, working
     from medpipe.documents import read_file
     from medpipe.errors import SpecError
     from medpipe.report.check import check_report as check
@@ -228,11 +232,13 @@ def check_report(file: Annotated[Path, typer.Argument(help="A signed report.")],
     if not data.startswith(b"%PDF-"):
         raise SpecError(str(file), "a PDF file", "something else")
     trusted, where = accepted_signers(signers)
-    checked = check(data, trusted=trusted, allow_code=allow_code)
+    with working(str(file)):
+        checked = check(data, trusted=trusted, allow_code=allow_code)
     code = DONE if checked.ok else _EXIT_CODES.get(checked.code, ALTERED)
     if as_json:
-        typer.echo(json.dumps({"file": str(file), "accepted": checked.ok, "reason": checked.code or None, "exit_code": code,
-                               "signer": _signer_json(checked.signed), "steps": [vars(s) for s in checked.steps]}, indent=1))
+        say_json({"file": str(file), "accepted": checked.ok, "reason": checked.code or None,
+                  "exit_code": code, "signer": _signer_json(checked.signed),
+                  "steps": [vars(s) for s in checked.steps]})
     else:
         print_steps(checked.steps)
         say(_conclusion(file, checked, where))

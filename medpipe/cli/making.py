@@ -120,7 +120,7 @@ def roots_of(specs_folder: Path) -> Roots:
 
 def make_evidence(job: Job) -> int:
     """Run what is not there yet, with progress, and seal the bundle; returns how many planned runs failed."""
-    from medpipe.cli.show import Watcher, print_plan, say
+    from medpipe.cli.show import Watcher, errors, note, print_plan, say
     from medpipe.judging.estimate import own_metrics
     from medpipe.running.runner import execute, only_one, reuse, to_run, trusted_without_files
 
@@ -130,10 +130,10 @@ def make_evidence(job: Job) -> int:
         job.bundle.write_specs(job.specs.files)
         job.bundle.write_code(own_metrics(job.specs))
         waiting = reuse(waiting, job.bundle, job.sources, job.roots, any_code=job.any_code)
-        print_plan(job.specs, job.plan, waiting, job.jobs)
+        print_plan(job.specs, job.plan, waiting, job.jobs, out=errors)
         print_reasons(waiting)
         if old := trusted_without_files(job.plan, job.bundle, waiting):
-            say(f"{plural(old, 'run')} from before medpipe noted which files a run reads: used again because code, packages "
+            note(f"{plural(old, 'run')} from before medpipe noted which files a run reads: used again because code, packages "
                 "and the digests of the data are unchanged.")
         if waiting:
             with Watcher(waiting) as watcher:
@@ -147,14 +147,14 @@ def make_evidence(job: Job) -> int:
 
 def print_reasons(waiting: Sequence[PlannedRun]) -> None:
     """Why evidence that is there is made again, each reason once."""
-    from medpipe.cli.show import say
+    from medpipe.cli.show import note
 
     reasons: dict[tuple[str, str], int] = {}
     for p in waiting:
         if p.again:
             reasons[p.again, p.protocol] = reasons.get((p.again, p.protocol), 0) + 1
     for (reason, protocol), count in reasons.items():
-        say(f"run again: {reason} ({protocol}, {plural(count, 'run')})")
+        note(f"Run again: {reason} ({protocol}, {plural(count, 'run')})")
 
 
 def verify(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, name: NameOption = None,
@@ -165,14 +165,14 @@ def verify(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, na
     from medpipe.claims.loading import code_beside
     from medpipe.cli.auditing import say_first
     from medpipe.cli.judging import end_with, judge_and_store, sign_reports
-    from medpipe.cli.show import print_json, print_reports, print_verdicts, say, talk_on_stderr
+    from medpipe.cli.show import note, print_json, print_reports, print_verdicts, talk_on_stderr
 
     if as_json:
         talk_on_stderr()
     why = "asked for"
     if profile is None:
         profile, why = choose_profile()
-    say(f"Profile {profile}: {why}.")
+    note(f"Profile {profile}: {why}.")
     job = prepare(specs, profile, name, reports, jobs, device, checkpoint, sources, any_code)
     say_first(job.specs)
     with code_beside(specs, job.specs):
@@ -190,13 +190,12 @@ def verify(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, na
 def plan(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, as_json: JsonOption = False) -> None:
     """Show which runs a profile makes, for which claims, and how they deviate from the published protocol."""
     from medpipe.claims import load_specs
-    from medpipe.cli.show import print_plan, print_plan_json, say
+    from medpipe.cli.show import note, print_plan, print_plan_json
     from medpipe.running.plan import make_plan
 
     if profile is None:
         profile, why = choose_profile()
-        if not as_json:
-            say(f"Profile {profile}: {why}.")
+        note(f"Profile {profile}: {why}.")
     loaded = load_specs(specs)
     made = make_plan(loaded, loaded.profile(profile))
     if as_json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -39,7 +38,6 @@ def register(app: typer.Typer) -> None:
 def mark(files: FilesArgument = None, key: KeyOption = None, out: OutOption = Path("marked"), manifest: ManifestOption = None,
          run: RunOption = None, certificate: CertificateOption = None, private: PrivateOption = None, new_key: NewKeyOption = None) -> None:
     """Write marked copies of synthetic images, and the manifest that lists them. Exits with 3 if a file could not be marked."""
-    from medpipe.cli.inputs import checked_output
     from medpipe.cli.show import say, transfer
     from medpipe.errors import SpecError
     from medpipe.marking.key import new_key as make
@@ -61,9 +59,6 @@ def mark(files: FilesArgument = None, key: KeyOption = None, out: OutOption = Pa
     if manifest is not None:
         check_output_file(manifest, "--manifest")
     secret, signer = read_key(key), _signer(certificate, private)
-    checked_output(out)
-    if manifest is not None:
-        checked_output(manifest.parent, "--manifest")
 
     from medpipe.pipeline.data.marked_copies import write_marked
 
@@ -94,7 +89,7 @@ def _signer(certificate: Path | None, private: Path | None) -> ContentSigner | N
 
 def forensics(files: FilesArgument = None, key: KeyOption = None, manifest: ManifestsOption = None, as_json: JsonOption = False) -> None:
     """Tell of each image file if it is marked, listed or signed as synthetic; unmarked is not real. Exits with 3 if one was unusable."""
-    from medpipe.cli.show import say
+    from medpipe.cli.show import say, say_json
     from medpipe.errors import SpecError
     from medpipe.marking.forensics import NOTE
     from medpipe.marking.key import read_key
@@ -108,8 +103,8 @@ def forensics(files: FilesArgument = None, key: KeyOption = None, manifest: Mani
     examined = [e for _, e in found if not isinstance(e, str)]
     problems = [(path, what) for path, what in found if isinstance(what, str)]
     if as_json:
-        typer.echo(json.dumps({"files": [e.as_json() for e in examined], "problems": problems, "key": secret and secret.id,
-                               "manifests": list(manifests), "note": NOTE}, indent=1, ensure_ascii=False))
+        say_json({"files": [e.as_json() for e in examined], "problems": problems,
+                  "key": secret and secret.id, "manifests": list(manifests), "note": NOTE})
     else:
         for sentence in [*(e.sentence() for e in examined), *(what for _, what in problems)]:
             say(sentence)

@@ -25,6 +25,7 @@ from medpipe.judging.own_error import bounds_of, by_contribution, by_interval, o
 from medpipe.judging.selection import selected
 from medpipe.judging.statistic import Rows, Statistic, difference, gap
 from medpipe.judging.units import Size, rows_of
+from medpipe.phrases import plural
 from medpipe.statistics import Interval, exact, normal_quantile, run_half_width
 
 Array = NDArray[np.float64]
@@ -212,7 +213,7 @@ def _by_group(claim: Claim, metric: Metric, rows: Rows, size: Size, expected: Co
     labels = [_column(o, by) for o in rows.runs]
     levels = sorted({str(v) for names in labels for v in np.unique(names)} - {""})
     if len(levels) < 2:
-        raise DataError(f"the column {by!r} has {len(levels)} known group(s), and a gap needs two")
+        raise DataError(f"the column {by!r} has {plural(len(levels), 'known group')}, and a gap needs two")
     pairs = len(levels) * (len(levels) - 1) // 2
     method = _method(metric, claim.measure, size, runs) + (f"; bounds over all {pairs} pairs of {len(levels)} groups" if pairs > 1 else "")
 

@@ -22,6 +22,7 @@ from medpipe.judging.estimate import Estimate, estimate
 from medpipe.judging.verdict import Outcome, Validity, Verdict, verdict_from
 from medpipe.judging.wording import show, show_interval, show_region, show_runs
 from medpipe.phrases import plural
+from medpipe.progress import tell
 from medpipe.statistics import Interval, detectable, normal_quantile
 
 
@@ -38,7 +39,8 @@ def judge_bundle(bundle: Bundle) -> tuple[Specs, tuple[Verdict, ...]]:
         return cache[run.key]
 
     verdicts = []
-    for claim in specs.claims:
+    for done, claim in enumerate(specs.claims):
+        tell(done, len(specs.claims), "judging")
         runs = {p.run: [Run(*r) for r in planned(specs.protocols[p.run], profile)] for p in claim.measure.parts()}
         left_out = [r for p in runs if (r := profile.run_for(p).leave_out)]
         if left_out:
@@ -145,7 +147,8 @@ def _outcome(claim: Claim, found: Estimate, side: str, worst: str, decisive: Seq
         return (Outcome.INCONCLUSIVE, f"not the published protocol ({'; '.join(map(str, decisive))}); the evidence {towards}: {shown}",
                 indication, None)
     if runs_made < claim.criterion.min_runs:
-        return Outcome.INCONCLUSIVE, f"{runs_made} run(s) where the claim asks for {claim.criterion.min_runs}; {shown}", None, None
+        few = f"{plural(runs_made, 'run')} where the claim asks for {claim.criterion.min_runs}"
+        return Outcome.INCONCLUSIVE, f"{few}; {shown}", None, None
     if side == "unknown":
         reason = f"{plural(found.unknown, 'sample')} of unknown group could change the verdict, depending on their group: {shown}"
         return Outcome.INCONCLUSIVE, reason, None, None

@@ -34,7 +34,7 @@ def show(value: float | None, unit: str, decimals: int | None = None) -> str:
             return f"{value:,.0f}"
         return f"{value:,.{decimals}f}" if abs(value) >= 1 else f"{value:.{decimals}g}"
     figure = _never_minus_nothing(f"{100 * value:.{decimals}f}")
-    return f"{figure} %" if unit == "proportion" else f"{figure} points"
+    return f"{figure} %" if unit == "proportion" else plural(figure, "point")
 
 
 def _never_minus_nothing(figure: str) -> str:

@@ -18,7 +18,7 @@ from medpipe.evidence.attestation import key_id, open_statement
 from medpipe.evidence.files import sha256
 from medpipe.evidence.ledger import START
 from medpipe.judging import Verdict, judge_bundle, stored_verdicts
-from medpipe.phrases import plural
+from medpipe.phrases import agree, plural
 from medpipe.registry import code_from
 from medpipe.report.policy import PolicyViolation, SignedPdf, Step, check_signed_pdf
 from medpipe.report.signers import TrustedSigner
@@ -91,7 +91,7 @@ def _evidence(signed: SignedPdf, trusted: Mapping[str, TrustedSigner], unknown: 
     with tempfile.TemporaryDirectory(prefix="medpipe-check-") as folder:
         try:
             bundle = unpack(files[EVIDENCE], Path(folder))
-            yield "evidence", f"{len(bundle.manifest())} files, each as the manifest says"
+            yield "evidence", f"{plural(len(bundle.manifest()), 'file')}, each as the manifest says"
             with code_from(bundle.code_folder) if allow_code else nullcontext() as code:
                 yield from _judged_again(bundle, files[VERDICTS], statement)
                 if code is not None and (ran := sorted(code.files())):
@@ -134,7 +134,8 @@ def _judged_again(bundle: Bundle, attached: bytes, statement: Mapping[str, Any])
         raise _Contradiction("judged again", f"judging the observations again gives other verdicts for {', '.join(different)}")
     if statement_for(bundle, again) != statement:
         raise _Contradiction("judged again", "the statement does not follow from the evidence")
-    yield "judged again", f"{len(again)} verdicts recomputed from the observations, all equal"
+    recomputed = plural(len(again), "verdict")
+    yield "judged again", f"{recomputed} recomputed from the observations, all equal"
     yield "attempts", _attempts(bundle)
     yield "trust level", ("L2 recomputed: the figures follow from the recorded predictions; that the predictions are real is not shown "
                           "by this file")
@@ -145,7 +146,12 @@ def _audited_again(bundle: Bundle) -> str:
     again = audit_again(bundle, specs_from(bundle.specs(), "evidence.zip/specs"))
     if again.odd:
         raise _Contradiction("audited again", f"audited again, the bundle gives other findings: {', '.join(again.odd[:5])}")
-    said = f"{again.found} findings from published figures and evidence, all found again" if again.found else "nothing that audits look at"
+    said = "nothing that audits look at"
+    if again.found:
+        said = (
+            f"{plural(again.found, 'finding')} from published figures and evidence, all found "
+            "again"
+        )
     if again.unasked:
         said += (f"; {len(again.unasked)} more by audits that were not made for this report: {', '.join(again.unasked[:5])}; "
                  "ask its signer why")
@@ -154,11 +160,16 @@ def _audited_again(bundle: Bundle) -> str:
 
 def _attempts(bundle: Bundle) -> str:
     attempts = bundle.attempts()
-    told = f"{sum(e.event == START for e in attempts.entries)} starts in {plural(len(attempts.chains), 'ledger')}"
+    starts = plural(sum(e.event == START for e in attempts.entries), "start")
+    told = f"{starts} in {plural(len(attempts.chains), 'ledger')}"
     untold = len(attempts.untold(bundle.keys()))
     head = attempts.own[-1].digest if attempts.own else "none"
-    return (f"{told}, {len(attempts.unfinished)} unfinished; " + (f"how often {plural(untold, 'run')} were started, no ledger here tells; "
-            if untold else "") + f"head {head}; unanchored unless you hold an earlier head")
+    unknown = ""
+    if untold:
+        runs = f"{plural(untold, 'run')} {agree(untold, 'was', 'were')}"
+        unknown = f"how often {runs} started, no ledger here tells; "
+    return (f"{told}, {len(attempts.unfinished)} unfinished; {unknown}head {head}; "
+            "unanchored unless you hold an earlier head")
 
 
 WORDS = ("title", "reason", "validity_reason", "method")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from medpipe.phrases import plural
 from medpipe.report.render import MAX_ATTACHED_BYTES, is_plain_name
 from medpipe.report.seal import LIBRARY_ERRORS, Refusal
 
@@ -108,7 +109,7 @@ def require_inert(found: Survey) -> str:
     if found.active:
         raise Refusal("active-content", "expected pages that only show, got active or switchable content "
                                         f"({', '.join(sorted(found.active))}); medpipe renders none: do not open this file elsewhere")
-    return f"{found.dictionaries} objects looked at"
+    return f"{plural(found.dictionaries, 'object')} looked at"
 
 
 def _dictionaries(reader: Any) -> Iterator[dict[str, Any]]:
@@ -167,7 +168,8 @@ def read_attachments(reader: Any, found: Survey) -> dict[str, bytes]:
     held = [spec.reference for _, spec in specs]
     if len(listed) != len(held) or set(listed) != set(held) or found.file_specs != len(held):
         raise Refusal("bad-attachments", f"expected every attachment once in /AF and in /EmbeddedFiles, got {len(listed)}, {len(held)} "
-                                         f"and {found.file_specs} file specifications in all; the file was not rendered by medpipe")
+                                         f"and {plural(found.file_specs, 'file specification')} in "
+                                         "all; the file was not rendered by medpipe")
     files: dict[str, bytes] = {}
     for name, spec in specs:
         files[name] = _content(name, spec.get_object())

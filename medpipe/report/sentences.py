@@ -148,10 +148,13 @@ def population(item: Item) -> str:
     runs = show_runs(interval)
     if m.split is None:
         return runs
-    clusters = f" in {interval.clusters:,} clusters" if interval.clusters else ""
+    clusters = f" in {plural(interval.clusters, 'cluster')}" if interval.clusters else ""
     among = f" that are truly {listed(m.among)}," if m.among else ""
     sides = f" with {listed(m.positive)} as one class and the rest as the other," if m.positive else ""
-    return f"on {interval.n:,} samples{clusters} of the split “{m.split}”,{among}{sides} {runs}"
+    return (
+        f"on {plural(interval.n, 'sample')}{clusters} of the split “{m.split}”,{among}{sides} "
+        f"{runs}"
+    )
 
 
 def clause(text: str) -> str:

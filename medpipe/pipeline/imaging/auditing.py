@@ -38,6 +38,7 @@ from medpipe.pipeline.imaging.relations import (
     training_part,
 )
 from medpipe.pipeline.imaging.weighing import Blindness, weigh
+from medpipe.progress import tell
 
 HELD_OUT = "held out"
 """The part that baselines are scored on where a set has none: a fifth of the clusters, held out."""
@@ -97,8 +98,11 @@ def audit_images(images: ImageSet, table: Mapping[str, str] | None = None, train
     ids = np.concatenate([part.sample_id for part in data.parts.values()])
     label = np.concatenate([part.label for part in data.parts.values()])
     known = group_of_each(table or images.group_of() or None, ids)
+    tell(0, 5, "decoding")
     grey = np.concatenate([part.planes(SIDE).planes for part in data.parts.values()])
+    tell(1, 5, "comparing images")
     copies, near = _pairs(grey)
+    tell(2, 5, "comparing images")
     number = groups(len(ids), copies, -1)
     cluster = ids[np.unique(number, return_index=True)[1]][number]
     together = cluster if known is None else _with_groups(ids, copies, known)
@@ -107,7 +111,9 @@ def audit_images(images: ImageSet, table: Mapping[str, str] | None = None, train
     contradicted = [p for p in copies if label[p.first] != label[p.second]]
     places = dict(_split(data, layout))
     too_few = _too_few(data, label, together, places[""])
+    tell(3, 5, "trying baselines")
     baselines = () if too_few else tuple(_baselines(images, dict(_scored(label, together, places)), layout))
+    tell(4, 5, "comparing images")
     cause = next((note for note in images.notes if "other way round" in note), "")
     weighed = weigh(related, _share(contradicted, layout), baselines,
                     (*not_compared(layout, known), *_untrained(data, layout), *too_few), cause)

@@ -9,6 +9,7 @@ from medpipe.audits.observed import LARGE as MANY
 from medpipe.audits.observed import SMALL as FEW
 from medpipe.audits.shares import Share
 from medpipe.audits.shortcuts import LARGE, SMALL
+from medpipe.phrases import plural
 from medpipe.pipeline.imaging.relations import Relation
 from medpipe.statistics import Interval
 
@@ -79,7 +80,7 @@ def _of_baseline(b: Blindness) -> str:
 
 
 def _counted(found: Share) -> str:
-    return f"{found.count:,} of {found.interval.n:,} images"
+    return f"{found.count:,} of {plural(found.interval.n, 'image')}"
 
 
 def _percent(i: Interval) -> str:
