@@ -5,6 +5,7 @@ The tree::
     MedpipeError
     ├─ SpecError            a specification is wrong: path in the document, expected, got
     ├─ UnknownNameError     a name nobody registered: near matches, what there is
+    ├─ CodeNotAllowed       code that may not run without permission: the option that gives it
     ├─ MissingDependency    an optional package is absent: the extra to install
     ├─ DataError            data is missing or broken: where it was looked for, the command that gets it
     │  └─ UnavailableError  data or weights that cannot be had here: makes claims not-tested
@@ -51,6 +52,15 @@ class UnknownNameError(MedpipeError):
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names) or 'none'}"
         super().__init__(f"unknown {kind} {name!r}; {hint}")
         self.kind, self.name, self.near = kind, name, near
+
+
+class CodeNotAllowed(MedpipeError):
+    """Something names code that may not run without the reader's permission: nothing is known, and nothing is wrong."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"not checked: the {kind} {name!r} is code that medpipe does not run without permission; look at it, then "
+                         "allow it with --allow-code, or give your own specifications with --specs where it is yours")
+        self.kind, self.name = kind, name
 
 
 class MissingDependency(MedpipeError):

@@ -5,12 +5,52 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from itertools import pairwise
+from typing import Annotated
+
+if ("-m", "medpipe") in ((a, b.partition(".")[0]) for a, b in pairwise(sys.orig_argv)) and sys.path[:1] in ([""], [os.getcwd()]):
+    del sys.path[0]  # ``python -m`` puts the current folder there, and what a stranger put into it must not be imported
+
 import typer
 
 from medpipe.cli.codes import run_command
+from medpipe.cli.hints import Commands
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+app = typer.Typer(cls=Commands,
+                  no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
                   help="Hold the published claims of a medical AI to evidence, and report what holds.")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"medpipe {version('medpipe')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _before(version: Annotated[bool, typer.Option(
+        "--version", callback=_version, is_eager=True, help="Show the version and exit.")] = False) -> None:
+    pass
+
+
+@app.command("help")
+def show_help(ctx: typer.Context, command: Annotated[list[str] | None, typer.Argument(
+        help="The command to explain; all are listed if none is named.")] = None) -> None:
+    """Explain a command, or list all of them."""
+    from medpipe.errors import UnknownNameError
+
+    above = ctx.parent
+    assert above is not None
+    for name in command or ():
+        known = getattr(above.command, "commands", {})
+        if name not in known:
+            raise UnknownNameError("command", name, known)
+        above = known[name].make_context(name, [], parent=above, resilient_parsing=True)
+    typer.echo(above.get_help())
 
 
 def main() -> None:

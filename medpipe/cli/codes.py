@@ -5,7 +5,6 @@ docs/exit_codes.md has the table for readers.
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from typing import Any, NoReturn
 
 import typer
 
+from medpipe.cli.encoding import degrade
 from medpipe.errors import (
     BundleError,
     BusyError,
@@ -38,11 +38,7 @@ def run_command(make_app: Callable[[], typer.Typer]) -> NoReturn:
 
     The app is not called as such: its own handling of errors exits with 1, the code of a refuted claim.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(
-            stream, io.TextIOWrapper
-        ):  # a character that the terminal cannot show is no reason to fail
-            stream.reconfigure(errors="replace")
+    degrade()
     code = DONE
     try:
         command = typer.main.get_command(make_app())

@@ -120,18 +120,20 @@ def roots_of(specs_folder: Path) -> Roots:
 
 def make_evidence(job: Job) -> int:
     """Run what is not there yet, with progress, and seal the bundle; returns how many planned runs failed."""
-    from medpipe.cli.show import Watcher, print_plan, say
+    from medpipe.cli.show import Watcher, errors, note, print_plan, say
+    from medpipe.judging.estimate import own_metrics
     from medpipe.running.runner import execute, only_one, reuse, to_run, trusted_without_files
 
     with only_one(job.work):
         waiting = to_run(job.plan, job.bundle, job.roots)
         job.bundle.drop_runs(job.plan.keys)
         job.bundle.write_specs(job.specs.files)
+        job.bundle.write_code(own_metrics(job.specs))
         waiting = reuse(waiting, job.bundle, job.sources, job.roots, any_code=job.any_code)
-        print_plan(job.specs, job.plan, waiting, job.jobs)
+        print_plan(job.specs, job.plan, waiting, job.jobs, out=errors)
         print_reasons(waiting)
         if old := trusted_without_files(job.plan, job.bundle, waiting):
-            say(f"{plural(old, 'run')} from before medpipe noted which files a run reads: used again because code, packages "
+            note(f"{plural(old, 'run')} from before medpipe noted which files a run reads: used again because code, packages "
                 "and the digests of the data are unchanged.")
         if waiting:
             with Watcher(waiting) as watcher:
@@ -145,14 +147,14 @@ def make_evidence(job: Job) -> int:
 
 def print_reasons(waiting: Sequence[PlannedRun]) -> None:
     """Why evidence that is there is made again, each reason once."""
-    from medpipe.cli.show import say
+    from medpipe.cli.show import note
 
     reasons: dict[tuple[str, str], int] = {}
     for p in waiting:
         if p.again:
             reasons[p.again, p.protocol] = reasons.get((p.again, p.protocol), 0) + 1
     for (reason, protocol), count in reasons.items():
-        say(f"run again: {reason} ({protocol}, {plural(count, 'run')})")
+        note(f"Run again: {reason} ({protocol}, {plural(count, 'run')})")
 
 
 def verify(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, name: NameOption = None,
@@ -160,21 +162,23 @@ def verify(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, na
            checkpoint: CheckpointOption = None, sources: FromOption = None, any_code: AnyCodeOption = False,
            strict: StrictOption = False, pkcs12: Pkcs12Option = None, as_json: JsonOption = False) -> None:
     """Do all of it: plan, run, judge, write and sign the report, and check it as a reviewer would."""
+    from medpipe.claims.loading import code_beside
     from medpipe.cli.auditing import say_first
     from medpipe.cli.judging import end_with, judge_and_store, sign_reports
-    from medpipe.cli.show import print_json, print_reports, print_verdicts, say, talk_on_stderr
+    from medpipe.cli.show import note, print_json, print_reports, print_verdicts, talk_on_stderr
 
     if as_json:
         talk_on_stderr()
     why = "asked for"
     if profile is None:
         profile, why = choose_profile()
-    say(f"Profile {profile}: {why}.")
+    note(f"Profile {profile}: {why}.")
     job = prepare(specs, profile, name, reports, jobs, device, checkpoint, sources, any_code)
     say_first(job.specs)
-    make_evidence(job)
-    verdicts = judge_and_store(job.bundle)
-    paths = sign_reports(job.bundle, pkcs12)
+    with code_beside(specs, job.specs):
+        make_evidence(job)
+        verdicts = judge_and_store(job.bundle)
+        paths = sign_reports(job.bundle, pkcs12)
     if as_json:
         print_json(job.bundle)
     else:
@@ -186,13 +190,12 @@ def verify(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, na
 def plan(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, as_json: JsonOption = False) -> None:
     """Show which runs a profile makes, for which claims, and how they deviate from the published protocol."""
     from medpipe.claims import load_specs
-    from medpipe.cli.show import print_plan, print_plan_json, say
+    from medpipe.cli.show import note, print_plan, print_plan_json
     from medpipe.running.plan import make_plan
 
     if profile is None:
         profile, why = choose_profile()
-        if not as_json:
-            say(f"Profile {profile}: {why}.")
+        note(f"Profile {profile}: {why}.")
     loaded = load_specs(specs)
     made = make_plan(loaded, loaded.profile(profile))
     if as_json:
@@ -205,10 +208,12 @@ def run(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, name:
         reports: ReportsOption = Path("reports"), jobs: JobsOption = None, device: DeviceOption = "auto",
         checkpoint: CheckpointOption = None, sources: FromOption = None, any_code: AnyCodeOption = False) -> None:
     """Make the evidence that is not there yet. A run that was killed goes on from its checkpoint."""
+    from medpipe.claims.loading import code_beside
     from medpipe.cli.show import say
 
     job = prepare(specs, profile or choose_profile()[0], name, reports, jobs, device, checkpoint, sources, any_code)
-    failed = make_evidence(job)
+    with code_beside(specs, job.specs):
+        failed = make_evidence(job)
     say(f"Evidence: {job.bundle.folder}  root digest {job.bundle.root_digest}")
     if failed:
         say(f"Not complete: {plural(failed, 'run')} of {len(job.plan.runs)} failed.")

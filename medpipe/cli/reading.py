@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,15 +67,17 @@ def make(real: RealOption, synthetic: SyntheticOption, out: StudyOption, n: Imag
 
 def _say_plan(drawn: Drawn) -> None:
     from medpipe.cli.show import say
-    from medpipe.phrases import listed
+    from medpipe.phrases import agree, listed, plural
     from medpipe.reading.planning import guessing, images_needed
 
     study = drawn.study
     real, synthetic = (sum(i.origin == origin and i.repeat_of is None for i in study.items) for origin in ("real", "synthetic"))
-    say(f"{len(study.items)} showings at {study.size} × {study.size}: {real} real, {synthetic} synthetic, the rest repeats and controls.")
+    say(f"{plural(len(study.items), 'showing')} at {study.size} × {study.size}: {real} real, "
+        f"{synthetic} synthetic, the rest repeats and controls.")
     say("Shorter sides as they came: " + "; ".join(f"{name} {low} to {high} pixels" for name, (low, high) in drawn.sides.items()) + ".")
     if drawn.enlarged:
-        say(f"{drawn.enlarged} images were enlarged, which blurs them: readers may tell by that. Leave out --size to enlarge none.")
+        say(f"{plural(drawn.enlarged, 'image')} {agree(drawn.enlarged, 'was', 'were')} enlarged, "
+            "which blurs them: readers may tell by that. Leave out --size to enlarge none.")
     telling = listed(f"{c.name} (area {c.area.estimate:.2f}, {c.area.low:.2f} to {c.area.high:.2f})" for c in drawn.cues if c.tells)
     if telling:
         say(f"Tells the origin without anatomy, so that readers may judge by it: {telling}; 95 % for all such cues together.")
@@ -87,7 +88,7 @@ def _say_plan(drawn: Drawn) -> None:
 
 def score(answers: AnswersArgument, key: KeyOption, as_json: JsonOption = False, out: OutOption = None) -> None:
     """Say what readers told apart, whether "cannot be told apart" is shown, and how real images were rated."""
-    from medpipe.cli.show import say, talk_on_stderr
+    from medpipe.cli.show import say, say_json, talk_on_stderr
     from medpipe.documents import pretty_json
     from medpipe.evidence.files import write_atomically
     from medpipe.reading.answers import read_answers
@@ -100,7 +101,7 @@ def score(answers: AnswersArgument, key: KeyOption, as_json: JsonOption = False,
         talk_on_stderr()
     result = score_reading(read_answers(read_key(key), answers))
     if as_json:
-        typer.echo(json.dumps(result.to_json(), indent=1, ensure_ascii=False))
+        say_json(result.to_json())
     else:
         _print(result)
     if out is not None:
@@ -113,10 +114,7 @@ def score(answers: AnswersArgument, key: KeyOption, as_json: JsonOption = False,
 
 
 def _print(result: Result) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    from medpipe.cli.show import console, plain, say
+    from medpipe.cli.show import say, show_table
     from medpipe.report.reading_result import MARKS, found, tables, who
 
     say(f"{result.study.title}  (study {result.study.id})")
@@ -126,12 +124,7 @@ def _print(result: Result) -> None:
         say(f"  {sentence}")
     for table in tables(result):
         say(f"\n{table.title}")
-        shown = Table(box=None, pad_edge=False, header_style="dim")
-        for name in table.head:
-            shown.add_column(escape(name))
-        for row in table.rows:
-            shown.add_row(*(escape(plain(cell)) for cell in row))
-        console.print(shown)
+        show_table(table.head, table.rows)
         say(table.note)
     if result.comments:
         say("\nComments")

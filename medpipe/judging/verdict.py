@@ -39,6 +39,7 @@ class Verdict:
     at; ``accepted`` is the region it was held against, infinite where open. ``indication`` tells on which side the evidence
     lies where deviations forbid more. ``needed_n`` is how many samples an inconclusive claim would need, None where samples
     alone would not do. ``published`` is None where the claim is words. ``findings`` are the ids of what audits saw that bears on it.
+    ``convention`` says what was averaged, which class is the positive one and from which probability on.
     ``incomplete``: not measured because a run failed or was not made, not because it cannot be measured here.
     """
 
@@ -61,6 +62,7 @@ class Verdict:
     runs: Sequence[str] = ()
     seeds: Sequence[int] = ()
     findings: Sequence[str] = ()
+    convention: str = ""
     incomplete: bool = False
 
     @property
@@ -80,6 +82,7 @@ class Verdict:
             "published": self.published, "printed": self.printed, "indication": self.indication,
             "deviations": [asdict(d) for d in self.deviations], "needed_n": self.needed_n,
             "runs": list(self.runs), "seeds": list(self.seeds), "findings": list(self.findings),
+            "convention": self.convention,
             **({"incomplete": True} if self.incomplete else {})}
 
 
@@ -95,7 +98,8 @@ def verdict_from(data: Mapping[str, Any]) -> Verdict:
         decided_by=None if data["decided_by"] is None else Interval(**data["decided_by"]),
         indication=data["indication"], deviations=tuple(Deviation(**d) for d in data["deviations"]),
         needed_n=data["needed_n"], runs=tuple(data["runs"]), seeds=tuple(data["seeds"]),
-        findings=tuple(data.get("findings", ())), incomplete=data.get("incomplete", False))
+        findings=tuple(data.get("findings", ())), convention=data.get("convention", ""),
+        incomplete=data.get("incomplete", False))
 
 
 def not_measured(verdicts: Sequence[Verdict]) -> str:

@@ -83,7 +83,8 @@ def _legend(case: Case) -> str:
     found.append(("Asked by medpipe beside them", asked(case)))
     said = [(name, c["total"], [*c["outcomes"], ("undermined", c["undermined"])]) for name, c in found if c["total"]]
     return "00 of 000 claims; all of them follow. " + " ".join(
-        f"{name}, {total} published claims: {' · '.join(f'● {n} {word}' for word, n in numbers if n)}." for name, total, numbers in said)
+        f"{name}, {plural(total, 'published claim')}: "
+        f"{' · '.join(f'● {n} {word}' for word, n in numbers if n)}." for name, total, numbers in said)
 
 
 def counts(case: Case, part: str) -> dict[str, Any]:

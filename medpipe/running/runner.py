@@ -103,7 +103,7 @@ def trusted_without_files(plan: Plan, bundle: Bundle, waiting: Sequence[PlannedR
 
 def _probe(runs: Sequence[Run]) -> list[Mapping[str, Any] | None]:
     distinct = {json.dumps([r.experiment, r.parameters], sort_keys=True): r for r in runs}
-    job = {"task": "probe", "runs": [{"experiment": r.experiment, "parameters": r.parameters} for r in distinct.values()]}
+    job = {"task": "probe", "code": _code(), "runs": [{"experiment": r.experiment, "parameters": r.parameters} for r in distinct.values()]}
     done = subprocess.run(_command(), input=json.dumps(job), capture_output=True, text=True, env=_environment(1), check=False)
     if done.returncode != 0:
         raise ExperimentError("probe", RuntimeError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "no output"))
@@ -154,7 +154,7 @@ def _start(planned: PlannedRun, bundle: Bundle, work: Path, device: str, jobs: i
     log.close()
     assert process.stdin is not None and process.stdout is not None
     json.dump({"task": "run", "run": {"experiment": run.experiment, "parameters": run.parameters, "seed": run.seed},
-               "work": str(work), "bundle": str(bundle.folder), "device": device,
+               "work": str(work), "bundle": str(bundle.folder), "device": device, "code": _code(),
                "roots": {name: str(folder) for name, folder in roots.folders.items()}, "notes": str(roots.notes)}, process.stdin)
     process.stdin.close()
     threading.Thread(target=_listen, args=(planned, process.stdout, events), daemon=True).start()
@@ -184,13 +184,20 @@ def _close(planned: PlannedRun, process: subprocess.Popen[str], bundle: Bundle, 
 
 
 def _command() -> list[str]:
-    return [sys.executable, "-m", "medpipe.running.worker"]
+    return [sys.executable, "-P", "-m", "medpipe.running.worker"]  # -P: the current folder is not on the import path
+
+
+def _code() -> str | None:
+    """The folder whose code a worker may run, as this process may."""
+    allowed = registry.allowed_code()
+    return None if allowed is None else str(allowed.folder)
 
 
 def _environment(jobs: int) -> dict[str, str]:
     """The worker's environment: our import path, and its share of the cores, so that runs side by side do not fight."""
     threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, (os.cpu_count() or 1) // jobs))
-    path = os.pathsep.join([str(Path(p).resolve()) for p in sys.path])
+    here = Path(__file__).resolve().parents[2]  # where medpipe itself is, if the current folder was it
+    path = os.pathsep.join(dict.fromkeys([*(str(Path(p).resolve()) for p in sys.path if p), str(here)]))
     return {**ALLOCATOR, **os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads,
             "TOKENIZERS_PARALLELISM": "false", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 

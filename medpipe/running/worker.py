@@ -14,10 +14,10 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from medpipe import registry
 from medpipe.errors import UnavailableError
@@ -35,6 +35,11 @@ def main() -> None:
     job = json.load(sys.stdin)
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a library prints goes to the log, not between our lines
+    with registry.code_from(Path(job["code"])) if job["code"] else nullcontext():
+        _do(job, out)
+
+
+def _do(job: Mapping[str, Any], out: IO[str]) -> None:
     if job["task"] == "probe":
         with _without_collecting():
             probed = [_probe(r) for r in job["runs"]]

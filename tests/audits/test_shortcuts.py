@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from made_up import claim_data
 
-from medpipe.audits.shortcuts import above_commonest, shortcuts
+from medpipe.audits.shortcuts import METADATA_NOTE, above_commonest, shortcuts
 from medpipe.claims.claim import claim_from
 from medpipe.evidence import Evidence, Observations, Provenance, Run
 
@@ -25,10 +25,10 @@ def told(right: float, cluster: bool = True) -> Observations:
                         tuple("abcd"), "cluster" if cluster else None)
 
 
-def baseline(right: float, kind: str = "file", source: str = "real") -> Evidence:
+def baseline(right: float, kind: str = "file", source: str = "real", notes: tuple[str, ...] = (METADATA_NOTE,)) -> Evidence:
     parameters = {"data": {"source": source}, "model": {"kind": kind}}
     return Evidence(Run("image_baselines", parameters, 0), parameters, Provenance("sha256:0", {}, {}),
-                    {"training": told(1.0), "validation": told(right)})
+                    {"training": told(1.0), "validation": told(right)}, notes=notes)
 
 
 def claims() -> tuple[Any, ...]:
@@ -45,6 +45,13 @@ def test_what_is_above_chance_is_weighed_with_its_interval(right: float, severit
     assert (found.severity, found.audit, found.claims, found.id) == (severity, "shortcuts", ("imaging.a.b",), "shortcuts:validation.file")
     assert says in found.statement and f"{100 * right:.1f} % of 2,000 validation images" in found.statement
     assert found.figures["above"] == pytest.approx(right - 0.25)
+
+
+def test_evidence_that_rests_on_the_size_in_bytes_narrows_at_most() -> None:
+    (old,) = shortcuts([baseline(0.9, notes=())], claims(), SETTINGS)
+    assert old.severity == "narrows" and old.statement.startswith("File metadata and the size in bytes tell 90.0 %")
+    assert "depends on what an image shows" in old.statement
+    assert [f.severity for f in shortcuts([baseline(0.9, "border", notes=())], claims(), SETTINGS)] == ["undermines"]
 
 
 def test_only_blind_baselines_and_real_data_speak() -> None:

@@ -142,9 +142,9 @@ def test_hostile_names_are_refused_not_put_right(name: str, tmp_path: Path) -> N
 
 def test_case_twins_bombs_and_broken_files_are_refused(tmp_path: Path, bundle: Bundle) -> None:
     with pytest.raises(BundleError, match="every name once"):
-        unpack(zipped([("a", b""), ("A", b"")]), tmp_path / "twins")
+        unpack(zipped([("a.json", b""), ("A.json", b"")]), tmp_path / "twins")
     with pytest.raises(BundleError, match="at most"):
-        unpack(zipped([("a", b"0" * 10_000)]), tmp_path / "bomb", limit=5_000)
+        unpack(zipped([("a.json", b"0" * 10_000)]), tmp_path / "bomb", limit=5_000)
     packed = pack(bundle)
     with pytest.raises(BundleError, match="broken one"):
         unpack(packed[: len(packed) // 2], tmp_path / "cut")

@@ -38,8 +38,8 @@ def run(config, seed, context):
     if how == "noisy": print("a library prints"); os.write(1, b"to file descriptor one\\n")
     if how == "slow":
         (context.work_dir / "began").write_text("x")
-        for i in range(400):
-            time.sleep(0.05); context.progress(i, 400, "slow")
+        for i in range(10**6):  # it ends in this test only where somebody ends it
+            time.sleep(0.05); context.progress(i, 10**6, "slow")
     context.progress(2, 2, "end")
     return ExperimentResult({"how": how}, {"validation": Observations({"sample_id": np.array(["a"]), "y_true": np.array([0]),
                             "y_pred": np.array([0])}, ("x", "y"))}, {"seed": seed}, notes=["fine"], data_digests=data_digests(config))
@@ -200,7 +200,7 @@ def test_data_that_is_gone_does_not_cost_the_evidence_that_was_made_of_it(bundle
 
 
 def test_a_stop_ends_the_workers_and_leaves_the_start_open(bundle: Bundle) -> None:
-    run, began = planned("slow"), time.monotonic()
+    run = planned("slow")
 
     def stop(key: str, event: Mapping[str, Any]) -> None:
         if event.get("message") == "slow":
@@ -211,7 +211,6 @@ def test_a_stop_ends_the_workers_and_leaves_the_start_open(bundle: Bundle) -> No
                 listener=stop)
     assert bundle.get(run.run.key) is None
     assert [e.run for e in unfinished(bundle.ledger())] == [run.run.key]
-    assert time.monotonic() - began < 60
 
 
 def test_a_worker_whose_parent_is_killed_ends_by_itself(bundle: Bundle, tmp_path: Path) -> None:
@@ -222,18 +221,15 @@ def test_a_worker_whose_parent_is_killed_ends_by_itself(bundle: Bundle, tmp_path
     code = (f"import subprocess, sys, os, time, pathlib\np = subprocess.Popen([sys.executable, '-m', 'medpipe.running.worker'], "
             f"stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)\np.stdin.write({json.dumps(job)!r}); p.stdin.close()\n"
             f"began = pathlib.Path({str(tmp_path / 'work' / run.run.key / 'began')!r})\n"
-            "while not began.exists(): time.sleep(0.05)\nprint(p.pid, flush=True); time.sleep(60)\n")
+            "while not began.exists(): time.sleep(0.05)\nprint(p.pid, flush=True); time.sleep(3600)\n")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(str(Path(p).resolve()) for p in sys.path)}
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment)
     assert parent.stdout is not None
     worker = int(parent.stdout.readline())
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    for _ in range(200):
-        if not Path(f"/proc/{worker}").exists():
-            break
+    while Path(f"/proc/{worker}").exists():  # else this test never ends, whatever else the machine does
         time.sleep(0.05)
-    assert not Path(f"/proc/{worker}").exists()
     parent.stdout.close()
 
 

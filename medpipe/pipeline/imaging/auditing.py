@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -38,17 +38,18 @@ from medpipe.pipeline.imaging.relations import (
     training_part,
 )
 from medpipe.pipeline.imaging.weighing import Blindness, weigh
+from medpipe.progress import tell
 
 HELD_OUT = "held out"
 """The part that baselines are scored on where a set has none: a fifth of the clusters, held out."""
 
 FOLDS, SEED = 5, 0
 MODELS: Mapping[str, Model] = {
-    "the commonest class": Majority(kind="majority"), "file marks alone, no pixel read": File(kind="file"),
+    "the commonest class": Majority(kind="majority"), "file metadata alone, no pixels": File(kind="file"),
     "the outermost sixteenth on each side": Border(kind="border", width=2), "8 by 8 grey pixels": Blurred(kind="blurred", side=8),
     "the nearest image in 32 by 32 pixels": Nearest(kind="nearest", side=32)}
 BEARS_ON = {
-    "contradicted": "any accuracy on images of which a copy carries another label: at most one label of each pair is right",
+    "contradicted": "any accuracy on images of which a copy carries another label: at most one label of each pair is correct",
     "oddities": "any accuracy in which these images, or these labels, are counted",
     "sources": "any accuracy that is to hold for images of another collection"}
 """What is found of the whole set → the accuracies that it touches."""
@@ -58,11 +59,13 @@ BEARS_ON = {
 class ImageAudit:
     """All that was seen. ``verdict`` is inflated, confounded or both, with ``reasons``; open, as long as anything is ``undecided``; or
     clean. ``bears_on``: `BEARS_ON`; relations and baselines have their own. ``grouped``: the images whose group a table names, None
-    where none was given.
+    where none was given. ``layout`` and ``notes``: how folders and tables were read.
     """
 
     source: str
     digest: str
+    layout: str
+    notes: tuple[str, ...]
     counts: Mapping[str, Mapping[str, int]]
     problems: tuple[tuple[str, str], ...]
     trained_on: str
@@ -81,11 +84,12 @@ class ImageAudit:
 
     def as_json(self) -> dict[str, Any]:
         """Everything as plain data."""
-        return {"version": 1, **asdict(self)}
+        return {"version": 2, **asdict(self)}
 
 
 def audit_images(images: ImageSet, table: Mapping[str, str] | None = None, train: str = "") -> ImageAudit:
-    """Look at a set. ``table``: the group (patient) of images by path; ``train``: the part that is trained on, where its name does not say.
+    """Look at a set. ``table``: the group (patient) of images by path, else those of the set itself; ``train``: the part that is trained
+    on, where its name does not say.
 
     Raises `DataError` where a table is about other images, or no part is called ``train``.
     """
@@ -93,24 +97,33 @@ def audit_images(images: ImageSet, table: Mapping[str, str] | None = None, train
     trained_on = training_part(tuple(data.parts), train)
     ids = np.concatenate([part.sample_id for part in data.parts.values()])
     label = np.concatenate([part.label for part in data.parts.values()])
-    known = group_of_each(table, ids)
+    known = group_of_each(table or images.group_of() or None, ids)
+    tell(0, 5, "decoding")
     grey = np.concatenate([part.planes(SIDE).planes for part in data.parts.values()])
+    tell(1, 5, "comparing images")
     copies, near = _pairs(grey)
+    tell(2, 5, "comparing images")
     number = groups(len(ids), copies, -1)
     cluster = ids[np.unique(number, return_index=True)[1]][number]
+    together = cluster if known is None else _with_groups(ids, copies, known)
     layout = Layout(ids, np.repeat(list(data.parts), [len(part) for part in data.parts.values()]), cluster, trained_on)
     related = tuple(relations(layout, copies, near, known))
     contradicted = [p for p in copies if label[p.first] != label[p.second]]
     places = dict(_split(data, layout))
-    too_few = _too_few(data, label, cluster, places[""])
-    baselines = () if too_few else tuple(_baselines(images, dict(_scored(label, cluster, places)), layout))
-    weighed = weigh(related, _share(contradicted, layout), baselines, (*not_compared(layout, known), *_untrained(data, layout), *too_few))
+    too_few = _too_few(data, label, together, places[""])
+    tell(3, 5, "trying baselines")
+    baselines = () if too_few else tuple(_baselines(images, dict(_scored(label, together, places)), layout))
+    tell(4, 5, "comparing images")
+    cause = next((note for note in images.notes if "other way round" in note), "")
+    weighed = weigh(related, _share(contradicted, layout), baselines,
+                    (*not_compared(layout, known), *_untrained(data, layout), *too_few), cause)
     counts = {name: {kind: int((part.label == k).sum()) for k, kind in enumerate(data.classes)} for name, part in data.parts.items()}
     return ImageAudit(
-        data.source, data.digest, counts, problems=tuple((p.path, p.what) for p in images.problems), trained_on=trained_on,
+        data.source, data.digest, images.layout, images.notes, counts,
+        problems=tuple((p.path, p.what) for p in images.problems), trained_on=trained_on,
         grouped=None if known is None else int((known != "").sum()), relations=related, copies=len(copies),
         clusters=len(np.unique(cluster)), contradicted=tuple(shown(p, ids) for p in contradicted[:MOST_EXAMPLES]),
-        oddities=oddities(images, grey, cluster), baselines=baselines, sources=tuple(_sources(images)), bears_on=BEARS_ON,
+        oddities=oddities(images, grey, cluster, together), baselines=baselines, sources=tuple(_sources(images)), bears_on=BEARS_ON,
         verdict=weighed.verdict, reasons=weighed.reasons, undecided=weighed.undecided)
 
 
@@ -133,6 +146,14 @@ def _pairs(grey: NDArray[np.uint8]) -> tuple[tuple[Pair, ...], tuple[Pair, ...]]
     same = tuple(p for p in near if p.score >= COPY)
     toned = tuple(replace(p, how=f"{p.how}, in another tone") for p in retoned(grey, {(p.first, p.second) for p in same}))
     return same + toned, near + toned
+
+
+def _with_groups(ids: NDArray[np.str_], copies: Sequence[Pair], known: NDArray[np.str_]) -> NDArray[np.str_]:
+    """Clusters of copies, joined where a group is shared: a baseline that knows the patient must not be scored on that patient."""
+    first: dict[str, int] = {}
+    same = [Pair(first[name], i, 1.0, "") for i, name in enumerate(known.tolist()) if name and first.setdefault(name, i) != i]
+    number = groups(len(ids), [*copies, *same], -1)
+    return ids[np.unique(number, return_index=True)[1]][number]
 
 
 def _share(contradicted: list[Pair], layout: Layout) -> Share:
