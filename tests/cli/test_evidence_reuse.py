@@ -24,7 +24,7 @@ def judged(folder: Path) -> dict[str, object]:
 def ran(folder: Path, *words: str) -> str:
     done = medpipe(folder, "run", "--profile", "published", *words)
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 def test_inverted_labels_change_the_verdict_of_verify(tmp_path: Path) -> None:
@@ -37,8 +37,8 @@ def test_inverted_labels_change_the_verdict_of_verify(tmp_path: Path) -> None:
     write_predictions(folder, right=100)
     second = medpipe(folder, "verify", "--profile", "published", "--strict")
     assert second.returncode == 1, second.stdout + second.stderr
-    assert "run again: predictions.csv changed (toy, 2 runs)" in second.stdout
-    assert "1 refuted" in second.stdout
+    assert "Run again: predictions.csv changed (toy, 2 runs)" in second.stdout + second.stderr
+    assert "1 refuted" in second.stdout + second.stderr
 
 
 def test_evidence_is_used_again_only_if_all_that_was_read_is_unchanged(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_evidence_is_used_again_only_if_all_that_was_read_is_unchanged(tmp_path:
     said = ran(folder)
     assert (
         "0 are there already, 2 to make" in said
-        and "run again: helper.py changed (toy, 2 runs)" in said
+        and "Run again: helper.py changed (toy, 2 runs)" in said
     )
     assert judged(folder)["outcome"] == "refuted"
     assert "2 are there already, 0 to make" in ran(folder)
@@ -68,8 +68,8 @@ def test_evidence_is_used_again_only_if_all_that_was_read_is_unchanged(tmp_path:
     other.unlink()
     gone = medpipe(folder, "run", "--profile", "published")
     assert gone.returncode == 3
-    assert "run again: other.csv is missing (toy, 2 runs)" in gone.stdout
-    assert "FileNotFoundError" in gone.stdout and "exp.py, line 18" in gone.stdout
+    assert "Run again: other.csv is missing (toy, 2 runs)" in gone.stdout + gone.stderr
+    assert "exp.py, line 18" in gone.stdout + gone.stderr
 
 
 def test_the_bundle_names_no_path_of_this_machine_and_works_from_elsewhere(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_the_bundle_names_no_path_of_this_machine_and_works_from_elsewhere(tmp_p
         assert str(tmp_path).encode() not in path.read_bytes(), path
     assert "2 are there already, 0 to make" in ran(folder)
     outside.write_text(outside.read_text(encoding="utf-8").replace("0,0", "0,1"), encoding="utf-8")
-    assert "run again: outside.csv changed" in ran(folder)
+    assert "Run again: outside.csv changed" in ran(folder)
 
     (folder / "helper.py").write_text(HELPER, encoding="utf-8")
     ran(folder)
@@ -106,7 +106,7 @@ def test_records_of_version_1_are_read_and_a_strangers_are_made_again(tmp_path: 
         del record["provenance"]["inputs"]
         path.write_text(json.dumps({**record, "version": 1}), encoding="utf-8")
     assert (
-        "run again: its record is of an earlier version, which did not note what a run read (toy, 2 runs)"
+        "Run again: its record is of an earlier version, which did not note what a run read (toy, 2 runs)"
         in ran(folder)
     )
 
@@ -130,20 +130,20 @@ def test_a_run_that_fails_is_exit_3_everywhere(
     folder = make_project(tmp_path / "project", how)
     done = medpipe(folder, "run", "--profile", "published")
     assert done.returncode == 3, done.stdout + done.stderr
-    assert says in done.stdout and "Traceback" not in done.stdout + done.stderr
-    assert "Not complete: 2 runs of 2 failed." in done.stdout
+    assert says in done.stdout + done.stderr and "Traceback" not in done.stdout + done.stderr
+    assert "Not complete: 2 runs of 2 failed." in done.stdout + done.stderr
     logs = sorted((folder / ".medpipe/toy-published").glob("*.log"))
     assert len(logs) == 2
     for log in logs:
         assert (
             line in log.read_text(encoding="utf-8")
-            and str(Path(".medpipe/toy-published") / log.name) in done.stdout
+            and str(Path(".medpipe/toy-published") / log.name) in done.stdout + done.stderr
         )
     again = medpipe(folder, "judge", "--bundle", "reports/toy-published", *strict)
     assert again.returncode == 3
     assert (
         "Not complete: 1 of 1 claim was not measured, because runs failed or were not made: Accuracy of the toy."
-        in again.stdout
+        in again.stdout + again.stderr
     )
     tests = subprocess.run(
         [
@@ -187,7 +187,7 @@ def test_a_report_of_failed_runs_says_so_in_its_first_line(tmp_path: Path) -> No
     folder = make_project(tmp_path / "project", "column")
     done = medpipe(folder, "verify", "--profile", "published")
     assert done.returncode == 3, done.stdout + done.stderr
-    assert "Signed: " in done.stdout
+    assert "Signed: " in done.stdout + done.stderr
     case = read_case(Bundle.open(folder / "reports/toy-published"))
     for html in (audit_html(case), card_html(case)):
         first = re.sub("<[^>]*>", "", html.split("<article>")[1]).split()
