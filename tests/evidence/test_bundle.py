@@ -79,7 +79,7 @@ def test_symbolic_links_are_refused(bundle: Bundle) -> None:
 def test_unknown_format_versions_are_refused(bundle: Bundle, name: str) -> None:
     path = bundle.folder / (f"runs/{bundle.keys()[0]}.json" if name == "runs" else name)
     path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), "version": 3}), encoding="utf-8")
-    with pytest.raises(FormatVersionError, match="expected format version 1( or 2)?, got 3"):
+    with pytest.raises(FormatVersionError, match=r"expected format version 1( or 2)?, got 3"):
         bundle.manifest() if name == "manifest.json" else bundle.header() if name == "bundle.json" else bundle.get(bundle.keys()[0])
 
 
