@@ -30,9 +30,9 @@ PIECES = (
 
 
 def damaged(rng: random.Random, raw: bytes) -> bytes:
-    """A file with one to six places overwritten, by what tables are made of or by any bytes."""
+    """A file with one to three places overwritten, by what tables are made of or by any bytes."""
     found = bytearray(raw)
-    for _ in range(rng.randint(1, 6)):
+    for _ in range(rng.randint(1, 3)):
         start = rng.randint(0, len(found))
         piece = rng.choice(PIECES).encode() if rng.random() < 0.8 else rng.randbytes(3)
         found[start : start + rng.randint(0, 4)] = piece
