@@ -157,7 +157,7 @@ def drawn_case(rng: Rng) -> Case:
         "classes": classes,
         "average": average,
         "times": times,
-        "n": "n" in rows[-1],
+        "n": any(c == "n" or c.startswith("n:") for row in rows for c in row),
         "scale": style.scale,
         "rounding": style.rounding,
         "encoding": style.encoding,
