@@ -259,11 +259,6 @@ def percentile(replicates: Array, estimate: float, *, n: int, method: str, confi
     return Interval(min(low, estimate), estimate, max(high, estimate), n, method, confidence, clusters, runs)
 
 
-def normal_noise(standard_error: float, replicates: int = REPLICATES, seed: int = BOOTSTRAP_SEED + 2) -> Array:
-    """Draws of a normal error with the given standard error, such as that of a published proportion."""
-    return np.asarray(np.random.default_rng(seed).normal(0.0, standard_error, size=replicates), dtype=np.float64)
-
-
 def proportion_standard_error(p: float, n: int) -> float:
     """Standard error of a printed proportion at ``n``, kept above zero at 0 and 1 by adding two successes and two failures."""
     if n < 1 or not 0 <= p <= 1:

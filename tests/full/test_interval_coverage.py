@@ -12,9 +12,11 @@ a study is judged on the same draws.
 from __future__ import annotations
 
 import json
+import os
 import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,6 +49,8 @@ BINARY = ("accuracy", "sensitivity", "specificity", "precision", "f1", "own_accu
 MANY = ("macro_recall", "macro_precision", "macro_f1", "weighted_recall", "weighted_precision", "weighted_f1", "own_balanced_accuracy")
 PROBABILITIES = ("brier_score", "expected_calibration_error", "area_under_risk_coverage", "accuracy_at_90_percent_coverage")
 ALLOWED = 0.035
+FULL = os.environ.get("MEDPIPE_FULL", "") not in ("", "0")
+RESULTS, PAGE = Path(__file__).parent / "results", Path(__file__).parents[2] / "docs" / "intervals.md"
 PUBLISHED_N = 400
 
 
@@ -216,3 +220,30 @@ def test_wrong_verdicts_over_the_grid(scaled: Callable[[int, int], int], keep_re
     found = [f for cell in CELLS[:: scaled(7, 1)] for f in simulate(cell, scaled(15, 2000))]
     keep_result("interval_coverage", {"allowed": ALLOWED, "cells": found})
     assert not wrong(found)
+
+
+def table(cells: list[dict[str, Any]]) -> str:
+    """The worst of each metric over its studies, as a table of the docs."""
+    titles = ("metric", "measured", "studies", "repeats of each", "refuted at the edge, worst", "supported at the edge, worst",
+              "no verdict, most")
+    rows = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
+    for kind, metric in dict.fromkeys((f["cell"].split()[0], f["metric"]) for f in cells):
+        of = [f for f in cells if (f["cell"].split()[0], f["metric"]) == (kind, metric)]
+        worst = [f"{100 * max(f[side] / f['repeats'] for f in of):.1f} %" for side in ("refuted", "supported", "no_verdict")]
+        repeats = sorted({f["repeats"] for f in of})
+        shown = f"{repeats[0]:,}" if len(repeats) == 1 else f"{repeats[0]:,} to {repeats[-1]:,}"
+        rows.append(f"| {metric.replace('_', ' ')} | {kind} | {len(of)} | {shown} | {' | '.join(worst)} |")
+    return "\n".join(rows)
+
+
+def test_the_table_of_the_docs_is_that_of_the_results() -> None:
+    """A full run writes both."""
+    begin, end = "<!-- results -->\n", "\n<!-- end of results -->"
+    page = PAGE.read_text(encoding="utf-8")
+    made = table(json.loads((RESULTS / "interval_coverage.json").read_text(encoding="utf-8"))["cells"])
+    before, _, rest = page.partition(begin)
+    shown, _, after = rest.partition(end)
+    if FULL:
+        PAGE.write_text(before + begin + made + end + after, encoding="utf-8")
+    else:
+        assert shown == made

@@ -61,7 +61,7 @@ def binned(observations: Observations) -> tuple[Array, Array, Array]:
 
 
 def _bin(confidence: Array) -> NDArray[np.int64]:
-    return np.minimum((confidence * BINS).astype(int), BINS - 1)
+    return np.asarray(np.minimum((confidence * BINS).astype(np.int64), BINS - 1), np.int64)
 
 
 def _calibration_error(observations: Observations) -> float:

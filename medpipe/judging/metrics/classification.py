@@ -63,7 +63,7 @@ class ConfusionMetric:
         parts = [(weight, self._of_class(rows, c)) for weight, c in classes]
         if self.average == "weighted" and self.score != "recall":  # the weights have an error, too
             by_class = np.zeros(len(rows.runs[0].classes))
-            by_class[[c for _, c in classes]] = [s.value for _, s in parts]
+            by_class[[c for _, c in classes if c is not None]] = [s.value for _, s in parts]
             parts.append((1.0, centred(rows, np.zeros(len(by_run)), [by_class[o["y_true"]] for o in rows.runs])))
         one = parts[0][1]
         return combined(parts).recentred(by_run, rows.n) if len(parts) > 1 else one.recentred(by_run, one.n or rows.n)
