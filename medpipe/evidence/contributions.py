@@ -128,7 +128,8 @@ def clustered(values: Array, cluster: NDArray[Any] | None, confidence: float = 0
     added = np.bincount(place, (values - centre) / n)
     spread = spread_of(added)
     half = t_quantile((1 - confidence) / 2, spread.df) * math.sqrt(spread.variance)
-    return Interval(centre - half, centre, centre + half, n, f"Student's t over {'samples' if cluster is None else 'clusters'}", confidence, len(added))
+    method = f"Student's t over {'samples' if cluster is None else 'clusters'}"
+    return Interval(centre - half, centre, centre + half, n, method, confidence, len(added))
 
 
 def difference(first: Array, second: Array) -> Contributed:
