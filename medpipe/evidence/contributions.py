@@ -127,7 +127,7 @@ def clustered(values: Array, cluster: NDArray[Any] | None, confidence: float = 0
     place = np.arange(n) if cluster is None else np.unique(cluster, return_inverse=True)[1]
     added = np.bincount(place, (values - centre) / n)
     spread = spread_of(added)
-    half = t_quantile((1 - confidence) / 2, spread.df) * math.sqrt(spread.variance)
+    half = t_quantile((1 - confidence) / 2, max(spread.df / 2, 1.0)) * math.sqrt(spread.variance)  # for few and skewed clusters
     method = f"Student's t over {'samples' if cluster is None else 'clusters'}"
     return Interval(centre - half, centre, centre + half, n, method, confidence, len(added))
 

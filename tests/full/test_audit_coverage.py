@@ -78,7 +78,8 @@ def ratio(rounds: int, memory_: float, kind: str = "", stalls: float = 0.0) -> S
         if kind == "drift":
             x += np.linspace(-0.05, 0.05, rounds)
         if kind == "step":
-            x += np.where(np.arange(rounds) < g.integers(rounds), 0.05, -0.05) * g.standard_normal()
+            first = np.arange(rounds) < g.integers(rounds)
+            x += 0.05 * g.standard_normal() * (first - first.mean())
         x += outliers(g, rounds, stalls) - stalls
         return judged("speed_ratio", [timed(np.exp(-x), np.ones(rounds))])
 
@@ -350,7 +351,8 @@ CELLS: Cells = {
     "p95_seconds, 600 rounds, memory 0.5": (quantile("p95_seconds", 600, 0.5), math.exp(0.05 * 1.6448536)),
     **{f"share of flags, {c} clusters of {s}{' on average' if u else ''}, {p}, alike {a}": (flags(c, s, p, a, u), p) for c, s, p, a, u in (
         (8, 5, 0.5, 0.5, False), (8, 50, 0.9, 0.2, False), (15, 20, 0.95, 0.1, False), (60, 10, 0.98, 0.2, True),
-        (60, 10, 0.01, 0.5, False), (400, 3, 0.01, 0.3, False), (400, 10, 0.99, 0.5, True), (400, 10, 0.1, 0.9, True), (400, 1, 0.01, 0.0, False))},
+        (60, 10, 0.01, 0.5, False), (400, 3, 0.01, 0.3, False), (400, 10, 0.99, 0.5, True), (400, 10, 0.1, 0.9, True),
+        (400, 1, 0.01, 0.0, False))},
     "flipped_share, 1,000 samples, 1 %": (answered("flipped_share", 1000, 1, 0.005, 0.005, 0.0), 0.01),
     "flipped_share, 300 clusters of 3, 1 %": (answered("flipped_share", 300, 3, 0.005, 0.005, 0.3), 0.01),
     "accuracy_loss, 1,000 samples, 0.5 points, rare": (answered("accuracy_loss", 1000, 1, 0.006, 0.001, 0.0), 0.005),

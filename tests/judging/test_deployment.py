@@ -70,7 +70,8 @@ def test_several_runs_are_judged_with_their_spread(claim: Claim) -> None:
 
 
 def test_the_interval_of_a_ratio_holds_it_as_often_as_stated(claim: Claim) -> None:
-    """In at least 97 of 100 repeats of the same form against itself, under noise that lasts over rounds; 5 in 100 are not judged at most."""
+    """In at least 97 of 100 repeats of the same form against itself, under noise that lasts over rounds; 5 in 100 at most are not judged.
+    """
     holds, open_ = 0, 0
     for seed in range(400):
         draw = np.random.default_rng((11, seed))

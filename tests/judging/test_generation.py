@@ -304,5 +304,23 @@ def test_training_images_stand_in_where_none_were_held_out() -> None:
 
 
 def test_a_metric_that_compares_groups_itself_takes_no_by(specs: SpecsMaker) -> None:
-    with pytest.raises(SpecError, match="the key 'by', which it does not use"):
+    with pytest.raises(SpecError, match="got the key 'by', which it does not use"):
         specs(measure={"metric": "kid", "run": "toy", "split": "quality", "by": "origin"})
+
+
+def test_a_fid_shows_that_it_is_small_and_never_that_it_is_large(specs: SpecsMaker) -> None:
+    """Two samples of one distribution, whose FID at this n is 0.5: "at most 0.1" is not refuted by it."""
+    rng = np.random.default_rng(0)
+    o = quality(rng.normal(0, 1, (100, 8)), rng.normal(0, 1, (100, 8)))
+    claim = specs(measure={"metric": "fid", "run": "toy", "split": "quality"},
+                  criterion={"kind": "at_most", "value": 0.1, "rationale": "x", "unit": "number"}).claims[0]
+    found = estimate(claim, {"toy": [evidence_of({"quality": o})]}).found
+    assert found.low == 0 and found.estimate > 0.3
+
+
+def test_shares_of_classes_that_agree_are_not_told_to_differ() -> None:
+    """The distance of two samples of the same shares is above 0 by chance; its interval holds 0."""
+    rng = np.random.default_rng(1)
+    o = quality(np.zeros((100, 1)), np.zeros((4, 1)), np.zeros((100, 1)), called=rng.integers(0, 4, 100), labels=rng.integers(0, 4, 100))
+    found = registry.resolve("metric", "class_share_distance").of(o)[0].interval(bounds=(0, 1))
+    assert found.low == 0 and found.estimate > 0.03
