@@ -101,7 +101,7 @@ class _Bounded:
     def __init__(self, stream: Any, place: Path, most: int) -> None:
         self._stream, self._place, self._left, self._most = stream, place, most, most
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int = -1, /) -> bytes:
         content: bytes = self._stream.read(size)
         self._left -= len(content)
         if self._left < 0:

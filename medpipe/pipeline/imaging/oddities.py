@@ -17,9 +17,10 @@ from medpipe.pipeline.data.image_sets import ImageSet
 
 MOST = 8
 FOLDS, SIDE, TREES, SEED, MANY = 5, 16, 50, 0, 2000
-PERMUTATIONS, CHANCE, SKILL = 999, 0.01, 0.5
+PERMUTATIONS, CHANCE, SKILL = 999, 0.01, 0.6
 """A likeness of another class is a finding where the thumbnails of held-out images tell the class better than
-under permuted labels (p at most `CHANCE`) and make at most `SKILL` of the errors of naming the commonest class."""
+under permuted labels (p at most `CHANCE`) and make at most `SKILL` of the errors of guessing: 1 minus balanced
+accuracy, against 1 minus 1 over the number of classes."""
 UNLIKE = f"outliers of their class (at most {100 * RATE:.0f} % of those named by chance)"
 DOUBTFUL = "similar to another class in a 16 × 16 thumbnail"
 
@@ -84,7 +85,7 @@ def doubtful(grey: NDArray[np.uint8], label: NDArray[np.int64], cluster: NDArray
     """Which images are similar to another class than their own.
 
     Random trees on 16 by 16 pixels give probabilities to images of clusters that they were not fitted on; confident learning (Northcutt
-    et al. 2021) decides, where these probabilities say more of the classes than chance and the commonest class do.
+    et al. 2021) decides, where these probabilities say enough more of the classes than chance (`SKILL`).
     """
     from sklearn.ensemble import ExtraTreesClassifier
     from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
@@ -99,10 +100,11 @@ def doubtful(grey: NDArray[np.uint8], label: NDArray[np.int64], cluster: NDArray
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=SEED)
     probable = cross_val_predict(model, seen, label, groups=cluster, cv=folds, method="predict_proba")
     right, p = float((probable.argmax(axis=1) == label).mean()), _chance_of(probable, label, cluster)
-    commonest = float(np.bincount(label).max() / len(label))
-    if p > CHANCE or 1 - right > SKILL * (1 - commonest):
+    kinds, called = np.unique(label), probable.argmax(axis=1)
+    balanced = float(np.mean([(called[label == k] == k).mean() for k in kinds]))
+    if p > CHANCE or 1 - balanced > SKILL * (1 - 1 / len(kinds)):
         than = ("better than chance" if p > CHANCE else
-                f"well enough ({100 * right:.1f} % of held-out images, the commonest class {100 * commonest:.1f} %)")
+                f"well enough (balanced accuracy {100 * balanced:.1f} %, guessing {100 / len(kinds):.1f} %)")
         return Doubt(none, right, f"not assessed: thumbnails do not tell the classes {than}")
     return Doubt(np.where(suspect_labels(label, probable), probable.argmax(axis=1), -1), right, "")
 
