@@ -12,9 +12,9 @@ from itertools import pairwise
 if ("-m", "medpipe") in ((a, b.partition(".")[0]) for a, b in pairwise(sys.orig_argv)) and sys.path[:1] in ([""], [os.getcwd()]):
     del sys.path[0]  # ``python -m`` puts the current folder there, and what a stranger put into it must not be imported
 
-import typer  # noqa: E402
+import typer
 
-from medpipe.cli.codes import ALTERED, INCOMPLETE, USAGE  # noqa: E402
+from medpipe.cli.codes import ALTERED, INCOMPLETE, USAGE
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
                   help="Hold the published claims of a medical AI to evidence, and report what holds.")
