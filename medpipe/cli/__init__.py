@@ -9,8 +9,12 @@ import os
 import sys
 from itertools import pairwise
 
-if ("-m", "medpipe") in ((a, b.partition(".")[0]) for a, b in pairwise(sys.orig_argv)) and sys.path[:1] in ([""], [os.getcwd()]):
-    del sys.path[0]  # ``python -m`` puts the current folder there, and what a stranger put into it must not be imported
+if ("-m", "medpipe") in ((a, b.partition(".")[0]) for a, b in pairwise(sys.orig_argv)) and sys.path[
+    :1
+] in ([""], [os.getcwd()]):
+    del sys.path[
+        0
+    ]  # ``python -m`` puts the current folder there, and what a stranger put into it must not be imported
 
 import typer
 

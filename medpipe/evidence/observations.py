@@ -45,7 +45,9 @@ class Observations:
             raise DataError("observations: expected an array 'sample_id', got " + (", ".join(arrays) or "no arrays"))
         ids = arrays["sample_id"]
         if ids.dtype.kind not in "Uiu" or ids.ndim != 1:
-            raise DataError(f"observations: expected texts (N,) in 'sample_id', got {ids.dtype} {ids.shape}")
+            raise DataError(
+                f"observations: expected texts (N,) in 'sample_id', got {ids.dtype} {ids.shape}"
+            )
         n = ids.shape[0]
         object.__setattr__(self, "_n", n)
         if n == 0:
