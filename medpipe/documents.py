@@ -50,7 +50,9 @@ def read_file(path: Path, limit: int) -> bytes:
                 raise SpecError(str(path), "a plain file", "a pipe or a device")
             raw = file.read(limit + 1)
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
-        raise SpecError(str(path), "a readable file", getattr(error, "strerror", None) or str(error)) from error
+        raise SpecError(
+            str(path), "a readable file", getattr(error, "strerror", None) or str(error)
+        ) from error
     if len(raw) > limit:
         raise SpecError(str(path), f"at most {limit} bytes", "more")
     return raw
@@ -194,8 +196,12 @@ def _require_shallow(data: Any, where: str) -> None:
     """Refuse more than `MAX_DEPTH` levels."""
     level = [data] if isinstance(data, list | dict) else []
     for _ in range(MAX_DEPTH):
-        level = [inner for outer in level for inner in (outer.values() if isinstance(outer, dict) else outer)
-                 if isinstance(inner, list | dict)]
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, list | dict)
+        ]
         if not level:
             return
     raise SpecError(where, f"at most {MAX_DEPTH} levels", "more")
@@ -206,7 +212,9 @@ def _require_whole_characters(data: Any, where: str) -> None:
     try:
         json.dumps(data, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
-        raise SpecError(where, "text that can be written as UTF-8", "half of a character") from error
+        raise SpecError(
+            where, "text that can be written as UTF-8", "half of a character"
+        ) from error
 
 
 @cache
@@ -218,7 +226,9 @@ def schema(kind: str, package: str = "medpipe.claims", version: int = 1) -> dict
 
 def validate(data: Any, kind: str, where: str, package: str = "medpipe.claims") -> None:
     """Hold a document against its schema. Raises `SpecError` with the path of the first fault."""
-    from jsonschema import Draft202012Validator  # slow to import, so only where a document is checked
+    from jsonschema import (
+        Draft202012Validator,
+    )  # slow to import, so only where a document is checked
     from jsonschema.exceptions import best_match
 
     held_against = schema(kind, package)
@@ -229,7 +239,9 @@ def validate(data: Any, kind: str, where: str, package: str = "medpipe.claims") 
     error = best_match(islice(Draft202012Validator(held_against).iter_errors(data), MAX_ERRORS))
     if error is None:
         return
-    path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error.absolute_path).lstrip(".")
+    path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error.absolute_path).lstrip(
+        "."
+    )
     raise SpecError(f"{where}: {path}" if path else where, *_explain(error))
 
 
@@ -237,12 +249,16 @@ def _explain(error: Any) -> tuple[str, str]:
     """Expected and got, in words, of a schema error."""
     if error.validator == "additionalProperties":
         known = sorted(error.schema.get("properties", {}))
-        unknown = sorted(set(error.instance) - set(known)) if isinstance(error.instance, Mapping) else []
+        unknown = (
+            sorted(set(error.instance) - set(known)) if isinstance(error.instance, Mapping) else []
+        )
         return f"only {', '.join(known)}", f"the unknown key {', '.join(map(repr, unknown))}"[:200]
     if error.validator == "required":
         missing = [k for k in error.validator_value if k not in error.instance]
         return f"the key {', '.join(map(repr, missing))}", "none"
-    return f"{error.validator} {json.dumps(error.validator_value)[:200]}", json.dumps(error.instance, default=str)[:200]
+    return f"{error.validator} {json.dumps(error.validator_value)[:200]}", json.dumps(
+        error.instance, default=str
+    )[:200]
 
 
 def canonical_json(value: Any) -> bytes:

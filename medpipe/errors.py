@@ -58,8 +58,10 @@ class CodeNotAllowed(MedpipeError):
     """Something names code that may not run without the reader's permission: nothing is known, and nothing is wrong."""
 
     def __init__(self, kind: str, name: str) -> None:
-        super().__init__(f"not checked: the {kind} {name!r} is code that medpipe does not run without permission; look at it, then "
-                         "allow it with --allow-code, or give your own specifications with --specs where it is yours")
+        super().__init__(
+            f"not checked: the {kind} {name!r} is code that medpipe does not run without permission; look at it, then "
+            "allow it with --allow-code, or give your own specifications with --specs where it is yours"
+        )
         self.kind, self.name = kind, name
 
 

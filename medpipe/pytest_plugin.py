@@ -34,8 +34,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     for word in (*known.file_or_dir, *([known.confcutdir] if known.confcutdir else ())):
         path = (early_config.invocation_params.dir / str(word).partition("::")[0]).resolve()
         if any((place / "bundle.json").exists() for place in (path, *path.parents)):
-            raise pytest.UsageError(f"{word}: expected your own specifications, got a folder inside a bundle, whose code pytest would "
-                                    "run; give the bundle with --bundle only")
+            raise pytest.UsageError(
+                f"{word}: expected your own specifications, got a folder inside a bundle, whose code pytest would "
+                "run; give the bundle with --bundle only"
+            )
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:

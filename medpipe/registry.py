@@ -109,7 +109,9 @@ class OwnCode:
     names: Collection[str] | None
     top_level: set[str] = field(default_factory=set)
 
-    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         """Find a module in the folder, unless its name belongs to the standard library or to medpipe."""
         spec = None if path is not None else self.spec_of(name)
         if spec is not None:
@@ -130,7 +132,11 @@ class OwnCode:
     def files(self) -> dict[str, bytes]:
         """The source of everything that was imported from the folder, by its path in the folder."""
         paths = [Path(m.__file__) for m in self.modules().values() if m.__file__]
-        return {p.relative_to(self.folder).as_posix(): p.read_bytes() for p in sorted(paths) if p.suffix == ".py"}
+        return {
+            p.relative_to(self.folder).as_posix(): p.read_bytes()
+            for p in sorted(paths)
+            if p.suffix == ".py"
+        }
 
 
 _ALLOWED: ContextVar[OwnCode | None] = ContextVar("code that may run", default=None)
@@ -139,7 +145,11 @@ _ALLOWED: ContextVar[OwnCode | None] = ContextVar("code that may run", default=N
 @contextmanager
 def code_from(folder: Path, names: Collection[str] | None = None) -> Iterator[OwnCode]:
     """Let `resolve` load the code that is named, from ``folder`` first; afterwards nothing of the folder stays imported."""
-    own, outer, without_bytecode = OwnCode(folder.resolve(), names), _ALLOWED.get(), sys.dont_write_bytecode
+    own, outer, without_bytecode = (
+        OwnCode(folder.resolve(), names),
+        _ALLOWED.get(),
+        sys.dont_write_bytecode,
+    )
     hidden: Mapping[str, ModuleType] = outer.modules() if outer else {}
     for name in hidden:
         del sys.modules[name]
@@ -173,11 +183,21 @@ def resolve(kind: str, name: str) -> Any:
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        if error.name is not None and not f"{module_name}.".startswith(f"{error.name}."):  # something that the module needs is absent
+        if error.name is not None and not f"{module_name}.".startswith(
+            f"{error.name}."
+        ):  # something that the module needs is absent
             raise MissingDependency(error.name, "train", f"the {kind} {name!r}") from error
         own = _ALLOWED.get()
-        where = f" beside the specifications (in {own.folder}) or installed" if own and ":" in name else ""
-        raise SpecError(f"{kind} {name!r}", f"an importable 'package.module:attribute'{where}", f"no module {module_name!r}") from error
+        where = (
+            f" beside the specifications (in {own.folder}) or installed"
+            if own and ":" in name
+            else ""
+        )
+        raise SpecError(
+            f"{kind} {name!r}",
+            f"an importable 'package.module:attribute'{where}",
+            f"no module {module_name!r}",
+        ) from error
     if not hasattr(module, attribute):
         raise SpecError(f"{kind} {name!r}", f"an attribute {attribute!r} of {module_name}", "none of that name")
     return getattr(module, attribute)
@@ -190,12 +210,21 @@ def _require_allowed(kind: str, name: str) -> None:
         raise SpecError(f"{kind} {name!r}", "'package.module:attribute'", "something else")
     top = module_name.partition(".")[0]
     if top in sys.stdlib_module_names:
-        raise SpecError(f"{kind} {name!r}", f"a {kind} of your own", f"the standard library's {module_name!r}")
+        raise SpecError(
+            f"{kind} {name!r}", f"a {kind} of your own", f"the standard library's {module_name!r}"
+        )
     own = _ALLOWED.get()
     if own is None or (own.names is not None and name not in own.names):
         raise CodeNotAllowed(kind, name)
     there = sys.modules.get(top)
     spec = own.spec_of(top)
-    if there is not None and spec is not None and getattr(there.__spec__, "origin", None) != spec.origin:
-        raise SpecError(f"{kind} {name!r}", f"a file name that no imported module has, in {own.folder}",
-                        f"{top!r}, which is {getattr(there, '__file__', None) or 'built in'}; rename the file")
+    if (
+        there is not None
+        and spec is not None
+        and getattr(there.__spec__, "origin", None) != spec.origin
+    ):
+        raise SpecError(
+            f"{kind} {name!r}",
+            f"a file name that no imported module has, in {own.folder}",
+            f"{top!r}, which is {getattr(there, '__file__', None) or 'built in'}; rename the file",
+        )

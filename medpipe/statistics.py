@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr, betaincinv, ndtr, stdtrit
 
+from medpipe.errors import DataError
+
 Array = NDArray[np.float64]
 REPLICATES = 2000
 BOOTSTRAP_SEED = 20_240_917
@@ -253,7 +255,7 @@ def percentile(replicates: Array, estimate: float, *, n: int, method: str, confi
     """The percentile interval of bootstrap replicates, always holding the estimate. Replicates that are NaN are dropped."""
     kept = replicates[np.isfinite(replicates)]
     if not len(kept):
-        raise ValueError("expected at least one finite bootstrap replicate, got none")
+        raise DataError("expected at least one finite bootstrap replicate, got none")
     tail = (1 - confidence) / 2
     low, high = (float(v) for v in np.quantile(kept, [tail, 1 - tail]))
     return Interval(min(low, estimate), estimate, max(high, estimate), n, method, confidence, clusters, runs)

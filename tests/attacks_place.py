@@ -26,12 +26,26 @@ def write_specs(folder: Path, metric: str, **change: object) -> None:
     """Specifications of one claim that is judged by a metric."""
     measure = {"metric": metric, "run": "toy", "split": "validation"}
     documents = {
-        "subject": {"version": 1, "id": "made-up", "name": "x", "revision": "1", "about": "x", "parts": {"toy": "x"},
-                    "documents": {"paper.pdf": "sha256:" + "0" * 64}},
+        "subject": {
+            "version": 1,
+            "id": "made-up",
+            "name": "x",
+            "revision": "1",
+            "about": "x",
+            "parts": {"toy": "x"},
+            "documents": {"paper.pdf": "sha256:" + "0" * 64},
+        },
         "claims/toy": {"version": 1, "claims": [claim_data(**{"measure": measure, **change})]},
         "profiles/small": {"version": 1, "id": "small", "title": "x", "seeds": [0]},
-        "protocols/toy": {"version": 1, "id": "toy", "experiment": "made_up:toy", "title": "x", "source": "x",
-                          "parameters": {"data": {"source": "real"}, "training": {"epochs": 5}}}}
+        "protocols/toy": {
+            "version": 1,
+            "id": "toy",
+            "experiment": "made_up:toy",
+            "title": "x",
+            "source": "x",
+            "parameters": {"data": {"source": "real"}, "training": {"epochs": 5}},
+        },
+    }
     for name, document in documents.items():
         path = folder / f"{name}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,6 +64,11 @@ def make_bundle(folder: Path, specs: Path, code: dict[str, str] | None = None) -
 
 def reseal(folder: Path) -> None:
     """A manifest that fits whatever lies in a folder, as whoever put it there would write it."""
-    files = {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
-             for p in sorted(folder.rglob("*")) if p.is_file() and p.name != "manifest.json"}
-    (folder / "manifest.json").write_text(json.dumps({"version": 1, "files": files}), encoding="utf-8")
+    files = {
+        p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file() and p.name != "manifest.json"
+    }
+    (folder / "manifest.json").write_text(
+        json.dumps({"version": 1, "files": files}), encoding="utf-8"
+    )

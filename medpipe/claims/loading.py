@@ -68,7 +68,9 @@ def load_specs(folder: Path) -> Specs:
     Raises `SpecError` for a document that is wrong in itself, and `SpecError` or `UnknownNameError` where one names something
     that another does not have.
     """
-    contents = {p.relative_to(folder).as_posix(): read_file(p, MAX_BYTES) for p in _documents(folder)}
+    contents = {
+        p.relative_to(folder).as_posix(): read_file(p, MAX_BYTES) for p in _documents(folder)
+    }
     return specs_from(contents, str(folder))
 
 
@@ -79,10 +81,15 @@ def code_beside(folder: Path, specs: Specs) -> AbstractContextManager[OwnCode]:
     """
     folder = folder.resolve()
     if any((place / "bundle.json").exists() for place in (folder, *folder.parents)):
-        raise SpecError(str(folder), "the folder of your own specifications", "a folder inside a bundle; code of a bundle runs only with "
-                                     "--allow-code")
+        raise SpecError(
+            str(folder),
+            "the folder of your own specifications",
+            "a folder inside a bundle; code of a bundle runs only with --allow-code",
+        )
     measures = (part.metric for claim in specs.claims for part in claim.measure.parts())
-    return code_from(folder.parent, {*filter(None, measures), *(p.experiment for p in specs.protocols.values())})
+    return code_from(
+        folder.parent, {*filter(None, measures), *(p.experiment for p in specs.protocols.values())}
+    )
 
 
 def _documents(folder: Path) -> Iterator[Path]:

@@ -10,8 +10,10 @@ import sys
 from itertools import pairwise
 from typing import Annotated
 
-if ("-m", "medpipe") in ((a, b.partition(".")[0]) for a, b in pairwise(sys.orig_argv)) and sys.path[:1] in ([""], [os.getcwd()]):
-    del sys.path[0]  # ``python -m`` puts the current folder there, and what a stranger put into it must not be imported
+AS_MODULE = ("-m", "medpipe") in ((a, b.partition(".")[0]) for a, b in pairwise(sys.orig_argv))
+if AS_MODULE and sys.path[:1] in ([""], [os.getcwd()]):
+    # ``python -m`` puts the current folder there, and what a stranger put into it must not be imported
+    del sys.path[0]
 
 import typer
 

@@ -24,8 +24,13 @@ if TYPE_CHECKING:
 BundleOption = Annotated[Path, typer.Option("--bundle", help="Folder of a bundle.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Exit with 1 if a claim is refuted.")]
-OwnSpecsOption = Annotated[Path | None, typer.Option("--specs", help="Your own specifications; metrics in files beside them may run.")]
-AllowCodeOption = Annotated[bool, typer.Option("--allow-code", help="Run the metrics that come with the evidence as code.")]
+OwnSpecsOption = Annotated[
+    Path | None,
+    typer.Option("--specs", help="Your own specifications; metrics in files beside them may run."),
+]
+AllowCodeOption = Annotated[
+    bool, typer.Option("--allow-code", help="Run the metrics that come with the evidence as code.")
+]
 Pkcs12Option = Annotated[Path | None, typer.Option("--pkcs12", help="Identity to sign with; a local one is made if not given.")]
 
 
@@ -59,7 +64,10 @@ def permitted_code(bundle: Bundle, own_specs: Path | None, allow_code: bool) -> 
             yield
             names = sorted(code.files())
         if names:
-            typer.echo(f"medpipe: ran code of the bundle, as --allow-code permits: {', '.join(names)}", err=True)
+            typer.echo(
+                f"medpipe: ran code of the bundle, as --allow-code permits: {', '.join(names)}",
+                err=True,
+            )
     else:
         yield
 
@@ -83,8 +91,13 @@ def judge_and_store(bundle: Bundle) -> Sequence[Verdict]:
     return verdicts
 
 
-def judge(bundle: BundleOption, as_json: JsonOption = False, strict: StrictOption = False, specs: OwnSpecsOption = None,
-          allow_code: AllowCodeOption = False) -> None:
+def judge(
+    bundle: BundleOption,
+    as_json: JsonOption = False,
+    strict: StrictOption = False,
+    specs: OwnSpecsOption = None,
+    allow_code: AllowCodeOption = False,
+) -> None:
     """Judge every claim from the observations in a bundle, after checking every file of it."""
     from medpipe.claims.loading import specs_from
     from medpipe.cli.show import print_json, print_verdicts, talk_on_stderr
@@ -114,8 +127,12 @@ def end_with(verdicts: Sequence[Verdict], strict: bool) -> None:
         raise typer.Exit(REFUTED)
 
 
-def report(bundle: BundleOption, out: Annotated[Path, typer.Option("--out", help="Folder for unsigned PDFs and result files.")],
-           specs: OwnSpecsOption = None, allow_code: AllowCodeOption = False) -> None:
+def report(
+    bundle: BundleOption,
+    out: Annotated[Path, typer.Option("--out", help="Folder for unsigned PDFs and result files.")],
+    specs: OwnSpecsOption = None,
+    allow_code: AllowCodeOption = False,
+) -> None:
     """Write report and model card without a signature, and the comparison and analysis of each part, for reading only."""
     from medpipe.cli.show import say, working
     from medpipe.evidence import Bundle

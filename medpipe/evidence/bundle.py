@@ -37,7 +37,14 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from medpipe.documents import MAX_JSON_BYTES, canonical_json, parse_json, pretty_json, read_file, validate
+from medpipe.documents import (
+    MAX_JSON_BYTES,
+    canonical_json,
+    parse_json,
+    pretty_json,
+    read_file,
+    validate,
+)
 from medpipe.errors import BundleError, DataError, FormatVersionError, SpecError, TamperedError
 from medpipe.evidence.evidence import Evidence, evidence_from, record_of
 from medpipe.evidence.files import sha256, write_atomically
@@ -59,7 +66,9 @@ MAX_ARRAYS_BYTES = 512 * 2**20
 MAX_DIMENSIONS = 4
 TYPES = re.compile(r"\|b1|[|<][iu][1248]|<f[248]|<U[1-9]\d*")
 """NumPy's names of the types that an array may have: truth values, integers, floating point and text, little-endian."""
-NAME = re.compile(r"([\w-][\w.-]*/)*[\w-][\w.-]*\.(json|jsonl|npz|yaml)|code/([A-Za-z_]\w*/)*[A-Za-z_]\w*\.py")
+NAME = re.compile(
+    r"([\w-][\w.-]*/)*[\w-][\w.-]*\.(json|jsonl|npz|yaml)|code/([A-Za-z_]\w*/)*[A-Za-z_]\w*\.py"
+)
 """Names in a bundle: plain, relative, no hidden files, and nothing that other programs would run."""
 MAX_NAME = 240
 
@@ -69,7 +78,9 @@ class Bundle:
     """A folder of evidence. `open` checks it against its manifest; `create` makes or re-opens one for writing."""
 
     folder: Path
-    _arrays: WeakValueDictionary[str, Array] = field(default_factory=WeakValueDictionary, compare=False, repr=False)
+    _arrays: WeakValueDictionary[str, Array] = field(
+        default_factory=WeakValueDictionary, compare=False, repr=False
+    )
 
     @classmethod
     def create(cls, folder: Path, name: str, profile: str) -> Bundle:
@@ -110,16 +121,23 @@ class Bundle:
         changed = sorted(n for n in found.keys() & listed.keys() if found[n] != listed[n])
         if extra or missing or changed:
             raise TamperedError(str(self.folder), extra=extra, missing=missing, changed=changed)
-        if sum(_unpacked_bytes(self.folder / name) for name in found if name.endswith(".npz")) > MAX_ARRAYS_BYTES:
-            raise BundleError(f"{self.folder}: expected arrays of at most {MAX_ARRAYS_BYTES} bytes in all, got more")
+        if (
+            sum(_unpacked_bytes(self.folder / name) for name in found if name.endswith(".npz"))
+            > MAX_ARRAYS_BYTES
+        ):
+            raise BundleError(
+                f"{self.folder}: expected arrays of at most {MAX_ARRAYS_BYTES} bytes in all, got more"
+            )
 
     def manifest(self) -> dict[str, str]:
         """Path → SHA-256 of every file. Raises `BundleError`, `FormatVersionError`."""
         data = self._versioned(MANIFEST)
         if set(data) != {"version", "files"} or not isinstance(data["files"], dict) or not all(
                 isinstance(v, str) for v in data["files"].values()):
-            raise BundleError(f"{self.folder}/{MANIFEST}: expected 'version' and 'files' with a digest for each name, got "
-                              f"{', '.join(sorted(data))[:200]}")
+            raise BundleError(
+                f"{self.folder}/{MANIFEST}: expected 'version' and 'files' with a digest for each name, got "
+                f"{', '.join(sorted(data))[:200]}"
+            )
         return dict(data["files"])
 
     def seal(self) -> str:
@@ -150,16 +168,25 @@ class Bundle:
         name = f"runs/{key}.json"
         record = self.record(name, "run")
         if sum(_unpacked_bytes(self._array_path(f)) for f in _array_names(record)) > MAX_RUN_BYTES:
-            raise BundleError(f"{self.folder}/{name}: expected arrays of at most {MAX_RUN_BYTES} bytes in all, got more")
+            raise BundleError(
+                f"{self.folder}/{name}: expected arrays of at most {MAX_RUN_BYTES} bytes in all, got more"
+            )
         try:
             observations = {
-                split: Observations({n: self._array(f) for n, f in o["arrays"].items()}, tuple(o["classes"]), o["cluster"])
-                for split, o in record["observations"].items()}
+                split: Observations(
+                    {n: self._array(f) for n, f in o["arrays"].items()},
+                    tuple(o["classes"]),
+                    o["cluster"],
+                )
+                for split, o in record["observations"].items()
+            }
             evidence = evidence_from(record, observations)
         except (DataError, TypeError) as error:  # TypeError: a key that this version does not know
             raise BundleError(f"{self.folder}/{name}: {error}") from error
         if evidence.run.key != key:
-            raise BundleError(f"{self.folder}/{name}: expected the run of that name, got {evidence.run.key[:200]!r}")
+            raise BundleError(
+                f"{self.folder}/{name}: expected the run of that name, got {evidence.run.key[:200]!r}"
+            )
         return evidence
 
     def keys(self) -> tuple[str, ...]:
@@ -182,7 +209,10 @@ class Bundle:
     def specs(self) -> dict[str, bytes]:
         """The specifications' files by relative path."""
         root = self.folder / "specs"
-        return {p.relative_to(root).as_posix(): self._bytes(p.relative_to(self.folder).as_posix()) for p in sorted(root.rglob("*.yaml"))}
+        return {
+            p.relative_to(root).as_posix(): self._bytes(p.relative_to(self.folder).as_posix())
+            for p in sorted(root.rglob("*.yaml"))
+        }
 
     @property
     def code_folder(self) -> Path:
@@ -191,7 +221,9 @@ class Bundle:
 
     def code(self) -> dict[str, bytes]:
         """The code that the bundle keeps, by relative path."""
-        names = (p.relative_to(self.folder).as_posix() for p in sorted(self.code_folder.rglob("*.py")))
+        names = (
+            p.relative_to(self.folder).as_posix() for p in sorted(self.code_folder.rglob("*.py"))
+        )
         return {name.removeprefix("code/"): self._bytes(name) for name in names}
 
     def write_code(self, files: Mapping[str, bytes]) -> None:
@@ -207,8 +239,10 @@ class Bundle:
         """Refuse to judge by other code than the bundle keeps. Raises `BundleError`."""
         kept = self.code()
         if changed := sorted(name for name, content in files.items() if kept.get(name) != content):
-            raise BundleError(f"{self.folder}: expected the code that the bundle was made with, got another {', '.join(changed)}; run "
-                              "medpipe verify again, or judge by the code in the bundle with --allow-code")
+            raise BundleError(
+                f"{self.folder}: expected the code that the bundle was made with, got another {', '.join(changed)}; run "
+                "medpipe verify again, or judge by the code in the bundle with --allow-code"
+            )
 
     @property
     def ledger_path(self) -> Path:
@@ -250,14 +284,22 @@ class Bundle:
                 if stat.S_ISDIR(status.st_mode) or relative == MANIFEST or relative in VIEWS:
                     continue
                 if not stat.S_ISREG(status.st_mode):
-                    kind = "a symbolic link" if stat.S_ISLNK(status.st_mode) else "a pipe or a device"
-                    raise BundleError(f"{str(path)!r}: expected plain files in a bundle, got {kind}")
+                    kind = (
+                        "a symbolic link" if stat.S_ISLNK(status.st_mode) else "a pipe or a device"
+                    )
+                    raise BundleError(
+                        f"{str(path)!r}: expected plain files in a bundle, got {kind}"
+                    )
                 if not _plain_name(relative):
-                    raise BundleError(f"{self.folder}: expected the files of a bundle, got {relative[:MAX_NAME]!r}")
+                    raise BundleError(
+                        f"{self.folder}: expected the files of a bundle, got {relative[:MAX_NAME]!r}"
+                    )
                 total += status.st_size
                 names.append(relative)
                 if len(names) > MAX_FILES or total > MAX_BUNDLE_BYTES:
-                    raise BundleError(f"{self.folder}: expected at most {MAX_FILES} files of {MAX_BUNDLE_BYTES} bytes in all, got more")
+                    raise BundleError(
+                        f"{self.folder}: expected at most {MAX_FILES} files of {MAX_BUNDLE_BYTES} bytes in all, got more"
+                    )
         return sorted(names)
 
     def _bytes(self, name: str, limit: int = MAX_FILE_BYTES) -> bytes:
@@ -272,7 +314,10 @@ class Bundle:
     def json(self, name: str) -> Any:
         """One of the bundle's JSON files, read strictly. Raises `BundleError`."""
         try:
-            return parse_json(self._bytes(name, MAX_RECORD_BYTES if name.startswith("runs/") else MAX_JSON_BYTES), f"{self.folder}/{name}")
+            return parse_json(
+                self._bytes(name, MAX_RECORD_BYTES if name.startswith("runs/") else MAX_JSON_BYTES),
+                f"{self.folder}/{name}",
+            )
         except SpecError as error:
             raise BundleError(str(error)) from error
 
@@ -310,7 +355,9 @@ class Bundle:
         """Where an array lies that a run names. Raises `BundleError`."""
         path = self.folder / name
         if not _plain_name(name) or not path.is_file():
-            raise BundleError(f"{self.folder}: expected the array {name[:MAX_NAME]!r} that a run names, got none")
+            raise BundleError(
+                f"{self.folder}: expected the array {name[:MAX_NAME]!r} that a run names, got none"
+            )
         return path
 
     def _array(self, name: str) -> Array:
@@ -322,8 +369,20 @@ class Bundle:
         return array
 
 
-_BROKEN = (OSError, ValueError, LookupError, TypeError, SyntaxError, MemoryError, RuntimeError, ArithmeticError, EOFError,
-           zipfile.BadZipFile, zlib.error, tokenize.TokenError)
+_BROKEN = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    SyntaxError,
+    MemoryError,
+    RuntimeError,
+    ArithmeticError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+    tokenize.TokenError,
+)
 """What `zipfile` and NumPy raise for hostile files."""
 
 
@@ -332,20 +391,32 @@ def read_array(path: Path) -> Array:
     try:
         with zipfile.ZipFile(path) as archive, archive.open(_member(archive)) as file:
             version = np.lib.format.read_magic(file)
-            read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+            read = {
+                (1, 0): np.lib.format.read_array_header_1_0,
+                (2, 0): np.lib.format.read_array_header_2_0,
+            }[version]
             shape, _, dtype = read(file, max_header_size=10_000)
             size = math.prod(shape) * dtype.itemsize
             left = _member(archive).file_size - file.tell()
-            if not TYPES.fullmatch(dtype.str) or len(shape) > MAX_DIMENSIONS or size != left or size > MAX_ARRAY_BYTES:
+            if (
+                not TYPES.fullmatch(dtype.str)
+                or len(shape) > MAX_DIMENSIONS
+                or size != left
+                or size > MAX_ARRAY_BYTES
+            ):
                 raise ValueError(f"{dtype} of shape {shape} in {left} bytes")
         with np.load(path, allow_pickle=False) as stored:
             array: Array = stored["a"]
         if array.dtype.kind == "f" and np.isinf(array).any():
             raise ValueError("infinite values")
         if array.dtype.kind == "U":
-            array.tobytes().decode("utf-32-le")  # numbers that are no characters crash whoever looks at them
+            array.tobytes().decode(
+                "utf-32-le"
+            )  # numbers that are no characters crash whoever looks at them
     except _BROKEN as error:
-        raise BundleError(f"{path}: expected one stored array of numbers or text, got a broken file ({str(error)[:200]})") from error
+        raise BundleError(
+            f"{path}: expected one stored array of numbers or text, got a broken file ({str(error)[:200]})"
+        ) from error
     return array
 
 
@@ -363,15 +434,19 @@ def _unpacked_bytes(path: Path) -> int:
         with zipfile.ZipFile(path) as archive:
             return _member(archive).file_size
     except _BROKEN as error:
-        raise BundleError(f"{path}: expected one stored array, got a broken file ({str(error)[:200]})") from error
+        raise BundleError(
+            f"{path}: expected one stored array, got a broken file ({str(error)[:200]})"
+        ) from error
 
 
 def _require_storable(evidence: Evidence) -> None:
     """Refuse what could not be read again. Raises `DataError`."""
     sizes = [a.nbytes for o in evidence.observations.values() for a in o.arrays.values()]
     if max(sizes, default=0) > MAX_ARRAY_BYTES or sum(sizes) > MAX_RUN_BYTES:
-        raise DataError(f"run {evidence.run.key}: expected arrays of at most {MAX_ARRAY_BYTES} bytes each and {MAX_RUN_BYTES} in all, got "
-                        f"{max(sizes)} and {sum(sizes)}")
+        raise DataError(
+            f"run {evidence.run.key}: expected arrays of at most {MAX_ARRAY_BYTES} bytes each and {MAX_RUN_BYTES} in all, got "
+            f"{max(sizes)} and {sum(sizes)}"
+        )
 
 
 def _array_names(record: Mapping[str, Any]) -> Iterator[str]:
@@ -405,7 +480,11 @@ def unpack(content: bytes, folder: Path, limit: int = MAX_BUNDLE_BYTES) -> Bundl
             if len(names) > MAX_FILES or len({n.lower() for n in names}) != len(names):
                 raise BundleError("packed bundle: expected every name once, got duplicates or too many")
             for info in infos:
-                if not _plain_name(info.filename) or info.is_dir() or stat.S_ISLNK(info.external_attr >> 16):
+                if (
+                    not _plain_name(info.filename)
+                    or info.is_dir()
+                    or stat.S_ISLNK(info.external_attr >> 16)
+                ):
                     raise BundleError(f"packed bundle: expected plain relative names, got {info.filename!r}")
             if sum(i.file_size for i in infos) > limit:
                 raise BundleError(f"packed bundle: expected at most {limit} bytes, got more")
@@ -413,7 +492,9 @@ def unpack(content: bytes, folder: Path, limit: int = MAX_BUNDLE_BYTES) -> Bundl
                 with archive.open(info) as member:
                     data = member.read(info.file_size + 1)
                 if len(data) != info.file_size:
-                    raise BundleError(f"packed bundle: expected {info.file_size} bytes in {info.filename}, got another number")
+                    raise BundleError(
+                        f"packed bundle: expected {info.file_size} bytes in {info.filename}, got another number"
+                    )
                 write_atomically(folder / info.filename, data)
     except _BROKEN as error:
         raise BundleError(f"packed bundle: expected a ZIP file, got a broken one ({error})") from error

@@ -64,7 +64,10 @@ def entries_from(raw: bytes, where: str) -> tuple[Entry, ...]:
     for number, line in enumerate(raw.splitlines()):
         try:
             entry = Entry(**parse_json(line, f"{where}: line {number + 1}", limit=MAX_LINE_BYTES))
-            if any(type(value) is not (int if key == "sequence" else str) for key, value in vars(entry).items()):
+            if any(
+                type(value) is not (int if key == "sequence" else str)
+                for key, value in vars(entry).items()
+            ):
                 raise TypeError("a value of another type")
         except (SpecError, TypeError) as error:
             raise BundleError(f"{where}: line {number + 1}: expected an entry of the ledger, got something else") from error

@@ -43,7 +43,12 @@ class Observations:
         object.__setattr__(self, "classes", tuple(self.classes))
         if "sample_id" not in arrays:
             raise DataError("observations: expected an array 'sample_id', got " + (", ".join(arrays) or "no arrays"))
-        n = arrays["sample_id"].shape[0]
+        ids = arrays["sample_id"]
+        if ids.dtype.kind not in "Uiu" or ids.ndim != 1:
+            raise DataError(
+                f"observations: expected texts (N,) in 'sample_id', got {ids.dtype} {ids.shape}"
+            )
+        n = ids.shape[0]
         object.__setattr__(self, "_n", n)
         if n == 0:
             raise DataError("observations: expected at least one sample, got none")
@@ -125,6 +130,8 @@ def _compact(name: str, a: Array) -> Array:
     if a.dtype.kind == "O":
         a = _text(a)
     if name == "y_prob":
+        if a.dtype.kind not in "fiu":
+            raise DataError(f"observations: expected numbers in 'y_prob', got {a.dtype}")
         return a.astype(np.float16)
     if name in ("y_true", "y_pred") and a.dtype.kind in "iu" and a.size:
         return a.astype(np.uint8 if a.min() >= 0 and a.max() < 256 else np.int32)

@@ -95,7 +95,10 @@ def _evidence(signed: SignedPdf, trusted: Mapping[str, TrustedSigner], unknown: 
             with code_from(bundle.code_folder) if allow_code else nullcontext() as code:
                 yield from _judged_again(bundle, files[VERDICTS], statement)
                 if code is not None and (ran := sorted(code.files())):
-                    yield "code", f"ran code that the evidence brings along, as you allowed: {', '.join(ran)}"
+                    yield (
+                        "code",
+                        f"ran code that the evidence brings along, as you allowed: {', '.join(ran)}",
+                    )
         except _Contradiction:
             raise
         except (CodeNotAllowed, MissingDependency) as error:

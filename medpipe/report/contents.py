@@ -39,11 +39,15 @@ def open_pdf(data: bytes, *, strict: bool = True) -> Any:
         StreamDecodeLimits,
     )
     from pyhanko.pdf_utils.reader import PdfFileReader
-    limits = DecodeLimits(per_stream=StreamDecodeLimits(max_output_size=MAX_ATTACHED_BYTES),
-                          per_purpose={**DEFAULT_PURPOSE_LIMITS,
-                                       DecodePurpose.XREF_STREAM: StreamDecodeLimits(max_output_size=MAX_XREF_BYTES),
-                                       DecodePurpose.OBJECT_STREAM: StreamDecodeLimits(max_output_size=MAX_PACK_BYTES)},
-                          document_budget=DocumentDecodeBudget(base_allowance=4 * MAX_ATTACHED_BYTES, max_ratio=4))
+    limits = DecodeLimits(
+        per_stream=StreamDecodeLimits(max_output_size=MAX_ATTACHED_BYTES),
+        per_purpose={
+            **DEFAULT_PURPOSE_LIMITS,
+            DecodePurpose.XREF_STREAM: StreamDecodeLimits(max_output_size=MAX_XREF_BYTES),
+            DecodePurpose.OBJECT_STREAM: StreamDecodeLimits(max_output_size=MAX_PACK_BYTES),
+        },
+        document_budget=DocumentDecodeBudget(base_allowance=4 * MAX_ATTACHED_BYTES, max_ratio=4),
+    )
     return PdfFileReader(_Metered(data), strict=strict, decode_limits=limits)
 
 
@@ -70,7 +74,10 @@ class _Metered(io.BytesIO):
 def _resident_bytes() -> int:
     """The memory of this process; 0 where the system does not tell."""
     try:
-        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
+        return (
+            int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+            * resource.getpagesize()
+        )
     except (OSError, ValueError, IndexError):
         return 0
 

@@ -17,8 +17,20 @@ def run(tmp_path: Path) -> Run:
 
     def start(*words: str, at: Path | None = None) -> subprocess.CompletedProcess[str]:
         place = at or tmp_path
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "MEDPIPE_IDENTITY": str(tmp_path / "identity"), "COLUMNS": "200"}
-        return subprocess.run([sys.executable, *words], cwd=place, env=environment, capture_output=True, text=True, check=False,
-                              stdin=subprocess.DEVNULL)
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "MEDPIPE_IDENTITY": str(tmp_path / "identity"),
+            "COLUMNS": "200",
+        }
+        return subprocess.run(
+            [sys.executable, *words],
+            cwd=place,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
 
     return start

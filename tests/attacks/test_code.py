@@ -37,9 +37,17 @@ def stranger(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("command", [
-    ("judge", "--bundle", "bundle"), ("report", "--bundle", "bundle", "--out", "out"), ("sign", "--bundle", "bundle")])
-def test_code_that_a_bundle_names_is_not_run(stranger: Path, run: Run, command: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("judge", "--bundle", "bundle"),
+        ("report", "--bundle", "bundle", "--out", "out"),
+        ("sign", "--bundle", "bundle"),
+    ],
+)
+def test_code_that_a_bundle_names_is_not_run(
+    stranger: Path, run: Run, command: tuple[str, ...]
+) -> None:
     done = run("-m", "medpipe.cli", *command)
     assert done.returncode == 3, done.stderr
     assert "not checked" in done.stderr
@@ -48,7 +56,9 @@ def test_code_that_a_bundle_names_is_not_run(stranger: Path, run: Run, command: 
     assert not ran(stranger)
 
 
-def test_with_permission_the_code_in_the_bundle_runs_and_it_is_said(stranger: Path, run: Run) -> None:
+def test_with_permission_the_code_in_the_bundle_runs_and_it_is_said(
+    stranger: Path, run: Run
+) -> None:
     loud = "import sys\nsys.stderr.write(f'RAN {__file__}')\n\ndef score(o):\n    return 0.8\n"
     (stranger / "bundle/code/evilmod.py").write_text(loud, encoding="utf-8")
     reseal(stranger / "bundle")
@@ -69,7 +79,9 @@ def test_pytest_does_not_run_code_that_only_the_bundle_names(stranger: Path, run
     assert not ran(stranger)
 
 
-def test_judging_by_ones_own_specifications_does_not_run_what_only_the_bundle_names(stranger: Path, run: Run) -> None:
+def test_judging_by_ones_own_specifications_does_not_run_what_only_the_bundle_names(
+    stranger: Path, run: Run
+) -> None:
     write_specs(stranger / "specs", "accuracy")
     done = run(*JUDGE, "--specs", "specs")
     assert (done.returncode, ran(stranger)) == (3, False)
@@ -81,7 +93,9 @@ def test_pytest_never_collects_inside_a_bundle(tmp_path: Path, run: Run, trap: s
     make_bundle(tmp_path / "bundle", tmp_path / "theirs/specs")
     (tmp_path / "bundle" / trap).write_text(EVIL, encoding="utf-8")
     reseal(tmp_path / "bundle")
-    done = run("-m", "pytest", *PLUGIN, "-p", "no:cacheprovider", "bundle/specs", "--bundle", "bundle")
+    done = run(
+        "-m", "pytest", *PLUGIN, "-p", "no:cacheprovider", "bundle/specs", "--bundle", "bundle"
+    )
     assert done.returncode == 4
     assert "inside a bundle" in done.stderr
     assert not ran(tmp_path)
@@ -98,7 +112,17 @@ def test_specifications_in_a_bundle_are_nobodys_own(tmp_path: Path, run: Run) ->
     assert "inside a bundle" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["sys:exit", "os:system", "builtins:len", "subprocess:run", "pickle:loads", "importlib:import_module"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sys:exit",
+        "os:system",
+        "builtins:len",
+        "subprocess:run",
+        "pickle:loads",
+        "importlib:import_module",
+    ],
+)
 @pytest.mark.parametrize("allowed", [False, True])
 def test_the_standard_library_is_no_metric(tmp_path: Path, name: str, allowed: bool) -> None:
     """``builtins:len`` gave "17100 % supported"."""
@@ -120,13 +144,18 @@ def test_no_name_with_a_colon_is_imported_unasked(text: str) -> None:
     assert set(sys.modules) == before
 
 
-@pytest.mark.parametrize("name", ["a/b:c", "../evil:c", ".evil:c", "a:b.c", "a:", ":b", "a:b:c", "a b:c", "a\0:b", "/tmp/x:y"])
+@pytest.mark.parametrize(
+    "name",
+    ["a/b:c", "../evil:c", ".evil:c", "a:b.c", "a:", ":b", "a:b:c", "a b:c", "a\0:b", "/tmp/x:y"],
+)
 def test_a_name_is_identifiers_and_nothing_else(tmp_path: Path, name: str) -> None:
     with code_from(tmp_path), pytest.raises(SpecError):
         resolve("metric", name)
 
 
-@pytest.mark.parametrize("trap", ["yaml.py", "rich.py", "jsonschema.py", "sitecustomize.py", "numpy/__init__.py"])
+@pytest.mark.parametrize(
+    "trap", ["yaml.py", "rich.py", "jsonschema.py", "sitecustomize.py", "numpy/__init__.py"]
+)
 def test_nothing_in_the_current_folder_is_imported(tmp_path: Path, run: Run, trap: str) -> None:
     write_specs(tmp_path / "theirs/specs", "accuracy")
     make_bundle(tmp_path / "bundle", tmp_path / "theirs/specs")
@@ -141,8 +170,12 @@ def test_an_entry_point_in_the_current_folder_is_not_found(tmp_path: Path, run: 
     write_specs(tmp_path / "theirs/specs", "planted")
     (tmp_path / "evilmod.py").write_text(EVIL, encoding="utf-8")
     (tmp_path / "evil-1.dist-info").mkdir()
-    (tmp_path / "evil-1.dist-info/entry_points.txt").write_text("[medpipe.metrics]\nplanted = evilmod:score\n", encoding="utf-8")
-    (tmp_path / "evil-1.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: evil\nVersion: 1\n", encoding="utf-8")
+    (tmp_path / "evil-1.dist-info/entry_points.txt").write_text(
+        "[medpipe.metrics]\nplanted = evilmod:score\n", encoding="utf-8"
+    )
+    (tmp_path / "evil-1.dist-info/METADATA").write_text(
+        "Metadata-Version: 2.1\nName: evil\nVersion: 1\n", encoding="utf-8"
+    )
     done = run("-m", "medpipe.cli", "plan", "--specs", "theirs/specs", "--profile", "small")
     assert done.returncode == 2
     assert "unknown metric" in done.stderr
@@ -162,22 +195,44 @@ class TestOnesOwnMetric:
         return tmp_path
 
     def made(self, place: Path, run: Run) -> Bundle:
-        done = run("-m", "medpipe.cli", "run", "--profile", "small", "--name", "toy", "--device", "cpu")
+        done = run(
+            "-m", "medpipe.cli", "run", "--profile", "small", "--name", "toy", "--device", "cpu"
+        )
         assert done.returncode == 0, done.stderr + done.stdout
         return Bundle.open(place / "reports/toy")
 
-    def test_run_judge_and_pytest_use_it_and_the_bundle_keeps_it(self, place: Path, run: Run) -> None:
+    def test_run_judge_and_pytest_use_it_and_the_bundle_keeps_it(
+        self, place: Path, run: Run
+    ) -> None:
         bundle = self.made(place, run)
         assert bundle.code() == {"mymetrics.py": GOOD.encode(), "helper.py": HELPER.encode()}
-        judged = run("-m", "medpipe.cli", "judge", "--bundle", "reports/toy", "--specs", "specs", "--json")
+        judged = run(
+            "-m", "medpipe.cli", "judge", "--bundle", "reports/toy", "--specs", "specs", "--json"
+        )
         assert judged.returncode == 0, judged.stderr
         assert json.loads(judged.stdout)["verdicts"][0]["outcome"] == "supported"
-        tested = run("-m", "pytest", *PLUGIN, "-p", "no:cacheprovider", "specs", "--bundle", "reports/toy")
+        tested = run(
+            "-m", "pytest", *PLUGIN, "-p", "no:cacheprovider", "specs", "--bundle", "reports/toy"
+        )
         assert "1 passed" in tested.stdout, tested.stdout
         elsewhere = place / "elsewhere"
         elsewhere.mkdir()
-        assert run("-m", "medpipe.cli", "judge", "--bundle", "../reports/toy", at=elsewhere).returncode == 3
-        assert run("-m", "medpipe.cli", "judge", "--bundle", "../reports/toy", "--allow-code", at=elsewhere).returncode == 0
+        assert (
+            run("-m", "medpipe.cli", "judge", "--bundle", "../reports/toy", at=elsewhere).returncode
+            == 3
+        )
+        assert (
+            run(
+                "-m",
+                "medpipe.cli",
+                "judge",
+                "--bundle",
+                "../reports/toy",
+                "--allow-code",
+                at=elsewhere,
+            ).returncode
+            == 0
+        )
         Bundle.open(place / "reports/toy")
 
     @pytest.mark.parametrize("changed", ["mymetrics.py", "helper.py"])
@@ -185,8 +240,19 @@ class TestOnesOwnMetric:
         self.made(place, run)
         path = place / changed
         path.write_text(path.read_text(encoding="utf-8") + "# other\n", encoding="utf-8")
-        for done in (run("-m", "medpipe.cli", "judge", "--bundle", "reports/toy", "--specs", "specs"),
-                     run("-m", "pytest", *PLUGIN, "-p", "no:cacheprovider", "specs", "--bundle", "reports/toy")):
+        for done in (
+            run("-m", "medpipe.cli", "judge", "--bundle", "reports/toy", "--specs", "specs"),
+            run(
+                "-m",
+                "pytest",
+                *PLUGIN,
+                "-p",
+                "no:cacheprovider",
+                "specs",
+                "--bundle",
+                "reports/toy",
+            ),
+        ):
             assert done.returncode != 0
             assert changed in done.stdout + done.stderr
             assert "run medpipe verify again" in done.stdout + done.stderr
@@ -194,17 +260,22 @@ class TestOnesOwnMetric:
     def test_code_that_is_changed_in_the_bundle_is_altered(self, place: Path, run: Run) -> None:
         self.made(place, run)
         (place / "reports/toy/code/helper.py").write_text(EVIL, encoding="utf-8")
-        assert run("-m", "medpipe.cli", "judge", "--bundle", "reports/toy", "--allow-code").returncode == 4
+        assert (
+            run("-m", "medpipe.cli", "judge", "--bundle", "reports/toy", "--allow-code").returncode
+            == 4
+        )
 
     def test_a_misspelt_metric_is_told_before_anything_is_run(self, place: Path, run: Run) -> None:
         shutil.rmtree(place / "specs")
         write_specs(place / "specs", "mymetric:auc")
-        done = run("-m", "medpipe.cli", "run", "--profile", "small", "--name", "toy", "--device", "cpu")
+        done = run(
+            "-m", "medpipe.cli", "run", "--profile", "small", "--name", "toy", "--device", "cpu"
+        )
         assert done.returncode == 2
         assert "no module 'mymetric'" in done.stderr
 
 
-EXPERIMENT = '''import numpy as np
+EXPERIMENT = """import numpy as np
 from medpipe import ExperimentResult, Observations
 
 
@@ -213,10 +284,20 @@ def toy(config, seed, context):
     right = np.arange(400) % 5 > 0
     observed = Observations({"sample_id": np.arange(400).astype(str), "y_true": y, "y_pred": np.where(right, y, 1 - y)}, ("a", "b"))
     return ExperimentResult(resolved=config, observations={"validation": observed})
-'''
+"""
 
 
-@pytest.mark.parametrize("body", ["return 171.0", "return float('nan')", "return -0.1", "return 'x'", "raise ValueError('no')", "raise SystemExit(0)"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return 171.0",
+        "return float('nan')",
+        "return -0.1",
+        "return 'x'",
+        "raise ValueError('no')",
+        "raise SystemExit(0)",
+    ],
+)
 def test_what_a_metric_cannot_be_is_not_judged(tmp_path: Path, body: str) -> None:
     (tmp_path / "odd.py").write_text(f"def score(o):\n    {body}\n", encoding="utf-8")
     write_specs(tmp_path / "specs", "odd:score")
@@ -245,7 +326,9 @@ def test_nothing_of_a_folder_stays_imported(tmp_path: Path) -> None:
 def test_code_inside_other_code_sees_its_own_module(tmp_path: Path) -> None:
     for name in ("outer", "inner"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "twin.py").write_text(f"def score(o):\n    return {name!r}\n", encoding="utf-8")
+        (tmp_path / name / "twin.py").write_text(
+            f"def score(o):\n    return {name!r}\n", encoding="utf-8"
+        )
     with code_from(tmp_path / "outer"):
         assert resolve("metric", "twin:score")(None) == "outer"
         with code_from(tmp_path / "inner"):
@@ -253,7 +336,9 @@ def test_code_inside_other_code_sees_its_own_module(tmp_path: Path) -> None:
         assert resolve("metric", "twin:score")(None) == "outer"
 
 
-@pytest.mark.parametrize("name", ["numpy.py", "yaml/__init__.py", "medpipe.py", "json.py", "helper/nothing.txt"])
+@pytest.mark.parametrize(
+    "name", ["numpy.py", "yaml/__init__.py", "medpipe.py", "json.py", "helper/nothing.txt"]
+)
 def test_a_folder_hides_no_module_that_is_imported_already(tmp_path: Path, name: str) -> None:
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_text(EVIL, encoding="utf-8")

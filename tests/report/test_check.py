@@ -135,7 +135,11 @@ def test_differing_compares_both_ways(small_bundle: Bundle) -> None:
 
 
 def test_code_that_the_evidence_names_is_not_run_unasked(
-        bundle_maker: Callable[..., Bundle], claim_maker: Callable[..., dict[str, Any]], identity: Identity, tmp_path: Path) -> None:
+    bundle_maker: Callable[..., Bundle],
+    claim_maker: Callable[..., dict[str, Any]],
+    identity: Identity,
+    tmp_path: Path,
+) -> None:
     trace = tmp_path / "ran"
     (tmp_path / "stranger_metric.py").write_text(
         f"def accuracy(o):\n    open({str(trace)!r}, 'w').close()\n    return float((o['y_true'] == o['y_pred']).mean())\n",
@@ -152,7 +156,9 @@ def test_code_that_the_evidence_names_is_not_run_unasked(
     name, sentence = failed(checked)
     assert (name, checked.code, trace.exists()) == ("metrics", "not-checked", False)
     assert "--allow-code" in sentence
-    permitted = check_report(report, trusted={identity.fingerprint: trusted_from(identity)}, allow_code=True)
+    permitted = check_report(
+        report, trusted={identity.fingerprint: trusted_from(identity)}, allow_code=True
+    )
     assert permitted.ok
     assert "stranger_metric.py" in {s.name: s.detail for s in permitted.steps}["code"]
     assert trace.exists()
