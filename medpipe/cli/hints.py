@@ -24,7 +24,7 @@ FOLDERS = {"judge --bundle": "bundle.json", "plan --specs": "claims"}
 class Commands(TyperGroup):
     """The commands of medpipe, with hints."""
 
-    def invoke(self, ctx: typer.Context) -> Any:
+    def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for; wrong usage gets a hint."""
         given = [*ctx._protected_args, *ctx.args]
         try:
@@ -37,7 +37,7 @@ class Commands(TyperGroup):
                 raise UsageError(f"{said}{stop} {hint}", error.ctx) from None
             raise
 
-    def _hint(self, ctx: typer.Context, inner: Any, given: list[str]) -> str:
+    def _hint(self, ctx: Any, inner: Any, given: list[str]) -> str:
         if isinstance(inner.command, TyperGroup):
             wanted = command_for(given[0]) if inner.command is self and given else None
             return (
