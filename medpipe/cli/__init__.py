@@ -15,10 +15,10 @@ if AS_MODULE and sys.path[:1] in ([""], [os.getcwd()]):
     # ``python -m`` puts the current folder there, and what a stranger put into it must not be imported
     del sys.path[0]
 
-import typer
+import typer  # noqa: E402
 
-from medpipe.cli.codes import run_command
-from medpipe.cli.hints import Commands
+from medpipe.cli.codes import run_command  # noqa: E402
+from medpipe.cli.hints import Commands  # noqa: E402
 
 app = typer.Typer(cls=Commands,
                   no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
