@@ -127,7 +127,7 @@ def clustered(values: Array, cluster: NDArray[Any] | None, confidence: float = 0
     """The mean of measurements ``(N,)`` that depend on each other within a cluster ``(N,)``: Student's t."""
     n, centre = len(values), float(np.mean(values, dtype=np.float64))
     place = np.arange(n) if cluster is None else np.unique(cluster, return_inverse=True)[1]
-    added = np.bincount(place, (values - centre) / n)
+    added = np.bincount(place, (values - centre) / n).astype(np.float64)
     spread = spread_of(added)
     df = spread.df if len(added) >= FEW else max(spread.df / 2, 1.0)
     half = t_quantile((1 - confidence) / 2, df) * math.sqrt(spread.variance)

@@ -24,7 +24,7 @@ def _quantile(o: Observations, share: float, confidence: float) -> Interval:
     """
     seconds = np.sort(np.asarray(o["seconds"], np.float64))
     value, n = float(np.quantile(seconds, share)), len(seconds)
-    within = clustered_mean(o["seconds"] <= value, o["block"], confidence)
+    within = clustered_mean((o["seconds"] <= value).astype(np.float64), o["block"], confidence)
     first, last = math.floor(within.low * n) - 1, math.ceil(within.high * n)
     if first < 0 or last >= n:
         raise DataError(f"times: {n} rounds in {within.clusters} blocks are too few to bound the time within which {100 * share:g} in 100 "
