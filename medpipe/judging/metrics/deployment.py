@@ -13,7 +13,7 @@ import numpy as np
 from medpipe.errors import DataError
 from medpipe.evidence.answers import flipped, lost
 from medpipe.evidence.observations import Observations
-from medpipe.evidence.rounds import geometric
+from medpipe.evidence.rounds import LASTING, alikeness, geometric
 from medpipe.judging.metrics.contributing import ByInterval
 from medpipe.statistics import Interval, clustered_mean
 
@@ -36,7 +36,7 @@ def _quantile(o: Observations, share: float, confidence: float) -> Interval:
 def _ratio(o: Observations, confidence: float) -> Interval:
     """Raises `DataError` where the blocks of rounds do not tell how sure the ratio is."""
     found = geometric(np.log(o["ratio"]), o["block"], confidence)
-    if found.low == 0.0:
+    if found.low == 0.0 or alikeness(np.log(o["ratio"]), o["block"]) > LASTING:
         raise DataError(f"times: {found.clusters} blocks of rounds are too few or too like their neighbours to tell how sure the ratio of "
                         f"{found.estimate:.3g} is; time again with more rounds on a machine that does nothing else")
     return found
