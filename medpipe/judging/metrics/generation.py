@@ -48,8 +48,8 @@ def _classes_covered(o: Observations) -> Both:
 def _class_share_distance(o: Observations) -> Both:
     """Half the sum of absolute differences: the largest over sets of classes of how much more one side has of them than the other.
 
-    The largest of many is found too large by chance, so the lower end allows for every set at once (Scheffé, at 97 %), and the interval reaches
-    up to the estimate at least.
+    The largest of many is found too large by chance, so the lower end allows for every set at once (Scheffé, at 97 %), and the interval
+    reaches up to the estimate at least.
     """
     made, seen = read.rows(o, GENERATED, TRAINING)
     called = np.eye(len(o.classes))[o["y_pred"][made].astype(np.int64)]
