@@ -37,5 +37,5 @@ def share(audit: str, flags: NDArray[np.bool_], sample_id: Sequence[str], cluste
     """
     if not len(flags):
         raise DataError(f"{audit}: expected samples to look at, got none")
-    found = clustered_mean(flags, np.asarray(sample_id if cluster is None else cluster))
+    found = clustered_mean(flags.astype(np.float64), np.asarray(sample_id if cluster is None else cluster))
     return Share(audit, int(flags.sum()), found, tuple(str(sample_id[i]) for i in np.flatnonzero(flags)[:EXAMPLES]))

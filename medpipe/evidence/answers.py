@@ -40,5 +40,6 @@ def paired_difference(only_first: Values, only_second: Values, cluster: NDArray[
     one, other = (np.bincount(place, v - v.mean()) for v in shares)
     lengths = float(np.linalg.norm(one) * np.linalg.norm(other))
     together = min(float(one @ other) / lengths, 0.0) if lengths else 0.0
-    found = difference_of(*(clustered_mean(v, cluster, confidence) for v in shares), together)
+    first, second = (clustered_mean(v, cluster, confidence) for v in shares)
+    found = difference_of(first, second, together)
     return replace(found, n=len(only_first))

@@ -18,6 +18,8 @@ from medpipe.errors import DataError
 from medpipe.statistics import Interval, clopper_pearson, effective_bounds, effective_n, spread_of, t_quantile
 
 Array = NDArray[np.float64]
+FEW = 20
+"""Of fewer clusters than this the skewness of a measurement does not average out, and half of the degrees of freedom count."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,9 +127,10 @@ def clustered(values: Array, cluster: NDArray[Any] | None, confidence: float = 0
     """The mean of measurements ``(N,)`` that depend on each other within a cluster ``(N,)``: Student's t."""
     n, centre = len(values), float(np.mean(values, dtype=np.float64))
     place = np.arange(n) if cluster is None else np.unique(cluster, return_inverse=True)[1]
-    added = np.bincount(place, (values - centre) / n)
+    added = np.bincount(place, (values - centre) / n).astype(np.float64)
     spread = spread_of(added)
-    half = t_quantile((1 - confidence) / 2, max(spread.df / 2, 1.0)) * math.sqrt(spread.variance)  # for few and skewed clusters
+    df = spread.df if len(added) >= FEW else max(spread.df / 2, 1.0)
+    half = t_quantile((1 - confidence) / 2, df) * math.sqrt(spread.variance)
     method = f"Student's t over {'samples' if cluster is None else 'clusters'}"
     return Interval(centre - half, centre, centre + half, n, method, confidence, len(added))
 

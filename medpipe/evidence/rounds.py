@@ -24,25 +24,26 @@ LASTING = 0.5
 def geometric(logs: NDArray[np.float64], block: NDArray[np.str_], confidence: float = 0.95) -> Interval:
     """The geometric mean of ratios from their logarithms ``(R,)``, with the interval of Student's t over blocks.
 
-    Where neighbouring blocks are alike, what slows a machine lasts longer than a block, and the interval is widened for it; from `LASTING`
-    on there are too few blocks that differ, and it has no ends (0 and the largest number).
+    Where neighbouring blocks are alike, what slows a machine lasts longer than a block, and the interval is widened for it. One block has
+    an interval without ends: 0 and the largest number.
     """
-    _, number = np.unique(block, return_inverse=True)
-    centre, added = float(logs.mean()), np.bincount(number, logs - logs.mean()) / len(logs)
-    alike = _alike(added)
-    spread, tail = spread_of(added), (1 - confidence) / 2
-    if len(added) < 2 or alike > LASTING:
-        ends = 0.0, math.exp(700.0)
-    else:
-        wide = math.sqrt((1 + alike) / (1 - alike))
-        ends = (math.exp(centre - wide * spread.half_width(tail, 0)), math.exp(min(centre + wide * spread.half_width(tail, 1), 700.0)))
-    return Interval(ends[0], math.exp(centre), ends[1], len(logs), "Student's t over blocks of rounds", confidence, clusters=len(added))
+    centre, added = float(logs.mean()), _added(logs, block)
+    spread, tail, alike = spread_of(added), (1 - confidence) / 2, min(alikeness(logs, block), 0.9)
+    below, above = (math.sqrt((1 + alike) / (1 - alike)) * spread.half_width(tail, side) if len(added) > 1 else math.inf for side in (0, 1))
+    return Interval(math.exp(centre - below), math.exp(centre), math.exp(min(centre + above, 700.0)), len(logs),
+                    "Student's t over blocks of rounds", confidence, clusters=len(added))
 
 
-def _alike(added: NDArray[np.float64]) -> float:
-    """How alike neighbouring blocks are: the first autocorrelation, corrected for their number; at least 0."""
+def alikeness(logs: NDArray[np.float64], block: NDArray[np.str_]) -> float:
+    """How alike neighbouring blocks are: their first autocorrelation, corrected for their number; at least 0."""
+    added = _added(logs, block)
     squares = float((added**2).sum())
     return max(float((added[1:] * added[:-1]).sum()) / squares + 1 / len(added), 0.0) if squares else 0.0
+
+
+def _added(logs: NDArray[np.float64], block: NDArray[np.str_]) -> NDArray[np.float64]:
+    _, number = np.unique(block, return_inverse=True)
+    return np.asarray(np.bincount(number, logs - logs.mean()) / len(logs), np.float64)
 
 
 def short_warm_up(seconds: Sequence[float]) -> str | None:

@@ -68,10 +68,14 @@ def _difference(found: Sequence[Interval], added: Sequence[Array]) -> Interval:
 def by_interval(confidence: float, metric: ByInterval, parts: Parts) -> tuple[Interval, list[Array]]:
     """The same by the metric's own intervals. Errors of several runs are taken to be shared, as of the same samples they are."""
     every = [[metric.of(o, confidence) for o in runs] for runs in parts]
-    of_parts = [replace(runs[0], **{end: float(np.mean([getattr(i, end) for i in runs])) for end in ("low", "estimate", "high")})
-                for runs in every]
-    found = of_parts[0] if len(of_parts) == 1 else replace(difference_of(*of_parts), n=of_parts[0].n)
+    first, *others = [_mean_of(runs) for runs in every]
+    found = replace(difference_of(first, others[0]), n=first.n) if others else first
     return found, [np.array([i.estimate for i in runs]) for runs in every]
+
+
+def _mean_of(runs: Sequence[Interval]) -> Interval:
+    low, estimate, high = (float(np.mean(ends)) for ends in zip(*((i.low, i.estimate, i.high) for i in runs), strict=True))
+    return replace(runs[0], low=low, estimate=estimate, high=high)
 
 
 def bounds_of(measure: Measure, metric: ByContribution | ByInterval) -> tuple[float, float]:

@@ -6,9 +6,11 @@ once those of false support, of false refutation, and of truths on either side. 
 
 from __future__ import annotations
 
+import json
 import math
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,6 +42,7 @@ Rng = np.random.Generator
 Ends = tuple[float, float, float]
 """Low, estimate and high of what a study found."""
 Study = Callable[[Rng], Ends]
+ROOT = Path(__file__).parents[2]
 REPEATS, MOST, SEED = 2000, 0.035, 20_261_129
 
 
@@ -441,6 +444,16 @@ def test_intervals_miss_the_truth_no_oftener_than_is_said(name: str, scaled: Cal
 def test_what_no_number_of_rounds_at_hand_can_tell_is_measured(scaled: Callable[[int, int], int], results: dict[str, Any]) -> None:
     for name, cell in OPEN.items():
         results[f"not promised: {name}"] = simulated(name, *cell, scaled(8, REPEATS))
+
+
+def test_the_page_holds_the_stored_results() -> None:
+    page = (ROOT / "docs" / "intervals_audits.md").read_text(encoding="utf-8")
+    stored = json.loads((ROOT / "tests" / "full" / "results" / "audit_coverage.json").read_text(encoding="utf-8"))["cells"]
+    assert set(stored) == {*CELLS, *(f"not promised: {name}" for name in OPEN)}
+    for name, c in stored.items():
+        shares = (f"{100 * c[side]:.2f}".rstrip("0").rstrip(".") for side in ("above", "below", "none"))
+        assert f"| {name} | {' | '.join(shares)} | {c['repeats']:,} |" in page
+        assert name.startswith("not promised") or max(c["above"], c["below"]) <= MOST
 
 
 @pytest.fixture(scope="module")

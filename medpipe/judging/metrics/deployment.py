@@ -13,7 +13,7 @@ import numpy as np
 from medpipe.errors import DataError
 from medpipe.evidence.answers import flipped, lost
 from medpipe.evidence.observations import Observations
-from medpipe.evidence.rounds import geometric
+from medpipe.evidence.rounds import LASTING, alikeness, geometric
 from medpipe.judging.metrics.contributing import ByInterval
 from medpipe.statistics import Interval, clustered_mean
 
@@ -24,7 +24,7 @@ def _quantile(o: Observations, share: float, confidence: float) -> Interval:
     """
     seconds = np.sort(np.asarray(o["seconds"], np.float64))
     value, n = float(np.quantile(seconds, share)), len(seconds)
-    within = clustered_mean(o["seconds"] <= value, o["block"], confidence)
+    within = clustered_mean((o["seconds"] <= value).astype(np.float64), o["block"], confidence)
     first, last = math.floor(within.low * n) - 1, math.ceil(within.high * n)
     if first < 0 or last >= n:
         raise DataError(f"times: {n} rounds in {within.clusters} blocks are too few to bound the time within which {100 * share:g} in 100 "
@@ -36,7 +36,7 @@ def _quantile(o: Observations, share: float, confidence: float) -> Interval:
 def _ratio(o: Observations, confidence: float) -> Interval:
     """Raises `DataError` where the blocks of rounds do not tell how sure the ratio is."""
     found = geometric(np.log(o["ratio"]), o["block"], confidence)
-    if found.low == 0.0:
+    if found.low == 0.0 or alikeness(np.log(o["ratio"]), o["block"]) > LASTING:
         raise DataError(f"times: {found.clusters} blocks of rounds are too few or too like their neighbours to tell how sure the ratio of "
                         f"{found.estimate:.3g} is; time again with more rounds on a machine that does nothing else")
     return found

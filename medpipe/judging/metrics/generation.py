@@ -48,8 +48,8 @@ def _classes_covered(o: Observations) -> Both:
 def _class_share_distance(o: Observations) -> Both:
     """Half the sum of absolute differences: the largest over sets of classes of how much more one side has of them than the other.
 
-    The largest of many is found too large by chance, so the lower end allows for every set at once (Scheffé), and the interval reaches
-    up to the estimate at least.
+    The largest of many is found too large by chance, so the lower end allows for every set at once (Scheffé, at 97 %), and the interval
+    reaches up to the estimate at least.
     """
     made, seen = read.rows(o, GENERATED, TRAINING)
     called = np.eye(len(o.classes))[o["y_pred"][made].astype(np.int64)]
@@ -57,7 +57,7 @@ def _class_share_distance(o: Observations) -> Both:
     gap = called.mean(axis=0) - labelled.mean(axis=0)
     more = (gap > 0).astype(np.float64)
     found = Contributed(float(np.abs(gap).sum() / 2), (called @ more, -labelled @ more))
-    reach = math.sqrt(float(chdtri(max(len(o.classes) - 1, 1), 0.05))) * found.standard_error
+    reach = math.sqrt(float(chdtri(max(len(o.classes) - 1, 1), 0.03))) * found.standard_error
     return replace(found, least=(max(found.value - reach, 0.0), found.value)), (made, seen)
 
 
