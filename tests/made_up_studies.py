@@ -222,7 +222,7 @@ def own_area_under_curve(o: Observations) -> float:
     ranks = stats.rankdata(o["score"])
     positive = o["y_true"] == 1
     m, n = int(positive.sum()), int((~positive).sum())
-    return float((ranks[positive].sum() - m * (m + 1) / 2) / (m * n))
+    return float((ranks[positive].sum() - m * (m + 1) / 2) / (m * n)) if m and n else float("nan")
 
 
 OWN: Sequence[str] = ("own_accuracy", "own_balanced_accuracy", "own_area_under_curve")
