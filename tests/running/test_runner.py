@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from medpipe import registry
 from medpipe.claims.loading import load_specs
 from medpipe.errors import BundleError
 from medpipe.evidence import Bundle, Evidence, Run
@@ -56,7 +57,8 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bundle]:
     (tmp_path / "data").write_text("one", encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("STRANGER_DATA", str(tmp_path / "data"))
-    yield Bundle.create(tmp_path / "bundle", "made-up", "small")
+    with registry.code_from(tmp_path):
+        yield Bundle.create(tmp_path / "bundle", "made-up", "small")
     sys.modules.pop("stranger_runs", None)
 
 
@@ -217,6 +219,7 @@ def test_a_worker_whose_parent_is_killed_ends_by_itself(bundle: Bundle, tmp_path
     run = planned("slow")
     job = {"task": "run", "run": {"experiment": run.run.experiment, "parameters": run.run.parameters, "seed": 0},
            "work": str(tmp_path / "work"), "bundle": str(bundle.folder), "device": "cpu", "roots": {},
+           "code": str(tmp_path),
            "notes": str(tmp_path / "notes")}
     code = (f"import subprocess, sys, os, time, pathlib\np = subprocess.Popen([sys.executable, '-m', 'medpipe.running.worker'], "
             f"stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)\np.stdin.write({json.dumps(job)!r}); p.stdin.close()\n"
