@@ -281,12 +281,13 @@ class Bundle:
                 path = Path(place, name)
                 status = path.lstat()
                 relative = path.relative_to(self.folder).as_posix()
-                if stat.S_ISDIR(status.st_mode) or relative == MANIFEST or relative in VIEWS:
+                if relative == MANIFEST or relative in VIEWS:
+                    continue
+                if stat.S_ISDIR(status.st_mode) and not _plain_name(relative):
                     continue
                 if not stat.S_ISREG(status.st_mode):
-                    kind = (
-                        "a symbolic link" if stat.S_ISLNK(status.st_mode) else "a pipe or a device"
-                    )
+                    kinds = {stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a folder"}
+                    kind = kinds.get(stat.S_IFMT(status.st_mode), "a pipe or a device")
                     raise BundleError(
                         f"{str(path)!r}: expected plain files in a bundle, got {kind}"
                     )
