@@ -61,4 +61,4 @@ def test_the_whole_chain_ends_in_a_report_that_checks(folder: Path, bundle: Path
     assert "1 supported" in done.stdout
     checked = medpipe(folder, "check-report", str(bundle / "audit-report.pdf"), repository=repository)
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    assert "judged again: 1 verdicts recomputed from the observations, all equal" in checked.stdout
+    assert "judged again: 1 verdict recomputed from the observations, all equal" in checked.stdout

@@ -106,8 +106,8 @@ def show_table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequen
     out = out or console
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in head:
-        side = "right" if name in right else "left"
-        table.add_column(Text(plain(name)), justify=side, overflow="fold")
+        table.add_column(Text(plain(name)), overflow="fold",
+                         justify="right" if name in right else "left")
     for row in rows:
         table.add_row(*(Text(plain(cell)) for cell in row))
     lines = list(Segment.split_lines(out.render(table)))
