@@ -182,7 +182,7 @@ def test_unknown_groups_are_counted_and_put_wherever_they_change_most(specs: Spe
     assert verdict.outcome is Outcome.SUPPORTED and "10 samples of unknown group do not change this" in verdict.reason
 
 
-@pytest.mark.parametrize("name", ["macro_recall", "macro_f1", "sensitivity"])
+@pytest.mark.parametrize("name", ["macro_recall", "macro_f1", "weighted_f1", "weighted_precision", "sensitivity"])
 def test_a_class_that_was_not_seen_gives_no_verdict_but_a_reason(specs: SpecsMaker, name: str) -> None:
     o = Observations({"sample_id": np.arange(50).astype(str), "y_true": np.zeros(50, int), "y_pred": np.zeros(50, int)}, ("a", "b"))
     loaded = specs(measure={"metric": name, "run": "toy", "split": "validation"})

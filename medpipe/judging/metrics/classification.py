@@ -101,7 +101,7 @@ class ConfusionMetric:
             two_classes(counts[0])
             seen = np.array([SIDES.index(self.average)])
             expected = seen.tolist()
-        absent = [names[c] for c in expected if true[c] == 0 and self.average != "weighted"]
+        absent = [names[c] for c in expected if true[c] == 0]
         if absent:
             raise DataError(f"{self.name}: expected samples of every class, got none of {', '.join(absent)}: "
                             "nothing is known of how it does on them")
