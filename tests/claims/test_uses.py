@@ -18,6 +18,8 @@ from medpipe.evidence import Observations
 from medpipe.judging.estimate import estimate
 from medpipe.registry import BUILT_IN
 
+pytestmark = pytest.mark.usefixtures("own_code")
+
 KEYS: dict[str, Any] = {"by": "group", "among": ["a", "c"], "positive": ["a", "b"], "threshold": 0.7, "minus": {"run": "other"}}
 OWN = "made_up_studies:own_accuracy"
 

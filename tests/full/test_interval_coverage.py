@@ -41,6 +41,8 @@ from medpipe.evidence import Observations
 from medpipe.judging.estimate import estimate
 from medpipe.judging.judge import position
 
+pytestmark = pytest.mark.usefixtures("own_code")
+
 N, CLUSTERS, VALUES, RUNS = (50, 200, 1000, 5000), (None, 8, 60, 400), (0.5, 0.8, 0.95, 0.99), (1, 2, 3, 5)
 RAREST, PREVALENCE, GROUPS, CLASSES = (0.01, 0.05, 0.2, 0.5), (0.05, 0.1, 0.3, 0.5), (2, 3, 5, 8), (2, 3, 4, 8)
 ALIKE, OVER, DROP = (0.1, 0.0, 0.3, 0.1), (0.0, 0.05, 0.0, 0.1), (0.0, 0.05, 0.02, 0.1)

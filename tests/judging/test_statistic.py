@@ -33,6 +33,8 @@ from medpipe.statistics import (
     with_run_spread,
 )
 
+pytestmark = pytest.mark.usefixtures("own_code")
+
 SpecsMaker = Callable[..., Specs]
 CLASSES = ("accuracy", "sensitivity", "specificity", "precision", "f1", "macro_recall", "macro_precision", "macro_f1",
            "weighted_recall", "weighted_precision", "weighted_f1")
