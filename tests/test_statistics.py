@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from medpipe.errors import DataError
 from medpipe import statistics
+from medpipe.errors import DataError
 from medpipe.statistics import (
     Interval,
     clopper_pearson,

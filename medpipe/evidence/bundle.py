@@ -326,7 +326,7 @@ class Bundle:
         record = self.json(name)
         known = RECORD_VERSIONS if name.startswith("runs/") else (1,)
         version = record.get("version") if isinstance(record, dict) else type(record).__name__
-        if version not in known or version is True:
+        if not isinstance(record, dict) or version not in known or version is True:
             raise FormatVersionError(f"{self.folder}/{name}", known, version)
         return record
 

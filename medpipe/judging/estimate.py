@@ -134,6 +134,11 @@ def _scalar(claim: Claim, evidence: Mapping[str, Sequence[Evidence]]) -> _Found:
     reported = _reported(measure, evidence)
     if reported is not None:
         return _Found(reported, ((reported.high - reported.low) / (2 * normal_quantile(reported.confidence))) ** 2)
+    if all(len(t) == 1 for t in totals) and not _is_count(measure, claim.criterion.unit, centre):
+        raise DataError(
+            f"one run reports {measure.scalar} = {centre:.4g} without an interval, and other training runs may differ; "
+            f"give it more seeds, or let the run report {measure.scalar}_low and {measure.scalar}_high"
+        )
     if all(np.ptp(t) == 0 for t in totals):
         return _Found(exact(centre, runs=len(totals[0])), 0.0)
     if measure.minus is None and (totals[0] > 0).all() and any(part in str(measure.scalar) for part in ON_A_RATIO_SCALE):
@@ -144,6 +149,11 @@ def _scalar(claim: Claim, evidence: Mapping[str, Sequence[Evidence]]) -> _Found:
     found = Interval(centre - half, centre, centre + half, len(totals[0]), "Student's t over runs", claim.criterion.confidence,
                      runs=len(totals[0]))
     return _Found(found, 0.0, sum(float(np.var(s, ddof=1)) / len(s) for s in spreads if len(s) > 1))
+
+
+def _is_count(measure: Measure, unit: str, value: float) -> bool:
+    """Whether a run counts the quantity exactly: parameters, or the bytes of a file."""
+    return unit in FREE_UNITS and (value.is_integer() or str(measure.scalar).startswith("size_mb_"))
 
 
 def _geometric(values: Array, confidence: float) -> _Found:
