@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from medpipe.claims import Claim, Specs, load_specs
     from medpipe.evidence import Bundle, Evidence, Observations
     from medpipe.judging import Outcome, Verdict, judge_bundle
-    from medpipe.running import ExperimentResult, RunContext
+    from medpipe.running import ExperimentResult, RunContext, declare_read
     from medpipe.running.plan import make_plan
 
 __version__ = "0.1.0"
@@ -35,12 +35,12 @@ _ROOMS = {
     "Claim": "claims", "Specs": "claims", "load_specs": "claims",
     "Bundle": "evidence", "Evidence": "evidence", "Observations": "evidence",
     "Outcome": "judging", "Verdict": "judging", "judge_bundle": "judging",
-    "ExperimentResult": "running", "RunContext": "running", "make_plan": "running.plan",
+    "ExperimentResult": "running", "RunContext": "running", "declare_read": "running", "make_plan": "running.plan",
 }
 
 __all__ = [
     "Bundle", "Claim", "Evidence", "ExperimentResult", "Observations", "Outcome", "RunContext", "Specs", "Verdict",
-    "judge_bundle", "load_specs", "make_plan",
+    "declare_read", "judge_bundle", "load_specs", "make_plan",
 ]
 
 

@@ -5,16 +5,19 @@ The tree::
     MedpipeError
     ├─ SpecError            a specification is wrong: path in the document, expected, got
     ├─ UnknownNameError     a name nobody registered: near matches, what there is
+    ├─ CodeNotAllowed       code that may not run without permission: the option that gives it
     ├─ MissingDependency    an optional package is absent: the extra to install
     ├─ DataError            data is missing or broken: where it was looked for, the command that gets it
     │  └─ UnavailableError  data or weights that cannot be had here: makes claims not-tested
     ├─ ExperimentError      an experiment failed: run key, cause chained
     ├─ BundleError          a bundle cannot be read
+    │  ├─ BusyError         another process is making it
     │  ├─ FormatVersionError
     │  └─ TamperedError     extra, missing and changed files
     └─ SignatureError       a signature or the file around it is not acceptable
 
     ClaimRefuted, ClaimInconclusive    AssertionErrors: outcomes, not faults
+    ClaimNotMeasured                   a run failed, so there is no outcome
 
 A message is one sentence that says what was expected, what was got, where, and the next step.
 """
@@ -51,6 +54,17 @@ class UnknownNameError(MedpipeError):
         self.kind, self.name, self.near = kind, name, near
 
 
+class CodeNotAllowed(MedpipeError):
+    """Something names code that may not run without the reader's permission: nothing is known, and nothing is wrong."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(
+            f"not checked: the {kind} {name!r} is code that medpipe does not run without permission; look at it, then "
+            "allow it with --allow-code, or give your own specifications with --specs where it is yours"
+        )
+        self.kind, self.name = kind, name
+
+
 class MissingDependency(MedpipeError):
     """An optional package is not installed."""
 
@@ -77,6 +91,10 @@ class ExperimentError(MedpipeError):
 
 class BundleError(MedpipeError):
     """A bundle of evidence cannot be read."""
+
+
+class BusyError(BundleError):
+    """Another process is making this bundle."""
 
 
 class FormatVersionError(BundleError):
@@ -107,3 +125,7 @@ class ClaimRefuted(AssertionError):
 
 class ClaimInconclusive(AssertionError):
     """The evidence neither supports nor contradicts the claim: an outcome, not a fault."""
+
+
+class ClaimNotMeasured(Exception):
+    """There is no evidence on the claim because a run failed: neither an outcome nor something that cannot be had."""

@@ -1,7 +1,8 @@
 """``pytest specs --bundle DIR``: every claim is a test item.
 
-Supported passes, refuted and inconclusive fail with two different exceptions, not-tested skips. ``known`` in the specification
-makes a strict xfail: the item fails when the outcome is no longer the known one.
+Supported passes, refuted and inconclusive fail with two different exceptions, not-tested skips; a claim that
+was not measured because a run failed is an error. ``known`` in the specification makes a strict xfail: the item
+fails when the outcome is no longer the known one.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from medpipe.errors import ClaimInconclusive, ClaimRefuted, MedpipeError
+from medpipe.errors import ClaimInconclusive, ClaimNotMeasured, ClaimRefuted, MedpipeError
 
 if TYPE_CHECKING:
-    from medpipe.claims import Claim
+    from medpipe.claims import Claim, Specs
     from medpipe.judging import Verdict
 
 VERDICTS = pytest.StashKey[Mapping[str, Any]]()
@@ -24,6 +25,19 @@ VERDICTS = pytest.StashKey[Mapping[str, Any]]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--bundle``."""
     parser.getgroup("medpipe").addoption("--bundle", type=Path, default=None, help="folder of the bundle that claims are judged from")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Refuse to collect inside a bundle, before pytest would run a ``conftest.py`` that lies there."""
+    known = early_config.known_args_namespace
+    for word in (*known.file_or_dir, *([known.confcutdir] if known.confcutdir else ())):
+        path = (early_config.invocation_params.dir / str(word).partition("::")[0]).resolve()
+        if any((place / "bundle.json").exists() for place in (path, *path.parents)):
+            raise pytest.UsageError(
+                f"{word}: expected your own specifications, got a folder inside a bundle, whose code pytest would "
+                "run; give the bundle with --bundle only"
+            )
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -44,7 +58,7 @@ class ClaimFile(pytest.File):
         try:
             mine = {c["id"] for c in read_document(self.path)["claims"]}
             specs = load_specs(self.path.parents[1])
-            verdicts = _verdicts(self.config)
+            verdicts = _verdicts(self.config, self.path.parents[1], specs)
         except MedpipeError as error:
             raise pytest.UsageError(str(error)) from error
         for claim in specs.claims:
@@ -52,13 +66,18 @@ class ClaimFile(pytest.File):
                 yield ClaimItem.from_parent(self, name=claim.id, claim=claim, judged=verdicts.get(claim.id))
 
 
-def _verdicts(config: pytest.Config) -> Mapping[str, Any]:
-    """Claim id → (claim as the bundle has it, verdict), judged once for all files."""
+def _verdicts(config: pytest.Config, folder: Path, own: Specs) -> Mapping[str, Any]:
+    """Claim id → (claim as the bundle has it, verdict), judged once for all files; only code that one's own claims name may run."""
     if VERDICTS not in config.stash:
+        from medpipe.claims.loading import code_beside
         from medpipe.evidence import Bundle
         from medpipe.judging import judge_bundle
+        from medpipe.judging.estimate import own_metrics
 
-        specs, verdicts = judge_bundle(Bundle.open(config.getoption("--bundle")))
+        bundle = Bundle.open(config.getoption("--bundle"))
+        with code_beside(folder, own):
+            bundle.require_code(own_metrics(own))
+            specs, verdicts = judge_bundle(bundle)
         config.stash[VERDICTS] = {c.id: (c, v) for c, v in zip(specs.claims, verdicts, strict=True)}
     return config.stash[VERDICTS]
 
@@ -72,6 +91,10 @@ class ClaimItem(pytest.Item):
         if claim.known is not None:
             expected = {"refuted": ClaimRefuted, "inconclusive": ClaimInconclusive}[claim.known["outcome"]]
             self.add_marker(pytest.mark.xfail(raises=expected, strict=True, reason=claim.known["reason"]))
+
+    def setup(self) -> None:
+        if self.judged is not None and self.judged[0] == self.claim and self.judged[1].incomplete:
+            raise ClaimNotMeasured(self.judged[1].reason)
 
     def runtest(self) -> None:
         if self.judged is None or self.judged[0] != self.claim:

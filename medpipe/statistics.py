@@ -7,12 +7,15 @@ scipy in the tests.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr, betaincinv, ndtr
+from scipy.special import bdtr, betaincinv, ndtr, stdtrit
+
+from medpipe.errors import DataError
 
 Array = NDArray[np.float64]
 REPLICATES = 2000
@@ -62,13 +65,152 @@ def wilson(successes: float, n: int, confidence: float = 0.95) -> Interval:
     return Interval(min(low, p), p, max(high, p), n, "Wilson", confidence)
 
 
-def clopper_pearson(successes: int, n: int, confidence: float = 0.95) -> Interval:
+def clopper_pearson(successes: float, n: int, confidence: float = 0.95) -> Interval:
     """Clopper and Pearson's exact interval of one proportion: never covers less than it says."""
     _check_counts(successes, n, confidence)
-    tail = (1 - confidence) / 2
-    low = float(betaincinv(successes, n - successes + 1, tail)) if successes > 0 else 0.0
-    high = float(betaincinv(successes + 1, n - successes, 1 - tail)) if successes < n else 1.0
+    low, high = proportion_bounds(successes / n, n, (1 - confidence) / 2)
     return Interval(low, successes / n, high, n, "Clopper-Pearson", confidence)
+
+
+def proportion_bounds(p: float, n: float, tail: float) -> tuple[float, float]:
+    """Clopper and Pearson's bounds of a proportion ``p`` of ``n``, which need not be whole, each
+    exceeded with a probability of at most ``tail``.
+    """
+    k = p * n
+    low = float(betaincinv(k, n - k + 1, tail)) if k > 0 else 0.0
+    high = float(betaincinv(k + 1, n - k, 1 - tail)) if k < n else 1.0
+    return min(low, p), max(high, p)
+
+
+def t_quantile(tail: float, df: float) -> float:
+    """The point that Student's t exceeds with probability ``tail``; ``df`` need not be whole."""
+    if df > 1e6:
+        return NormalDist().inv_cdf(1 - tail)
+    return float(stdtrit(df, 1 - tail))
+
+
+UNSEEN = 2
+"""So many units as far off as the farthest that was seen are taken to have been missed by chance."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How precisely a sum of independent contributions is known.
+
+    ``variance`` of the sum; ``df``, the degrees of freedom of that estimate: few where a few units
+    make up most of the variance (Satterthwaite); ``units`` that contribute; ``farthest``, the largest
+    contribution below and above their mean. Where most units agree and a few differ widely, a sample
+    without one of those looks more certain than it is. Each side therefore counts `UNSEEN` more units
+    as far off as the farthest on that side, and half of the degrees of freedom.
+    """
+
+    variance: float
+    df: float
+    units: int
+    farthest: tuple[float, float] = (0.0, 0.0)
+
+    def guarded(self, side: int) -> float:
+        """The variance below (``side`` 0) or above (1) the estimate."""
+        return self.variance + UNSEEN * self.farthest[side] ** 2
+
+    def half_width(self, tail: float, side: int) -> float:
+        """How far Student's t reaches on one side."""
+        if self.variance == 0.0:
+            return 0.0
+        return t_quantile(tail, max(self.df / 2, 1.0)) * math.sqrt(self.guarded(side))
+
+
+def spread_of(contributions: Array, units: int | None = None) -> Spread:
+    """The spread of the sum of centred contributions ``(G,)``, one for each independent unit.
+
+    ``units`` is given where some of the rows take no part. One unit tells nothing about its spread:
+    the variance is 0 then.
+    """
+    g = len(contributions) if units is None else units
+    squares = contributions**2
+    second = float(squares.sum())
+    if g < 2 or second == 0.0:
+        return Spread(0.0, 1.0, max(g, 1))
+    excess = float((squares**2).sum()) - second**2 / g
+    df = min(g - 1.0, 2 * second**2 / excess) if excess > 0 else g - 1.0
+    farthest = max(-float(contributions.min()), 0.0), max(float(contributions.max()), 0.0)
+    return Spread(second * g / (g - 1), max(df, 1.0), g, farthest)
+
+
+def effective_n(p: float, spread: Spread, tail: float, least: float, most: float) -> tuple[float, float]:
+    """The number of independent samples that would know a proportion ``p`` as precisely (Korn and
+    Graubard 1998), corrected for the degrees of freedom: for its lower and its upper bound.
+
+    At least ``least``, the independent clusters, and at most ``most``, the samples; ``least`` where
+    no two of the samples differ, for then nothing shows how alike those of a cluster are.
+    """
+    if least >= most or spread.variance == 0.0 or not 0.0 < p < 1.0:
+        return least, least
+    ratio = t_quantile(tail, math.inf) / t_quantile(tail, max(spread.df / 2, 1.0))
+    low, high = (p * (1 - p) / spread.guarded(side) * ratio**2 for side in (0, 1))
+    return min(max(low, least), most), min(max(high, least), most)
+
+
+def effective_bounds(p: float, n: tuple[float, float], tail: float) -> tuple[float, float]:
+    """`proportion_bounds` with an ``n`` of its own for the lower and the upper one."""
+    return proportion_bounds(p, n[0], tail)[0], proportion_bounds(p, n[1], tail)[1]
+
+
+def clustered_mean(values: Array, cluster: NDArray[Any] | None, confidence: float = 0.95) -> Interval:
+    """The mean of values between 0 and 1 ``(N,)`` that depend on each other within a cluster ``(N,)``.
+
+    Clopper and Pearson's interval at the effective sample size. None for independent values.
+    """
+    values = np.asarray(values, np.float64)
+    n, p = len(values), float(np.mean(values))
+    if n == 0 or values.min() < 0 or values.max() > 1:
+        raise ValueError("expected at least one value and all between 0 and 1, got others")
+    tail, units = (1 - confidence) / 2, np.arange(n)
+    if cluster is not None:
+        units = np.unique(cluster, return_inverse=True)[1]
+    size = np.bincount(units)
+    spread = spread_of(np.bincount(units, values - p) / n)
+    known = effective_n(p, spread, tail, n**2 / float((size**2).sum()), n)
+    low, high = effective_bounds(p, known, tail)
+    method = "Clopper-Pearson" if cluster is None else "Clopper-Pearson at the effective n of the clusters"
+    return Interval(low, p, high, n, method, confidence, None if cluster is None else len(size))
+
+
+def difference_of(first: Interval, second: Interval, correlation: float = 0.0) -> Interval:
+    """The interval of ``first - second`` from the interval of each (MOVER, Zou and Donner 2008).
+
+    ``correlation`` is that of the two estimates; 0 where they are independent.
+    """
+    value = first.estimate - second.estimate
+    low = value - joined((first.estimate - first.low, second.high - second.estimate), correlation)
+    high = value + joined((first.high - first.estimate, second.estimate - second.low), correlation)
+    return Interval(low, value, high, first.n + second.n, f"{first.method}, difference (MOVER)",
+                    first.confidence, first.clusters, min(first.runs, second.runs))
+
+
+def joined(distances: tuple[float, float], correlation: float) -> float:
+    """The distance of a difference from those of its two sides, which may be correlated."""
+    a, b = distances
+    return math.sqrt(max(a * a + b * b - 2 * correlation * a * b, 0.0))
+
+
+def run_half_width(per_run: Array, tail: float) -> float:
+    """How far the mean over training runs may be off by the spread between them ``(R,)``: Student's t.
+
+    A single run shows no spread: 0.
+    """
+    if len(per_run) < 2:
+        return 0.0
+    error = float(np.std(per_run, ddof=1)) / math.sqrt(len(per_run))
+    return t_quantile(tail, len(per_run) - 1) * error
+
+
+def with_run_spread(interval: Interval, per_run: Array) -> Interval:
+    """An interval of the samples' error, widened by the spread over training runs ``(R,)``."""
+    half = run_half_width(per_run, (1 - interval.confidence) / 2)
+    return replace(interval, runs=len(per_run),
+                   low=interval.estimate - math.hypot(interval.estimate - interval.low, half),
+                   high=interval.estimate + math.hypot(interval.high - interval.estimate, half))
 
 
 def normal_quantile(confidence: float) -> float:
@@ -113,15 +255,10 @@ def percentile(replicates: Array, estimate: float, *, n: int, method: str, confi
     """The percentile interval of bootstrap replicates, always holding the estimate. Replicates that are NaN are dropped."""
     kept = replicates[np.isfinite(replicates)]
     if not len(kept):
-        raise ValueError("expected at least one finite bootstrap replicate, got none")
+        raise DataError("expected at least one finite bootstrap replicate, got none")
     tail = (1 - confidence) / 2
     low, high = (float(v) for v in np.quantile(kept, [tail, 1 - tail]))
     return Interval(min(low, estimate), estimate, max(high, estimate), n, method, confidence, clusters, runs)
-
-
-def normal_noise(standard_error: float, replicates: int = REPLICATES, seed: int = BOOTSTRAP_SEED + 2) -> Array:
-    """Draws of a normal error with the given standard error, such as that of a published proportion."""
-    return np.asarray(np.random.default_rng(seed).normal(0.0, standard_error, size=replicates), dtype=np.float64)
 
 
 def proportion_standard_error(p: float, n: int) -> float:
@@ -135,10 +272,7 @@ def proportion_standard_error(p: float, n: int) -> float:
 def newcombe(p1: float, n1: int, p2: float, n2: int, confidence: float = 0.95) -> Interval:
     """Newcombe's hybrid score interval of the difference ``p1 - p2`` of two independent proportions (his method 10)."""
     first, second = wilson(p1 * n1, n1, confidence), wilson(p2 * n2, n2, confidence)
-    difference = p1 - p2
-    low = difference - math.hypot(p1 - first.low, second.high - p2)
-    high = difference + math.hypot(first.high - p1, p2 - second.low)
-    return Interval(min(low, difference), difference, max(high, difference), n1 + n2, "Newcombe", confidence)
+    return replace(difference_of(first, second), method="Newcombe")
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from medpipe.registry import code_from
 
 NEEDS = {"pipeline": "torch", "realdata": "torch", "report": "weasyprint"}
 collect_ignore = [room for room, package in NEEDS.items() if find_spec(package) is None]
@@ -33,3 +36,10 @@ settings.load_profile("shared machine")
 def repository() -> Path:
     """The repository's root."""
     return Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def own_code(repository: Path) -> Iterator[None]:
+    """Metrics in the modules beside this file may run, as those beside a user's own specifications may."""
+    with code_from(repository / "tests"):
+        yield

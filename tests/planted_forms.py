@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import queue
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medpipe.evidence import Evidence
+from medpipe.pipeline.deployment import observing
 from medpipe.pipeline.deployment.observing import Compared, Plan, timed_observations
 from medpipe.pipeline.deployment.rungs import Built, Exported, Rung
 from medpipe.pipeline.deployment.torch_rungs import TorchAnswer
@@ -25,23 +25,34 @@ SIDE, ROUNDS, CHECKED = 8, 40, 64
 Network = Callable[[Tensor], Tensor]
 
 
+class Clock:
+    """Time that passes only where a test says so: no timing hangs on what else the machine does."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 1e-7  # so that nothing takes no time at all
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+CLOCK = Clock()
+
+
 class FarDevice:
     """A device that works on its own: a call returns at once, the work is done later."""
 
     def __init__(self) -> None:
-        self.work: queue.Queue[float] = queue.Queue()
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def _run(self) -> None:
-        while True:
-            time.sleep(self.work.get())
-            self.work.task_done()
+        self.done = 0.0
 
     def call(self, seconds: float) -> None:
-        self.work.put(seconds)
+        self.done = max(self.done, CLOCK.now) + seconds
 
     def wait(self) -> None:
-        self.work.join()
+        CLOCK.now = max(CLOCK.now, self.done)
 
 
 @dataclass(frozen=True)
@@ -61,7 +72,7 @@ def logits(given: Tensor) -> Tensor:
 def taking(seconds: float | Iterator[float], answer: Network = logits) -> Network:
     """A network that takes so long for a call."""
     def network(given: Tensor) -> Tensor:
-        time.sleep(seconds if isinstance(seconds, float) else next(seconds))
+        CLOCK.sleep(seconds if isinstance(seconds, float) else next(seconds))
         return answer(given)
 
     return network
@@ -78,6 +89,9 @@ def planted(networks: Mapping[str, Network], mode: Callable[[], Any] = torch.no_
     draw = np.random.default_rng(0)
     images = draw.standard_normal((CHECKED, 3, SIDE, SIDE)).astype(np.float32)
     plan = Plan(SIDE, [1], ROUNDS, [b"a", b"b"], lambda content: images[:1], Compared(CLASSES, "", whole(Part()), images, SIDE))
-    seen, scalars = timed_observations([built(*form) for form in networks.items()], plan, 0, lambda done, of, what: None)
+    with (patch.object(observing, "measure", partial(observing.measure, clock=CLOCK)),
+          patch.object(observing, "does_not_wait", partial(observing.does_not_wait, clock=CLOCK))):
+        seen, scalars = timed_observations([built(*form) for form in networks.items()], plan, 0,
+                                           lambda done, of, what: None)
     made_up = ladder_evidence(dict.fromkeys(networks, 1.0), flops=1e3)
     return replace(made_up, observations={**made_up.observations, **seen}, scalars={"eval_n": 1000.0, **scalars})

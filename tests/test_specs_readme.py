@@ -57,8 +57,8 @@ def test_the_whole_chain_ends_in_a_report_that_checks(folder: Path, bundle: Path
         pytest.importorskip(package)
     done = medpipe(folder, "verify", "--profile", "published", "--strict", repository=repository)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "3 are there already, 0 to make" in done.stdout
+    assert "3 are there already, 0 to make" in done.stderr
     assert "1 supported" in done.stdout
     checked = medpipe(folder, "check-report", str(bundle / "audit-report.pdf"), repository=repository)
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    assert "judged again: 1 verdicts recomputed from the observations, all equal" in checked.stdout
+    assert "judged again: 1 verdict recomputed from the observations, all equal" in checked.stdout

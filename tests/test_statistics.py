@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from medpipe import statistics
+from medpipe.errors import DataError
 from medpipe.statistics import (
     Interval,
     clopper_pearson,
@@ -91,7 +92,7 @@ def test_seed_noise_is_students_t() -> None:
 def test_percentile_drops_what_is_undefined_and_holds_the_estimate() -> None:
     ours = percentile(np.array([0.4, np.nan, 0.5]), 0.6, n=3, method="bootstrap")
     assert (ours.low, ours.high) == (pytest.approx(0.4025), 0.6)
-    with pytest.raises(ValueError, match="finite"):
+    with pytest.raises(DataError, match="finite"):
         percentile(np.array([np.nan]), 0.5, n=3, method="bootstrap")
 
 

@@ -62,3 +62,35 @@ def with_wrong_labels(side: Side, every: int) -> tuple[Side, np.ndarray]:
     """Every so many labels are wrong; with the mask of them."""
     wrong = np.arange(len(side.label)) % every == 0
     return replace(side, label=np.where(wrong, 1 - side.label, side.label)), wrong
+
+
+def replaced(sentence: str, draw: np.random.Generator, proportion: float, vocabulary: np.ndarray) -> str:
+    """A paraphrase: each word is replaced by another with probability ``proportion``."""
+    return " ".join(str(draw.choice(vocabulary)) if draw.random() < proportion else word for word in sentence.split())
+
+
+def turned(sentence: str, draw: np.random.Generator, _: float, __: np.ndarray) -> str:
+    """Its two halves change places."""
+    words = sentence.split()
+    middle = int(len(words) * draw.uniform(0.3, 0.7))
+    return " ".join(words[middle:] + words[:middle])
+
+
+def cut(sentence: str, _: np.random.Generator, proportion: float, __: np.ndarray) -> str:
+    """The last ``proportion`` of the words is gone."""
+    words = sentence.split()
+    return " ".join(words[: max(1, round(len(words) * (1 - proportion)))])
+
+
+def numbered(sentence: str, draw: np.random.Generator, _: float, __: np.ndarray) -> str:
+    """Each ``@``, which stands for a number in PubMed RCT, is a number."""
+    return "".join(str(draw.integers(0, 1000)) if letter == "@" else letter for letter in sentence)
+
+
+ALTERATIONS = {
+    "words replaced": (replaced, (0.1, 0.25, 0.4)),
+    "halves change places": (turned, (1.0,)),
+    "cut off": (cut, (0.25, 0.5, 0.65)),
+    "numbers replaced": (numbered, (1.0,)),
+}
+"""Kind of an altered copy, and the strengths at which it is planted."""

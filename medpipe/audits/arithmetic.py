@@ -8,7 +8,8 @@ they stand there, otherwise from wherever they stand. Only where no choice of pr
 in different units are brought to one.
 
 **Limits.** Rounding hides errors of about one unit of the last digit of each part. Figures that were cut off instead of rounded are
-allowed for: what agrees only then is called suspicious, not certain. Which of the figures is wrong is not said. A divisor that may be 0
+allowed for: what agrees only then is called suspicious, not certain. So is what a results
+table leaves open, such as a mean over folds. Which of the figures is wrong is not said. A divisor that may be 0
 gives no result, nor do parts that are only limits (``<2%``).
 
 **Example.** 125.2 ms and 4.9 ms print a speed-up of 25.3 to 25.8; a printed 25.7 agrees, a printed 29.3 would not.
@@ -35,6 +36,14 @@ WORDS = {"difference": "the difference of", "ratio": "the ratio of", "mean": "th
 IN_THEIR_UNIT = ("difference", "mean", "sum", "largest_magnitude")
 MAGNITUDES = ("largest_magnitude", "orders_of_magnitude")
 MOST_CHOICES = 1024
+ONLY_IF = {"rounded": "it was computed from rounded figures",
+           "means": "it was computed from rounded figures, "
+                    "or the figures are means over folds or runs",
+           "cut": "digits were cut off instead of rounded, or round figures are meant roughly",
+           "ratios": "it is a mean of ratios, not the ratio of the means",
+           "weighted": "the parts were weighted or pooled"}
+"""How a result can agree that the parts do not give as they stand."""
+RANKS = ("agrees", *ONLY_IF, "never")
 Place = tuple[Quantity, Printing, Printed]
 
 
@@ -59,32 +68,53 @@ def _choices(quantity: Quantity, document: str) -> list[Place]:
 def _held_against(relation: Relation, result: Place, parts: list[list[Place]]) -> Seen | None:
     """The result for the choice of printings that agrees best; None where nothing can be said."""
     choices = list(islice(product(*parts), MOST_CHOICES + 1))
-    best: tuple[int, tuple[Place, ...], Range] | None = None
+    best: tuple[str, tuple[Place, ...], Range] | None = None
     for chosen in choices:
-        judged = _agrees(relation.kind, chosen, result)
+        judged = _agrees(relation, chosen, result)
         if judged is None:
             return None  # one choice that cannot be judged may be the right one
-        if best is None or judged[0] < best[0]:
+        if best is None or RANKS.index(judged[0]) < RANKS.index(best[0]):
             best = judged[0], chosen, judged[1]
-    if best is None or (best[0] > 0 and len(choices) > MOST_CHOICES):
+    if best is None or (best[0] != "agrees" and len(choices) > MOST_CHOICES):
         return None
     return _told(relation, result, *best)
 
 
-def _agrees(kind: str, chosen: tuple[Place, ...], result: Place) -> tuple[int, Range] | None:
-    """0 where it agrees, 1 where only with last digits cut off instead of rounded, 2 where not; and the range that the parts give."""
+def _agrees(relation: Relation, chosen: tuple[Place, ...],
+            result: Place) -> tuple[str, Range] | None:
+    """One of `RANKS`, and the range that the parts give; None where that is not known."""
+    kind = relation.kind
     numbers = in_one_unit([n for _, _, n in chosen] + ([result[2]] if kind in IN_THEIR_UNIT else []))
     if numbers is None:
         return None
     parts, printed = numbers[:len(chosen)], numbers[-1] if kind in IN_THEIR_UNIT else result[2]
-    given = combine(kind, [true_range(q, n) for (q, _, _), n in zip(chosen, parts, strict=True)])
+    weights = relation.weights
+    true = [true_range(q, n) for (q, _, _), n in zip(chosen, parts, strict=True)]
+    rounded, rough = [printed_range(n) for n in parts], [rough_range(n) for n in parts]
+    given = combine(kind, true, weights)
     if given is None:
         return None
-    wide = combine(kind, [rough_range(n) for n in parts])
-    for rank, (range_, allowed) in enumerate(((given, printed_range(printed)), (wide, rough_range(printed)))):
+    open_ = [q for q, _, _ in (*chosen, result) if q.unless]
+    allowed = printed_range(printed)
+    tried = {"agrees": (given, allowed),
+             "means" if open_ else "rounded": (combine(kind, rounded, weights), allowed),
+             "cut": (combine(kind, rough, weights), rough_range(printed))}
+    for rank, (range_, allowed) in tried.items():
         if range_ is None or any(range_.meets(r) for r in _either_sign(kind, printed, allowed)):
             return rank, given
-    return 2, given
+    if open_ and kind == "ratio":
+        return "ratios", given
+    within = not relation.between or _hull(rough).meets(rough_range(printed))
+    if result[0].unless and kind == "mean" and within:
+        return "weighted", given
+    return "never", given
+
+
+def _hull(parts: list[Range]) -> Range:
+    """From the least to the greatest of some ranges: any weighted mean and any pooled share."""
+    lows, highs = [p.low for p in parts], [p.high for p in parts]
+    return Range(None if None in lows else min(low for low in lows if low is not None),
+                 None if None in highs else max(high for high in highs if high is not None))
 
 
 def _either_sign(kind: str, printed: Printed, allowed: Range) -> tuple[Range, ...]:
@@ -94,21 +124,24 @@ def _either_sign(kind: str, printed: Printed, allowed: Range) -> tuple[Range, ..
     return (allowed, Range(None if allowed.high is None else -allowed.high, None if allowed.low is None else -allowed.low))
 
 
-def _told(relation: Relation, result: Place, rank: int, chosen: tuple[Place, ...], given: Range) -> Seen:
+def _told(relation: Relation, result: Place, rank: str, chosen: tuple[Place, ...],
+          given: Range) -> Seen:
     quantity, printing, printed = result
     values = listed(p.text for _, p, _ in chosen)
+    what = "the weighted mean of" if relation.weights else WORDS[relation.kind]
     decimals = places(printed.step, *(n.step for _, _, n in chosen if quantity.kind in ("proportion", "points")))
     gives = span(given.low or Fraction(0), given.high or Fraction(0), quantity.kind, decimals)
-    arithmetic = f"{WORDS[relation.kind]} {values}: {gives}; printed {printing.text} ({_allowed(quantity, printed, decimals)})"
+    allowed = _allowed(quantity, printed, decimals)
+    arithmetic = f"{what} {values}: {gives}; printed {printing.text} ({allowed})"
     seen = partial(Seen, "recomputed", printing.id, arithmetic=arithmetic, rests_on=(printing.id, *(p.id for _, p, _ in chosen)),
                    bears_on=(printing.id,))
-    if rank == 0:
-        return seen("clean", f"{capital(quantity.what)}: the printed {printing.text} agrees with {WORDS[relation.kind]} {values}.")
-    said = (f"{at(printing)} prints {printing.text} as {quantity.what}; {WORDS[relation.kind]} "
+    if rank == "agrees":
+        return seen("clean", f"{capital(quantity.what)}: the printed {printing.text} agrees with "
+                    f"{what} {values}.")
+    said = (f"{at(printing)} prints {printing.text} as {quantity.what}; {what} "
             f"{listed(f'{p.text} ({q.what})' for q, p, _ in chosen)} is {gives}.")
-    if rank == 1:
-        return seen("narrows", f"{said} It agrees only if digits were cut off instead of rounded, or round figures are meant "
-                    "roughly.", certain=False)
+    if rank in ONLY_IF:
+        return seen("narrows", f"{said} It agrees only if {ONLY_IF[rank]}.", certain=False)
     return seen("refutes", f"{said} At least one of these figures is wrong.")
 
 

@@ -7,7 +7,8 @@ thousand samples.
 
 **Limits.** Where one count weighs less than a unit of the last printed digit (n above 10,000 at two decimals of per cent)
 every figure can be attained and nothing is learnt; the result then says so. A figure that was cut off, not rounded, is
-allowed for and called suspicious.
+allowed for and called suspicious; so is a figure of a results table that may be no count at all,
+such as a mean over folds.
 
 **Example.** Of 1,143 images 1,130 print 98.86 %; no count prints 98.90 %.
 """
@@ -21,7 +22,7 @@ from functools import partial
 from medpipe.audits.intervals import counts, rough_range
 from medpipe.audits.seen import Seen, at, places
 from medpipe.claims.figures import Figures, Printing, Quantity
-from medpipe.claims.printed import Printed
+from medpipe.claims.printed import Printed, read_printed
 from medpipe.phrases import capital
 
 
@@ -45,6 +46,13 @@ def _examined(quantity: Quantity, printing: Printing, printed: Printed, n: int) 
     decimals = places(printed.step)
     near = " and ".join(f"{c:,} of {n:,} is {100 * c / n:.{decimals}f} %" for c in (below, below + 1))
     said = f"{at(printing)} prints {printing.text} as {quantity.what}, of {n:,} samples; no count of {n:,} gives that ({near})."
+    doubts = list(quantity.unless)
     if counts(rough_range(printed), n):
-        return seen("narrows", f"{said} It could be had if digits were cut off instead of rounded.", near, certain=False)
+        doubts.append("digits were cut off instead of rounded")
+    scaled = quantity.other_scale
+    if scaled is not None and counts(read_printed(scaled, quantity.id), n):
+        doubts.append("the sign for per cent is missing or one too many")
+    if doubts:
+        only_if = ", or if ".join(doubts)
+        return seen("narrows", f"{said} It is possible only if {only_if}.", near, certain=False)
     return seen("refutes", f"{said} Either the figure or the number of samples is wrong.", near)

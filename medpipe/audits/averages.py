@@ -4,8 +4,10 @@
 true of every confusion matrix:
 
 - a recall weighted by class size is the accuracy, and so are all micro averages: one count of right answers must print them all;
-- a macro recall is highest where the largest classes have the errors, lowest where the smallest have them;
-- an averaged F1 is at most the mean of the averaged precision and recall, because that holds for each class.
+- a macro recall is highest where the largest classes have the errors, lowest where the smallest
+  have them.
+
+What holds without a number of samples is in `medpipe.audits.readings`.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from numpy.typing import NDArray
 
 from medpipe.audits.intervals import Range, counts
 from medpipe.claims.figures import Scores
+from medpipe.phrases import plural
 
 MOST_WAYS = 4_000_000
 TOLERANCE = 1e-12
@@ -43,6 +46,8 @@ def averaged(s: Scores, ranges: Mapping[str, Range], *, harmonic: bool = False) 
 
     ``ranges``: the values that each score may have. ``harmonic``: F1 is made of the averaged precision and recall.
     """
+    if s.n is None or s.average is None:
+        return None
     same = [name for name in ARE_ACCURACY[s.average] if name in ranges]
     right = [k for k in _all_of([counts(ranges[name], s.n) for name in same]) if 0 <= k <= s.n]
     if same and not right:
@@ -53,16 +58,16 @@ def averaged(s: Scores, ranges: Mapping[str, Range], *, harmonic: bool = False) 
     sizes = np.array(list(s.classes.values()), dtype=np.int64)
     if same and len(sizes):
         if sum(_ways(s.n - k, len(sizes)) for k in right) <= MOST_WAYS:
-            return _searched(s, sizes, right, ranges, harmonic)
+            return _searched(s.average, sizes, right, ranges, harmonic)
         if s.average == "macro" and "recall" in ranges:
             least, most = (macro_recall(sorted(s.classes.values()), k) for k in (right[0], right[-1]))
             if not Range(least.low, most.high).meets(ranges["recall"]):
                 return Answer(False, f"{right[0]:,} to {right[-1]:,} of {s.n:,} right give a macro recall of {float(least.low or 0):.4f} "
                               f"to {float(most.high or 0):.4f}")
-    answer = _at_most_the_mean(ranges)
-    if answer is None and len(same) > 1:
-        answer = Answer(True, f"{right[0]:,} of {s.n:,} gives {' and '.join(same)}", proved=len(same) == len(ranges))
-    return answer
+    if len(same) > 1:
+        shown = f"{right[0]:,} of {s.n:,} gives {' and '.join(same)}"
+        return Answer(True, shown, proved=len(same) == len(ranges))
+    return None
 
 
 def _all_of(ranges: Iterable[range]) -> range:
@@ -88,23 +93,15 @@ def macro_recall(sizes: list[int], right: int) -> Range:
     return Range(filled(sizes[::-1]), filled(sizes))  # a right answer counts most in the smallest class
 
 
-def _at_most_the_mean(ranges: Mapping[str, Range]) -> Answer | None:
-    if not {"precision", "recall", "f1"} <= ranges.keys():
-        return None
-    ends = [ranges["precision"].high, ranges["recall"].high]
-    most = sum((min(Fraction(1), end) if end is not None else Fraction(1) for end in ends), Fraction(0)) / 2
-    low = ranges["f1"].low
-    shown = f"an averaged F1 is at most the mean of precision and recall: {float(most):.4f} here"
-    return Answer(low is None or low <= most, shown, proved=False)
-
-
-def _searched(s: Scores, sizes: Ints, right: Iterable[int], ranges: Mapping[str, Range], harmonic: bool) -> Answer:
+def _searched(average: str, sizes: Ints, right: Iterable[int], ranges: Mapping[str, Range],
+              harmonic: bool) -> Answer:
     """Try every way to spread the errors over true classes (missed) and predicted classes (false alarms)."""
-    weights = sizes / sizes.sum() if s.average == "weighted" else np.full(len(sizes), 1 / len(sizes))
+    n = int(sizes.sum())
+    weights = sizes / n if average == "weighted" else np.full(len(sizes), 1 / len(sizes))
     wanted = {name: r for name, r in ranges.items() if name in ("precision", "recall", "f1")}
     tried = 0
     for k in right:
-        errors = s.n - k
+        errors = n - k
         spread = compositions(errors, len(sizes))
         for missed in spread[(spread <= sizes).all(axis=1)]:
             recall = float(weights @ ((sizes - missed) / sizes))
@@ -116,8 +113,10 @@ def _searched(s: Scores, sizes: Ints, right: Iterable[int], ranges: Mapping[str,
             if harmonic:
                 f1 = np.divide(2 * precision * recall, precision + recall, out=np.zeros_like(precision), where=precision + recall > 0)
             if (_inside(precision, wanted.get("precision")) & _inside(f1, wanted.get("f1"))).any():
-                return Answer(True, f"{k:,} of {s.n:,} right; a way to spread the {errors} errors gives them all")
-    return Answer(False, f"{tried:,} ways to spread the errors over the classes were tried; none gives them all")
+                return Answer(True, f"{k:,} of {n:,} right; a way to spread "
+                                    f"{plural(errors, 'error')} gives them all")
+    return Answer(False, f"{plural(tried, 'way')} to spread the errors over the classes were "
+                         "tried; none gives them all")
 
 
 def _inside(values: Floats, wanted: Range | None) -> NDArray[np.bool_]:

@@ -16,6 +16,7 @@ from medpipe.audits.setting import settings_of
 from medpipe.claims.loading import Specs
 from medpipe.evidence import Bundle
 from medpipe.evidence.finding import Finding, store_findings, stored_audits, stored_findings
+from medpipe.progress import tell
 
 Essence = tuple[str, str, str, bool, tuple[str, ...], tuple[str, ...]]
 
@@ -28,22 +29,25 @@ def known_audits() -> frozenset[str]:
 
 def findings_in(bundle: Bundle, specs: Specs) -> tuple[Finding, ...]:
     """What all audits see in a bundle."""
+    tell(0, 4, "auditing")
     evidence = [e for key in bundle.keys() if _speaks_of_data(bundle, key) and (e := bundle.get(key)) is not None]  # noqa: SIM118 - no mapping
     profile = bundle.header()["profile"]
     settings = settings_of(specs, profile)
     of_data = (*(audit(evidence, specs.claims, settings) for audit in (
         observed, relatives.relatives, shortcuts.shortcuts, sources.sources)), deployment.deployment(evidence, specs.claims))
+    tell(1, 4, "auditing")
     protocols = generators.protocols_by_run(specs, profile)
     of_generators = (audit(evidence, specs.claims, protocols) for audit in (collapse.collapse, memorisation.memorisation))
-    return (*audit_figures(specs.figures, specs.claims), *(f for found in (*of_data, *of_generators) for f in found))
+    seen = [f for found in (*of_data, *of_generators) for f in found]
+    tell(3, 4, "auditing")
+    return (*audit_figures(specs.figures, specs.claims), *seen)
 
 
 def _speaks_of_data(bundle: Bundle, key: str) -> bool:
     """Whether audits of data read this run: told before its arrays are."""
     if key.startswith((*EXPERIMENTS, *shortcuts.EXPERIMENTS, sources.EXPERIMENT, generators.EXPERIMENT, deployment.EXPERIMENT)):
         return True
-    run = bundle.json(f"runs/{key}.json").get("run", {})
-    return relatives.is_of_a_pair(run.get("parameters", {}))
+    return relatives.is_of_a_pair(bundle.record(f"runs/{key}.json", "run")["run"]["parameters"])
 
 
 def keep_findings(bundle: Bundle, specs: Specs) -> None:

@@ -26,7 +26,7 @@ from medpipe.claims.claim import Claim
 from medpipe.evidence import Evidence, Observations
 from medpipe.evidence.finding import Finding
 from medpipe.evidence.generated import GENERATED, HELD_OUT, TRAINING, class_counts, likeness_excess, measured, rows
-from medpipe.phrases import listed, plural
+from medpipe.phrases import agree, listed, plural
 
 THREAT = "mode_collapse"
 FEW_IMAGES = 1000
@@ -108,7 +108,10 @@ def _modes(quality: Observations, shown: Sequence[str]) -> Finding:
     figures = {"modes": len(found.share), "lost": lost, "lost_share": found.lost_share, "open_share": unsure,
                "smallest_mode": found.smallest, "n": len(made)}
     how = "k-means of held-out images; exact intervals of the ratio to training images, 95 % for all modes together"
-    told = f"Of {len(found.share)} modes, as features divide real images, {lost} {'is' if lost == 1 else 'are'}"
+    told = (
+        f"Of {len(found.share)} modes, as features divide real images, {lost} "
+        f"{agree(lost, 'is', 'are')}"
+    )
     least = f"a mode with at least {100 * found.smallest:.2g} % of the images could have been shown lost"
     if lost:
         return _finding("modes", "undermines", f"{told} made less than a quarter as often as in training; they hold "

@@ -26,11 +26,11 @@ import numpy as np
 from medpipe.audits.attribution import SPEED, attributed
 from medpipe.claims.claim import Claim
 from medpipe.evidence import Evidence, Observations
-from medpipe.evidence.contributions import mean
+from medpipe.evidence.answers import flipped, lost
 from medpipe.evidence.finding import Finding
 from medpipe.evidence.rounds import geometric, hurried
 from medpipe.phrases import listed, plural
-from medpipe.statistics import Interval, clopper_pearson
+from medpipe.statistics import Interval
 
 EXPERIMENT, PART = "deployment_ladder", "deployment"
 TIMING, PARITY = "timing", "parity"
@@ -90,20 +90,12 @@ def _speaks(e: Evidence) -> bool:
 
 def parity(o: Observations, timed: Observations | None, *, exact: bool) -> Parity:
     """What the splits ``parity_<slug>`` and ``timed_parity_<slug>`` show."""
-    flips = o["y_pred"] != o["reference_pred"]
-    right, wanted = ((o[name] == o["y_true"]).astype(np.float64) for name in ("y_pred", "reference_pred"))
-    flipped, lost = clopper_pearson(int(flips.sum()), len(o)), mean(wanted - right).interval(bounds=(-1.0, 1.0))
-    if not flips.any():
-        lost = Interval(-flipped.high, 0.0, flipped.high, len(o), flipped.method)
-    return Parity(flipped, lost, float(o["difference"].max()), exact, None if timed is None else _worst(timed))
+    return Parity(flipped(o), lost(o), float(o["difference"].max()), exact, None if timed is None else _worst(timed))
 
 
 def _worst(timed: Observations) -> Interval:
     """The share that is called otherwise, at the batch size where it is largest."""
-    found = []
-    for batch in np.unique(timed["batch"]):
-        flips = (timed["y_pred"] != timed["reference_pred"])[timed["batch"] == batch]
-        found.append(clopper_pearson(int(flips.sum()), len(flips)))
+    found = (flipped(timed.take(timed["batch"] == batch)) for batch in np.unique(timed["batch"]))
     return max(found, key=lambda i: i.estimate)
 
 
@@ -269,7 +261,8 @@ def _parities(e: Evidence, claims: Sequence[Claim]) -> Iterator[Finding]:
         verdict = {"clean": "it may stand for the reference", "narrows": "whether it may stand for the reference is open",
                    "undermines": "it may not stand for the reference, and cannot win"}[p.severity]
         yield Finding(
-            PARITY, p.severity, f"Of {p.flipped.n:,} images {slug} calls {calls(p.flipped):,} otherwise than the "
+            PARITY, p.severity, f"Of {plural(p.flipped.n, 'image')} {slug} calls "
+                                f"{calls(p.flipped):,} otherwise than the "
             f"reference ({100 * p.flipped.low:.2f} to {100 * p.flipped.high:.2f} %) and loses {_points(p.lost)} of accuracy; probabilities "
             f"differ by up to {p.difference:.2g}. {_of_timed(p)}: {verdict}.", _bearing(claims, PARITY, slug),
             {"flipped": p.flipped.estimate, "low": p.flipped.low, "high": p.flipped.high, "lost": p.lost.estimate, "n": p.flipped.n},

@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medpipe.errors import DataError
-from medpipe.statistics import Interval, cluster_weights, percentile
+from medpipe.evidence.contributions import clustered
+from medpipe.statistics import Interval
 
 Outcome = Literal["pass", "fail", "not shown"]
 Values = NDArray[np.floating]
@@ -80,17 +81,14 @@ def passes(checks: Sequence[Check]) -> bool:
 
 
 def mean_interval(name: str, values: Values, cluster: Sequence[str] | None = None) -> Interval:
-    """The mean of ``values`` ``(N,)`` with the 95 % interval of a bootstrap over clusters (over samples where there are none)."""
+    """The mean of ``values`` ``(N,)`` with a 95 % interval over clusters (over samples where there are none)."""
     if values.ndim != 1 or not np.isfinite(values).all() or (cluster is not None and len(cluster) != len(values)):
         raise DataError(f"explanation, {name}: expected finite values (N,) and a cluster for each, got {values.shape} "
                         f"and {'no' if cluster is None else len(cluster)} clusters")
-    clusters, of_row = np.unique(np.arange(len(values)) if cluster is None else np.asarray(cluster), return_inverse=True)
-    if len(clusters) < FEWEST:
-        raise DataError(f"explanation, {name}: expected at least {FEWEST} independent samples, got {len(clusters)}; explain more")
-    drawn = cluster_weights(len(clusters)).astype(np.float64)
-    replicates = drawn @ np.bincount(of_row, values) / (drawn @ np.bincount(of_row))
-    method = "bootstrap of samples" if cluster is None else "bootstrap of clusters"
-    return percentile(replicates, float(values.mean(dtype=np.float64)), n=len(values), method=method, clusters=len(clusters))
+    found = clustered(values.astype(np.float64), None if cluster is None else np.asarray(cluster))
+    if (found.clusters or 0) < FEWEST:
+        raise DataError(f"explanation, {name}: expected at least {FEWEST} independent samples, got {found.clusters}; explain more")
+    return found
 
 
 def _faithful(name: str, interval: Interval) -> Check:

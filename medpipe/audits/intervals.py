@@ -59,15 +59,22 @@ def true_range(quantity: Quantity, printed: Printed) -> Range:
     return printed_range(printed)
 
 
-def combine(kind: str, parts: Sequence[Range]) -> Range | None:
-    """The values that a relation (`medpipe.claims.figures.Relation`) can give; None where that is not known, as with a divisor around 0."""
+def combine(kind: str, parts: Sequence[Range], weights: Sequence[int] = ()) -> Range | None:
+    """The values that a relation (`medpipe.claims.figures.Relation`) can give.
+
+    None where that is not known, as with a divisor around 0. ``weights``: those of a weighted mean.
+    """
     if any(p.low is None or p.high is None for p in parts):
         return None
     ends = [(p.low, p.high) for p in parts if p.low is not None and p.high is not None]
     lows, highs = [low for low, _ in ends], [high for _, high in ends]
     if kind in ("sum", "mean"):
-        share = Fraction(1, len(ends)) if kind == "mean" else Fraction(1)
-        return Range(sum(lows, Fraction(0)) * share, sum(highs, Fraction(0)) * share)
+        weighted = [Fraction(w) for w in weights] or [Fraction(1)] * len(ends)
+        whole = sum(weighted) if kind == "mean" else Fraction(1)
+        weighted = [w / whole for w in weighted]
+        low, high = (sum((w * end for w, end in zip(weighted, side, strict=True)), Fraction(0))
+                     for side in (lows, highs))
+        return Range(low, high)
     if kind == "product":
         product = ends[0]
         for end in ends[1:]:

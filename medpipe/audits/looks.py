@@ -1,7 +1,9 @@
-"""How images look: a few plain measures of each, and which are dark, light, blurred, empty, or of an odd size or shape.
+"""Image statistics: a few plain measures of each image, and which images are outliers of their set by one of them.
 
-**Method.** The rules and thresholds are those of cleanvision 0.3, which others have tried on many sets; on images reduced to 128 pixels a
-side. Sizes are odd more than three interquartile ranges beyond the quartiles of the set.
+**Method.** The measures and thresholds are those of cleanvision 0.3, which others have tried on many sets; on images reduced to 128 pixels
+a side. What a tenth of a set is or more is a property of the set, and no outlier. Blur has no threshold: how sharp images are depends on
+what made them, so only images more than `RANGES` interquartile ranges below the first quartile of their set are called blurred; sizes
+are odd beyond either quartile, likewise.
 
 **Limits.** A rule is about one measure: a photograph of common size and tone breaks none (`medpipe.audits.oddities` looks for those).
 """
@@ -15,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
-DARK, LIGHT, EMPTY, BLURRED, NARROW, RANGES = 0.32, 0.95, 3.0, 0.29, 0.35, 3.0
-"""Darkest the 99th and lightest the 5th percentile of grey (0 to 1), least entropy (bits), sharpness, and ratio of sides; see `rules`."""
+DARK, LIGHT, EMPTY, NARROW, RANGES = 0.32, 0.95, 3.0, 0.35, 3.0
+"""Darkest the 99th and lightest the 5th percentile of grey (0 to 1), least entropy (bits) and ratio of sides; see `rules`."""
+RARE = 0.1
+"""The least share of a set that is no outlier."""
 COLOURED = 4.0
 """Mean difference of an image's channels, in grey levels, from which it is coloured: compression makes one or two."""
 _GRID, _EDGES = 4, 64
@@ -56,16 +60,28 @@ def looks(grey: NDArray[np.uint8], colour: Numbers, width: Numbers, height: Numb
         (fields - fields.mean(axis=1, keepdims=True)) / (255 * deviation[:, None] + 1))
 
 
-def rules(found: Looks) -> dict[str, NDArray[np.bool_]]:
-    """The images that are odd by a rule, bool ``(N,)`` by rule."""
-    n, size = found.named, np.exp(found.named["size"])
-    first, third = np.percentile(size, (25, 75))
-    reach = RANGES * (third - first)
-    coloured = n["colour"] > np.log1p(COLOURED)
-    return {"dark": n["dark"] < DARK, "light": n["light"] > LIGHT, "little information": n["entropy"] < EMPTY,
-            "blurred": n["sharpness"] < BLURRED, "odd shape": np.exp(-np.abs(n["shape"])) < NARROW,
-            "odd size": (size < first - reach) | (size > third + reach) if reach > 0 else size != first,
-            "colour where the rest is grey": coloured & bool(coloured.mean() < 0.5)}
+def rules(found: Looks) -> dict[str, tuple[NDArray[np.bool_], str]]:
+    """The images that are outliers by a rule, bool ``(N,)``, by rule, and a note where the rule holds for too many."""
+    n = found.named
+    size = np.exp(n["size"])
+    met = {"dark": n["dark"] < DARK, "light": n["light"] > LIGHT, "little information": n["entropy"] < EMPTY,
+           "odd shape": np.exp(-np.abs(n["shape"])) < NARROW, "colour where the rest is grey": n["colour"] > np.log1p(COLOURED)}
+    return {**{rule: _rare(rule, flags) for rule, flags in met.items()},
+            "blurred": (_below(n["sharpness"]), ""), "odd size": (_below(size) | _below(-size), "")}
+
+
+def _rare(rule: str, flags: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], str]:
+    share = float(flags.mean())
+    if share < RARE:
+        return flags, ""
+    what = "in colour" if rule.startswith("colour") else f"of {rule}" if rule.startswith(("little", "odd")) else rule
+    return np.zeros_like(flags), f"{100 * share:.0f} % of the images are {what}: a property of the set, no outliers"
+
+
+def _below(values: Numbers) -> NDArray[np.bool_]:
+    """Which values lie more than `RANGES` interquartile ranges below the first quartile."""
+    first, third = np.percentile(values, (25, 75))
+    return np.asarray(values < first - RANGES * (third - first) - 1e-9)
 
 
 def _entropy(share: Numbers) -> Numbers:
@@ -74,11 +90,11 @@ def _entropy(share: Numbers) -> Numbers:
 
 
 def _sharpness(image: NDArray[np.uint8]) -> float:
-    """0 to 1, from the deviation of edges in 64 pixels a side, as cleanvision weighs it."""
+    """The logarithm of the deviation of edges over that of the image, in 64 pixels a side; brightness and contrast leave it alone."""
     import cv2
 
     edges = np.clip(cv2.filter2D(image.astype(np.float32), -1, np.array([[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]], np.float32)), 0, 255)
-    return float(1 - np.exp(-0.01 * cv2.meanStdDev(edges)[1].item()))
+    return float(np.log((cv2.meanStdDev(edges)[1].item() + 0.5) / (cv2.meanStdDev(image)[1].item() + 1)))
 
 
 def _noise(image: NDArray[np.uint8]) -> float:

@@ -45,6 +45,7 @@ from medpipe.evidence.generated import (
     nearness,
     rows,
 )
+from medpipe.phrases import plural
 from medpipe.statistics import clopper_pearson
 
 THREAT = "memorisation"
@@ -176,7 +177,10 @@ def _copies(memory: Observations, pool: Compared, worst: Observations | None) ->
 
 
 def _said(found: Copies) -> str:
-    return f"{'' if found.exact else 'At least '}{found.count:,} of {found.n:,} generated images"
+    return (
+        f"{'' if found.exact else 'At least '}{found.count:,} of "
+        f"{plural(found.n, 'generated image')}"
+    )
 
 
 def _verdict(severity: str, of_compared: float, of_all: float, pool: Compared) -> str:

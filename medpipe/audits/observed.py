@@ -2,9 +2,10 @@
 
 **Purpose.** An accuracy on sentences that the model was trained on, or whose labels are wrong, does not mean what it seems to.
 
-**Method.** An experiment such as ``text_data_audit`` keeps a flag (0 or 1) for each sample and audit. The share of flagged samples, with an
-interval over clusters, is held against `SMALL` and `LARGE`. It bears on the claims of the same part that name the threat and measure the
-same half of data split alike (`setting`).
+**Method.** An experiment such as ``text_data_audit`` keeps a flag (0 or 1) for each sample and audit. The share of
+flagged samples, with an interval over clusters (for a second method: its excess over what the same method flags by chance), is held
+against `SMALL` and `LARGE`. It bears on the claims of the same part that name the threat and measure the same half of data split alike
+(`setting`).
 
 **Limits.** Only what was flagged counts. The sentences trained on are those of the audit's own run, which its parameters name. Evidence on
 demonstration data says nothing and is left out.
@@ -15,13 +16,18 @@ demonstration data says nothing and is left out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from medpipe.audits.images.split_check import FALSE_ALARMS
 from medpipe.audits.setting import Settings, measured_in
 from medpipe.audits.shares import share
 from medpipe.claims.claim import Claim
 from medpipe.evidence import Evidence, Observations
+from medpipe.evidence.contributions import excess
 from medpipe.evidence.finding import Finding
+from medpipe.phrases import plural
 from medpipe.statistics import Interval, wilson
 
 SMALL, LARGE = 0.01, 0.10
@@ -30,6 +36,8 @@ FLAGS: Mapping[str, tuple[str, str]] = {
     "sentence_near": ("sentence_overlap", "stand word for word or nearly so among the training sentences"),
     "abstract_shared": ("abstract_overlap", "come from an abstract that is trained on"),
     "abstract_hidden": ("abstract_overlap", "come from an abstract that is trained on under another id"),
+    "sentence_reworded": ("sentence_overlap", "share most of their rare words with a training sentence"),
+    "abstract_reworded": ("abstract_overlap", "come from an abstract that shares most of its rare words with one that is trained on"),
     "heading_in_text": ("label_leakage", "name their own section in the text"),
     "label_suspect": ("label_noise", "carry a label that a model trained on the others holds to be wrong"),
     "image_copy": ("duplicates", "are copies of images that are trained on, as they are, mirrored, turned, cropped or stored again"),
@@ -38,6 +46,8 @@ FLAGS: Mapping[str, tuple[str, str]] = {
     "label_contradicted": ("label_noise", "have a copy that carries another label"),
 }
 """Flag → (the threat it examines, what it says of a sample)."""
+SECOND_METHOD = ("sentence_reworded", "abstract_reworded")
+"""Flags of an independent second method. It also flags the training split, by chance alone, and only the excess over that counts."""
 ACROSS = ("sentence_overlap", "abstract_overlap", "patient_overlap", "duplicates")
 """Threats that lie between training and evaluation."""
 EXPERIMENTS: Mapping[str, tuple[str, str]] = {"text_data_audit": ("text", "sentences"), "image_data_audit": ("imaging", "images")}
@@ -60,26 +70,41 @@ def _of_one(evidence: Evidence, claims: Sequence[Claim], settings: Settings) -> 
     trained = len(evidence.observations["training"]) if "training" in evidence.observations else 0
     for split, seen in evidence.observations.items():
         for flag, (threat, words) in FLAGS.items():
-            if flag in seen.arrays:
+            chance = evidence.observations.get("training") if flag in SECOND_METHOD else None
+            if flag in seen.arrays and chance is not seen:
                 bearing = tuple(c.id for c in claims if c.part == part and threat in c.threats
                                 and any(m.split == split for m in measured_in(c, settings, evidence.run.parameters)))
-                yield _finding(flag, f"{split} {noun} {words}", noun, split, seen, trained, bearing)
+                yield _finding(flag, f"{split} {noun} {words}", noun, split, seen, trained, bearing, chance)
 
 
-def _finding(flag: str, words: str, noun: str, split: str, seen: Observations, trained: int, claims: tuple[str, ...]) -> Finding:
+def _finding(flag: str, words: str, noun: str, split: str, seen: Observations, trained: int, claims: tuple[str, ...],
+             chance: Observations | None) -> Finding:
+    """``chance``: the training split, for a method whose flags there are chance alone."""
     threat = FLAGS[flag][0]
     flags = seen[flag].astype(bool)
-    found = share(flag, flags, seen["sample_id"].tolist(), seen[seen.cluster].tolist() if seen.cluster else None)
-    interval = found.interval
-    chance = _by_chance(flag)
-    severity = ("clean" if interval.high < SMALL or (chance is not None and interval.low <= chance.high)
-                else "undermines" if interval.low >= LARGE else "narrows")
-    beside = "" if chance is None else f"; of images of different patients {_percent(chance)} do"
+    found = share(flag, flags, seen["sample_id"].tolist(), _clusters(seen))
+    interval, by_chance, known_rate = found.interval, "", _by_chance(flag)
+    if chance is not None:
+        usual = share(flag, chance[flag].astype(bool), chance["sample_id"].tolist(), _clusters(chance)).interval
+        groups = tuple(np.asarray(_clusters(o) or o["sample_id"]) for o in (seen, chance))
+        interval = excess(seen[flag], chance[flag], groups=(groups[0], groups[1]), chance=0.0).interval()
+        interval = replace(interval, n=len(flags), clusters=len(np.unique(groups[0])))
+        by_chance = (f" The same method flags {100 * usual.estimate:.1f} % of the {len(chance):,} training {noun}"
+                     f" against the rest of the training data, where nothing can leak. The excess is {_percent(interval)}.")
+    elif known_rate is not None:
+        by_chance = f" Of images of patients that are not in training, {_percent(known_rate)} do."
+    is_chance = known_rate is not None and interval.low <= known_rate.high
+    severity = "clean" if interval.high < SMALL or is_chance else "undermines" if interval.low >= LARGE else "narrows"
     against = f" ({trained:,} training {noun} looked at)" if trained and threat in ACROSS else ""
     return Finding(
-        threat, severity, f"{found.count:,} of {interval.n:,} {words}{against}: {_percent(interval)}{beside}.", claims,
+        threat, severity, f"{found.count:,} of {len(flags):,} {words}{against}: {_percent(found.interval)}.{by_chance}", claims,
         {"share": interval.estimate, "low": interval.low, "high": interval.high, "n": interval.n}, found.samples,
-        id=f"{threat}:{split}.{flag}", arithmetic=f"95 % interval: {interval.method}; {interval.clusters or interval.n:,} clusters")
+        id=f"{threat}:{split}.{flag}", arithmetic=f"95 % interval: {interval.method}; "
+        f"{plural(interval.clusters or interval.n, 'cluster')}")
+
+
+def _clusters(seen: Observations) -> list[str] | None:
+    return seen[seen.cluster].tolist() if seen.cluster else None
 
 
 def _by_chance(flag: str) -> Interval | None:

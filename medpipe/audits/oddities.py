@@ -27,6 +27,7 @@ LEAST = 50
 """Images that a class needs, for its tail to be looked at."""
 REACH = 25.0
 """No single measure counts more than this many deviations."""
+_ROWS = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,13 +64,16 @@ def _scaled(table: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _oddity(scaled: NDArray[np.float64], cluster: NDArray[np.str_]) -> NDArray[np.float64]:
-    """The distance to the fifth nearest image that is no copy."""
+    """The distance to the fifth nearest image that is no copy; in blocks, so that memory grows with N alone."""
     from scipy.spatial.distance import cdist
 
     _, number = np.unique(cluster, return_inverse=True)
-    apart = cdist(scaled, scaled)
-    apart[number[:, None] == number[None]] = np.inf
-    return np.asarray(np.partition(apart, NEIGHBOURS - 1, axis=1)[:, NEIGHBOURS - 1])
+    found = np.empty(len(scaled))
+    for start in range(0, len(scaled), _ROWS):
+        apart = cdist(scaled[start:start + _ROWS], scaled)
+        apart[number[start:start + _ROWS, None] == number[None]] = np.inf
+        found[start:start + _ROWS] = np.partition(apart, NEIGHBOURS - 1, axis=1)[:, NEIGHBOURS - 1]
+    return found
 
 
 def _chance(oddity: NDArray[np.float64], cluster: NDArray[np.str_]) -> NDArray[np.float64]:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,10 @@ from medpipe.audits.setting import Settings, data_of, measured_in
 from medpipe.claims.claim import Claim
 from medpipe.errors import DataError
 from medpipe.evidence import Evidence, Observations, Run
+from medpipe.evidence.answers import paired_difference
 from medpipe.evidence.finding import Finding
 from medpipe.phrases import plural
-from medpipe.statistics import Interval, cluster_weights, percentile, seed_noise
+from medpipe.statistics import Interval, with_run_spread
 
 SPLIT = "validation"
 SMALL = 0.01
@@ -56,14 +58,10 @@ def effect(pairs: Sequence[tuple[Observations, Observations]]) -> Interval:
     first = pairs[0][0]
     order = np.argsort(first["sample_id"])
     by_run = np.stack([_right(a, first["sample_id"][order]) - _right(b, first["sample_id"][order]) for a, b in pairs])
-    cluster = first[first.cluster][order] if first.cluster else first["sample_id"][order]
-    _, place = np.unique(cluster, return_inverse=True)
-    size, total = np.bincount(place).astype(np.float64), np.bincount(place, by_run.mean(axis=0))
-    weights = cluster_weights(len(size)).astype(np.float64)
-    replicates = weights @ total / (weights @ size) + seed_noise(by_run.mean(axis=1))
+    cluster = first[first.cluster][order] if first.cluster else None
+    found = paired_difference(np.maximum(by_run, 0).mean(axis=0), np.maximum(-by_run, 0).mean(axis=0), cluster)
     over = f", with the spread over {len(pairs)} runs (t)" if len(pairs) > 1 else ""
-    return percentile(replicates, float(by_run.mean()), n=len(order), clusters=len(size), runs=len(pairs),
-                      method=f"paired bootstrap of {'clusters' if first.cluster else 'samples'}{over}")
+    return replace(with_run_spread(found, by_run.mean(axis=1)), method=f"{found.method}{over}")
 
 
 def _right(o: Observations, wanted: NDArray[Any]) -> NDArray[np.float64]:
@@ -107,7 +105,7 @@ def _finding(run: Run, found: Interval, claims: Sequence[Claim], settings: Setti
         f"{plural(found.runs, 'run')}: {verdict}.", bearing,
         {"difference": found.estimate, "low": found.low, "high": found.high, "n": found.n},
         id=f"{threat}:{run.experiment}.{model}.{groups}",
-        arithmetic=f"95 % interval: {found.method}; {found.clusters or found.n:,} clusters")
+        arithmetic=f"95 % interval: {found.method}; {plural(found.clusters or found.n, 'cluster')}")
 
 
 def _weighed(found: Interval) -> tuple[str, str]:

@@ -62,6 +62,9 @@ def _pair(quantity: Quantity, one: tuple[Printing, ...], other: tuple[Printing, 
     if not certain:
         return seen("narrows", f"{said} They agree only if a round figure is meant roughly, or digits were cut off.",
                     bears_on=tuple(p.id for p in one) if b.as_ == "code" else both, certain=False)
+    if quantity.unless:
+        return seen("narrows", f"{said} Both can be right only if one is not one count of all samples: "
+                    f"{', or '.join(quantity.unless)}.", bears_on=both, certain=False)
     if b.as_ == "code" and a.as_ != "code":
         return seen("refutes", f"{said} What the code does is not what is said.", bears_on=tuple(p.id for p in one))
     if quantity.kind == "time":

@@ -28,6 +28,7 @@ from scipy.special import stdtrit
 from medpipe.audits.intervals import counts
 from medpipe.audits.seen import Seen, ids, number
 from medpipe.claims.figures import Comparison, Figures, Quantity
+from medpipe.phrases import plural
 from medpipe.statistics import Interval, detectable, mcnemar, newcombe, proportion_standard_error
 
 LEVEL = 0.05
@@ -88,7 +89,8 @@ def _proportions(figures: Figures, comparison: Comparison) -> tuple[Quantity, Qu
 def _against_chance(comparison: Comparison, first: Quantity, second: Quantity, interval: Interval) -> Seen:
     shown = (f"{number(interval.estimate, 'points', 2)}, 95 % interval {number(interval.low, 'points', 2)} to "
              f"{number(interval.high, 'points', 2)} (Newcombe, n = {first.n:,} and {second.n:,}, as if unpaired)")
-    said = f"“{comparison.said}”: {first.printed[0].text} ({first.what}) against {second.printed[0].text} ({second.what})"
+    said = (f"{comparison.quoted}: {first.printed[0].text} ({first.what}) against "
+            f"{second.printed[0].text} ({second.what})")
     seen = partial(Seen, "sampling_error", comparison.id, rests_on=ids(first, second), bears_on=(comparison.id,))
     ahead = interval if comparison.better == "higher" else Interval(-interval.high, -interval.estimate, -interval.low, interval.n, "")
     if ahead.high < 0:
@@ -99,7 +101,10 @@ def _against_chance(comparison: Comparison, first: Quantity, second: Quantity, i
     if best is None:
         return seen("undermines", f"{said}; a difference of this size is within what chance gives at this n.", shown)
     discordant, p = best
-    shown += f"; best case when paired: all of {discordant} differing samples one way, McNemar p = {p:.2g}"
+    shown += (
+        f"; best case when paired: all of {plural(discordant, 'differing sample')} one way, "
+        f"McNemar p = {p:.2g}"
+    )
     if p > LEVEL:
         return seen("undermines", f"{said}; they differ by at most {discordant} of {first.n:,} samples, and even if all of these speak "
                     f"for one side, chance is not excluded (p = {p:.2g}).", shown)
@@ -132,7 +137,8 @@ def _power(comparison: Comparison, first: Quantity, second: Quantity, interval: 
         shown += f"; paired, at the very least {LEAST_DISCORDANT} of {first.n:,} samples: {number(least, 'points', 2)}"
     size = abs(interval.estimate)
     seen = partial(Seen, "power", comparison.id, rests_on=ids(first, second), bears_on=(comparison.id,))
-    said = f"“{comparison.said}”: {first.n:,} and {second.n:,} samples show differences from about {number(smallest, 'points', 2)} on"
+    said = (f"{comparison.quoted}: {first.n:,} and {second.n:,} samples show differences from about "
+            f"{number(smallest, 'points', 2)} on")
     claimed = f"; the claimed one is {number(size, 'points', 2)}"
     if size >= smallest:
         return seen("clean", f"{said}{claimed}.", shown)
@@ -154,7 +160,8 @@ def _against_spread(figures: Figures, comparison: Comparison, name: str) -> Seen
     reach = float(stdtrit(len(values) - 1, 1 - LEVEL / 2)) * float(values.std(ddof=1)) * math.sqrt(2)
     shown = (f"difference {number(size, kind)}; {len(values)} runs of {repeats.what}: {', '.join(q.printed[0].text for q in runs)}, "
              f"range {number(wide, kind)}; 95 % of differences of two runs lie within {number(reach, kind)} (t)")
-    said = f"“{comparison.said}”: the difference between {first.what} and {second.what} is {number(size, kind)}"
+    said = (f"{comparison.quoted}: the difference between {first.what} and {second.what} is "
+            f"{number(size, kind)}")
     seen = partial(Seen, "run_spread", comparison.id, arithmetic=shown, rests_on=ids(*runs, first, second), bears_on=(comparison.id,))
     if size <= wide:
         return seen("undermines", f"{said}; runs of one configuration ({repeats.what}) already lie {number(wide, kind)} apart.")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from medpipe.claims.figures import Disclosure, Printing, Quantity, Statement
+from medpipe.phrases import plural
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ def number(value: Fraction | float, kind: str, places: int | None = None) -> str
     if kind in ("proportion", "points"):
         text = f"{100 * exact:.{3 if places is None else places}f}"
         text = text.rstrip("0").rstrip(".") if "." in text else text
-        return f"{'0' if text == '-0' else text} {'%' if kind == 'proportion' else 'points'}"
+        text = "0" if text == "-0" else text
+        return f"{text} %" if kind == "proportion" else plural(text, "point")
     if kind == "count":
         return f"{exact:,.0f}" if exact == round(exact) else f"{exact:,.2f}"
     return f"{exact:.4g}" if places is None else f"{exact:.{places}f}"

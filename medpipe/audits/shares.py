@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medpipe.errors import DataError
-from medpipe.statistics import Interval, cluster_weights, percentile, wilson
+from medpipe.statistics import Interval, clustered_mean
 
 EXAMPLES = 5
 
@@ -33,17 +33,9 @@ class Share:
 def share(audit: str, flags: NDArray[np.bool_], sample_id: Sequence[str], cluster: Sequence[str] | None = None) -> Share:
     """The share of ``flags`` bool ``(N,)`` that are set. Raises `DataError` where there are none to count.
 
-    The interval is a bootstrap over clusters; where no or every sample is flagged, or without clusters, it is Wilson's with
-    the number of clusters as n: a rate that was never seen is bounded by what was looked at.
+    The interval is Clopper and Pearson's at the effective n of the clusters: a rate that was never seen is bounded by what was looked at.
     """
     if not len(flags):
         raise DataError(f"{audit}: expected samples to look at, got none")
-    count, n = int(flags.sum()), len(flags)
-    names, of_row = np.unique(np.asarray(sample_id if cluster is None else cluster), return_inverse=True)
-    samples = tuple(str(sample_id[i]) for i in np.flatnonzero(flags)[:EXAMPLES])
-    if cluster is None or count in (0, n):
-        found = wilson(count / n * len(names), len(names))
-        return Share(audit, count, Interval(found.low, count / n, found.high, n, found.method, clusters=len(names)), samples)
-    drawn = cluster_weights(len(names)).astype(np.float64)
-    replicates = drawn @ np.bincount(of_row, flags) / (drawn @ np.bincount(of_row))
-    return Share(audit, count, percentile(replicates, count / n, n=n, method="bootstrap of clusters", clusters=len(names)), samples)
+    found = clustered_mean(flags.astype(np.float64), np.asarray(sample_id if cluster is None else cluster))
+    return Share(audit, int(flags.sum()), found, tuple(str(sample_id[i]) for i in np.flatnonzero(flags)[:EXAMPLES]))

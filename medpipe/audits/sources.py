@@ -28,6 +28,7 @@ from medpipe.audits.shortcuts import above_commonest
 from medpipe.claims.claim import Claim
 from medpipe.evidence import Evidence
 from medpipe.evidence.finding import Finding
+from medpipe.phrases import plural
 from medpipe.statistics import Interval
 
 EXPERIMENT = "image_sources"
@@ -103,7 +104,7 @@ def _id(e: Evidence, split: str) -> str:
 
 
 def _working(i: Interval) -> str:
-    return f"95 % interval: {i.method}; {i.clusters or i.n:,} clusters"
+    return f"95 % interval: {i.method}; {plural(i.clusters or i.n, 'cluster')}"
 
 
 def _points(i: Interval) -> str:

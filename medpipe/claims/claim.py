@@ -51,7 +51,8 @@ class Measure:
 
     ``minus`` takes the same metric elsewhere away (paired over samples and seeds where both hold the same ones);
     ``by`` gives the largest difference between the groups of a column instead. ``among`` counts only samples of these true classes, and
-    ``positive`` asks of the classes only on which side they are. Without ``run`` nothing measures the claim.
+    ``positive`` asks of the classes only on which side they are. ``threshold`` is the probability of the positive side, or of the second of
+    two classes, from which on a sample is called positive, where that is not 0.5. Without ``run`` nothing measures the claim.
     """
 
     run: str = ""
@@ -62,11 +63,12 @@ class Measure:
     by: str | None = None
     among: tuple[str, ...] = ()
     positive: tuple[str, ...] = ()
+    threshold: float | None = None
 
     @property
     def is_plain(self) -> bool:
         """Whether it is the metric itself over a whole split: no difference, no gap, no choice of classes."""
-        return self.minus is None and self.by is None and not self.among and not self.positive
+        return self.minus is None and self.by is None and not self.among and not self.positive and self.threshold is None
 
     def parts(self) -> Iterator[Measure]:
         """This measure and the one it subtracts; nothing where nothing is measured."""
@@ -174,11 +176,11 @@ def _criterion(data: Mapping[str, Any], published: Published) -> Criterion:
 
 
 def _measure(data: Mapping[str, Any]) -> Measure:
+    same: dict[str, Any] = {"metric": data.get("metric"), "among": tuple(data.get("among", ())),
+                            "positive": tuple(data.get("positive", ())), "threshold": data.get("threshold")}
     minus = data.get("minus")
-    among, positive = tuple(data.get("among", ())), tuple(data.get("positive", ()))
     return Measure(
-        run=data["run"], metric=data.get("metric"), split=data.get("split"), scalar=data.get("scalar"), by=data.get("by"),
-        among=among, positive=positive,
+        run=data["run"], split=data.get("split"), scalar=data.get("scalar"), by=data.get("by"), **same,
         minus=None if minus is None else Measure(
-            run=minus.get("run", data["run"]), metric=data.get("metric"),
-            split=minus.get("split", data.get("split")), scalar=minus.get("scalar", data.get("scalar")), among=among, positive=positive))
+            run=minus.get("run", data["run"]), split=minus.get("split", data.get("split")),
+            scalar=minus.get("scalar", data.get("scalar")), **same))

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from medpipe.claims.figures import (
     RELATIONS_OF_TWO,
+    SCORES,
     SECTIONS,
     Absence,
     Figures,
@@ -108,8 +109,8 @@ def _check_numbers(figures: Figures, where: str) -> None:
 
 
 _TO_QUANTITIES = frozenset((
-    "result", "of", "first", "second", "reported", "candidates", "best", "among", "measured_by", "saved_size", "counts", "accuracy",
-    "precision", "recall", "f1", "specificity"))
+    "result", "of", "first", "second", "reported", "candidates", "best", "among", "measured_by",
+    "saved_size", "counts", *SCORES))
 _TO_RECORDS = {"systems": "systems", "repeats": "repeats"}
 
 

@@ -48,6 +48,11 @@ class Quantity:
     ``kind``: ``proportion``, ``points`` (a difference of proportions), ``count`` (exact whole number), ``number``, ``time`` (a measurement
     that differs from run to run) or ``fact`` (words). ``n``: samples behind a proportion. ``made_by``: what produced it, as far as the
     published code tells. ``conditions``: under which it was taken.
+
+    Results tables also set these. ``unless``: readings under which the figure is not one count of
+    ``n``, as clauses of a sentence ("it is a mean over folds or runs"). ``other_scale``: the number
+    if the sign for per cent is missing or one too many. ``interval``: the ends of the printed
+    interval and its level in per cent, as read.
     """
 
     id: str
@@ -58,6 +63,9 @@ class Quantity:
     made_by: str = "computation"
     made_note: str = ""
     conditions: Mapping[str, Scalar] = field(default_factory=dict)
+    unless: tuple[str, ...] = ()
+    other_scale: str | None = None
+    interval: tuple[str, ...] = ()
 
     def numbers(self) -> tuple[tuple[Printing, Printed], ...]:
         """Every printing with its number; empty for facts. A count that is printed to its last digit is exact."""
@@ -84,12 +92,16 @@ class Relation:
     """``result`` is computed from ``of``.
 
     ``difference`` a - b, ``ratio`` a / b, ``mean``, ``sum``, ``product``,
-    ``relative_change`` (a - b) / a, ``orders_of_magnitude`` (absolute decimal logarithm of a / b), ``largest_magnitude``."""
+    ``relative_change`` (a - b) / a, ``orders_of_magnitude`` (absolute decimal logarithm of a / b),
+    ``largest_magnitude``. ``weights``: those of a weighted mean. ``between``: a pooled figure, too,
+    lies between the least and the greatest part."""
 
     id: str
     kind: str
     result: str
     of: tuple[str, ...]
+    weights: tuple[int, ...] = ()
+    between: bool = True
 
 
 @dataclass(frozen=True)
@@ -135,6 +147,12 @@ class Comparison(Statement):
     systems: tuple[str, ...] = ()
     credits: tuple[str, ...] = ()
     repeats: str | None = None
+    verbatim: bool = True
+
+    @property
+    def quoted(self) -> str:
+        """The statement, in quotation marks only where the document has these words."""
+        return f"“{self.said}”" if self.verbatim else self.said
 
 
 @dataclass(frozen=True)
@@ -196,14 +214,24 @@ class Absence(Statement):
     measured_by: tuple[str, ...] = ()
 
 
+SCORES = ("accuracy", "precision", "recall", "f1", "specificity", "balanced_accuracy", "youden",
+          "auc")
+
+
 @dataclass(frozen=True)
 class Scores:
-    """Scores of one classifier on one set of ``n`` samples; ``classes``: class → number of samples; ``positive``: for ``binary``."""
+    """Scores of one classifier on one set of ``n`` samples.
+
+    ``classes``: class → number of samples; ``positive``: for ``binary``. None where it is not known:
+    ``n``, ``average`` (how scores were averaged over the classes), ``runs`` and ``folds`` (over how
+    many of them the scores are means; 1: they are not). Figure records always state one confusion
+    matrix; only results tables leave it open.
+    """
 
     id: str
     what: str
-    n: int
-    average: str
+    n: int | None
+    average: str | None
     classes: Mapping[str, int] = field(default_factory=dict)
     positive: str | None = None
     accuracy: str | None = None
@@ -211,10 +239,15 @@ class Scores:
     recall: str | None = None
     f1: str | None = None
     specificity: str | None = None
+    balanced_accuracy: str | None = None
+    youden: str | None = None
+    auc: str | None = None
+    runs: int | None = 1
+    folds: int | None = 1
 
     def named(self) -> dict[str, str]:
         """Score → quantity id, of the scores that were printed."""
-        there = {name: getattr(self, name) for name in ("accuracy", "precision", "recall", "f1", "specificity")}
+        there = {name: getattr(self, name) for name in SCORES}
         return {name: quantity for name, quantity in there.items() if quantity is not None}
 
 
@@ -296,6 +329,8 @@ class Figures:
     architectures: tuple[Architecture, ...] = ()
     grids: tuple[Grid, ...] = ()
     disclosures: tuple[Disclosure, ...] = ()
+    notes: tuple[str, ...] = ()
+    """How the files were read, and what was left out."""
 
     def __bool__(self) -> bool:
         return any(getattr(self, section) for section in SECTIONS)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,9 +13,12 @@ from medpipe.claims.claim import Claim, claim_from
 from medpipe.claims.figure_reading import figures_from
 from medpipe.claims.figures import Figures
 from medpipe.claims.protocol import Profile, ProfileRun, Protocol, with_changes
-from medpipe.documents import canonical_json, parse_yaml
+from medpipe.claims.uses import check_minus, check_uses
+from medpipe.documents import MAX_BYTES, canonical_json, parse_yaml, read_file
+from medpipe.documents import schema as schema
+from medpipe.documents import validate as validate
 from medpipe.errors import SpecError, UnknownNameError
-from medpipe.registry import target
+from medpipe.registry import OwnCode, code_from, target
 
 T = TypeVar("T")
 
@@ -61,47 +62,34 @@ class Specs:
         return self.profiles[name]
 
 
-@cache
-def schema(kind: str, version: int = 1) -> dict[str, Any]:
-    """The JSON Schema of a document kind: ``claims``, ``figures``, ``protocol``, ``profile``, ``subject`` or ``verdicts``."""
-    text = files("medpipe.claims").joinpath(f"schemas/{kind}-{version}.json").read_text(encoding="utf-8")
-    return dict(json.loads(text))
-
-
-def validate(data: Any, kind: str, where: str) -> None:
-    """Hold a document against its schema. Raises `SpecError` with the path of the first fault."""
-    from jsonschema import Draft202012Validator  # slow to import, so only where a document is checked
-    from jsonschema.exceptions import best_match
-
-    if isinstance(data, Mapping) and "version" in data and data["version"] != 1:
-        raise SpecError(f"{where}: version", "format version 1", f"{data['version']!r}; use the medpipe that it was written for")
-    error = best_match(Draft202012Validator(schema(kind)).iter_errors(data))
-    if error is None:
-        return
-    path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error.absolute_path).lstrip(".")
-    raise SpecError(f"{where}: {path}" if path else where, *_explain(error))
-
-
-def _explain(error: Any) -> tuple[str, str]:
-    """Expected and got, in words, of a schema error."""
-    if error.validator == "additionalProperties":
-        known = sorted(error.schema.get("properties", {}))
-        unknown = sorted(set(error.instance) - set(known)) if isinstance(error.instance, Mapping) else []
-        return f"only {', '.join(known)}", f"the unknown key {', '.join(map(repr, unknown))}"
-    if error.validator == "required":
-        missing = [k for k in error.validator_value if k not in error.instance]
-        return f"the key {', '.join(map(repr, missing))}", "none"
-    return f"{error.validator} {json.dumps(error.validator_value)[:200]}", json.dumps(error.instance, default=str)[:200]
-
-
 def load_specs(folder: Path) -> Specs:
     """Load ``subject.yaml``, ``claims/``, ``protocols/``, ``profiles/`` and ``figures/`` of a folder.
 
     Raises `SpecError` for a document that is wrong in itself, and `SpecError` or `UnknownNameError` where one names something
     that another does not have.
     """
-    contents = {p.relative_to(folder).as_posix(): p.read_bytes() for p in _documents(folder)}
+    contents = {
+        p.relative_to(folder).as_posix(): read_file(p, MAX_BYTES) for p in _documents(folder)
+    }
     return specs_from(contents, str(folder))
+
+
+def code_beside(folder: Path, specs: Specs) -> AbstractContextManager[OwnCode]:
+    """Let the code run that a user's own specifications name: it lies beside their folder, or is installed.
+
+    Raises `SpecError` for a folder inside a bundle, whose specifications and code may be a stranger's.
+    """
+    folder = folder.resolve()
+    if any((place / "bundle.json").exists() for place in (folder, *folder.parents)):
+        raise SpecError(
+            str(folder),
+            "the folder of your own specifications",
+            "a folder inside a bundle; code of a bundle runs only with --allow-code",
+        )
+    measures = (part.metric for claim in specs.claims for part in claim.measure.parts())
+    return code_from(
+        folder.parent, {*filter(None, measures), *(p.experiment for p in specs.protocols.values())}
+    )
 
 
 def _documents(folder: Path) -> Iterator[Path]:
@@ -121,6 +109,9 @@ def specs_from(contents: Mapping[str, bytes], where: str) -> Specs:
     protocols = _unique((_protocol(d) for p, d in data.items() if p.startswith("protocols/")), f"{where}/protocols")
     profiles = _unique((_profile(d, protocols, f"{where}/{p}") for p, d in data.items() if p.startswith("profiles/")), f"{where}/profiles")
     claims = [claim_from(c, subject.documents) for p, d in data.items() if p.startswith("claims/") for c in d["claims"]]
+    for path, document in data.items():
+        for c in document["claims"] if path.startswith("claims/") else ():
+            check_minus(c.get("measure", {}), f"{where}/{path}: claim {c['id']}")
     figures = figures_from({f"{where}/{p}": d for p, d in data.items() if p.startswith("figures/")}, subject.documents)
     if not claims:
         raise SpecError(f"{where}/claims", "at least one claim", "none")
@@ -187,8 +178,7 @@ def _check_references(claim: Claim, claim_ids: Collection[str], subject: Subject
     for part in claim.measure.parts():
         if part.run not in protocols:
             raise UnknownNameError(f"protocol in {place}", part.run, protocols)
-        if part.metric is not None:
-            target("metric", part.metric)
+    check_uses(claim, place)
     parts = [protocols[part.run].parameters for part in claim.measure.parts()]
     for prefix in claim.depends_on:
         if not any(_has(parameters, prefix) for parameters in parts):

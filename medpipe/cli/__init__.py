@@ -1,24 +1,67 @@
 """The command line. Importing this imports no torch, no PDF library and nothing slow: each command does so itself.
 
-Exit codes: 0 done, 1 a claim is refuted under ``--strict``, 2 wrong usage or unreadable input, 3 could not complete, 4 altered.
+`codes` names the exit codes.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+from itertools import pairwise
+from typing import Annotated
 
-import typer
+AS_MODULE = ("-m", "medpipe") in ((a, b.partition(".")[0]) for a, b in pairwise(sys.orig_argv))
+if AS_MODULE and sys.path[:1] in ([""], [os.getcwd()]):
+    # ``python -m`` puts the current folder there, and what a stranger put into it must not be imported
+    del sys.path[0]
 
-from medpipe.cli.codes import ALTERED, INCOMPLETE, USAGE
+import typer  # noqa: E402
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+from medpipe.cli.codes import run_command  # noqa: E402
+from medpipe.cli.hints import Commands  # noqa: E402
+
+app = typer.Typer(cls=Commands,
+                  no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
                   help="Hold the published claims of a medical AI to evidence, and report what holds.")
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"medpipe {version('medpipe')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _before(version: Annotated[bool, typer.Option(
+        "--version", callback=_version, is_eager=True, help="Show the version and exit.")] = False) -> None:
+    pass
+
+
+@app.command("help")
+def show_help(ctx: typer.Context, command: Annotated[list[str] | None, typer.Argument(
+        help="The command to explain; all are listed if none is named.")] = None) -> None:
+    """Explain a command, or list all of them."""
+    from medpipe.errors import UnknownNameError
+
+    above = ctx.parent
+    assert above is not None
+    for name in command or ():
+        known = getattr(above.command, "commands", {})
+        if name not in known:
+            raise UnknownNameError("command", name, known)
+        above = known[name].make_context(name, [], parent=above, resilient_parsing=True)
+    typer.echo(above.get_help())
+
+
 def main() -> None:
-    """Run the command line; every error that medpipe raises on purpose becomes one sentence and an exit code."""
+    """Run the command line; every error becomes one sentence and an exit code."""
+    run_command(_with_commands)
+
+
+def _with_commands() -> typer.Typer:
     from medpipe.cli import auditing, data_auditing, deploying, judging, making, marking, reading
-    from medpipe.errors import MedpipeError, SignatureError, SpecError, TamperedError, UnknownNameError
 
     making.register(app)
     judging.register(app)
@@ -27,20 +70,4 @@ def main() -> None:
     reading.register(app)
     deploying.register(app)
     marking.register(app)
-    try:
-        app()
-    except (TamperedError, SignatureError) as error:
-        _end(error, ALTERED)
-    except (SpecError, UnknownNameError) as error:
-        _end(error, USAGE)
-    except MedpipeError as error:
-        _end(error, INCOMPLETE)
-    except ModuleNotFoundError as error:
-        _end(f"this command needs {error.name}, which is not installed; run: pip install 'medpipe[train,report]'", INCOMPLETE)
-    except KeyboardInterrupt:
-        _end("stopped; the same command goes on from where it was", INCOMPLETE)
-
-
-def _end(message: object, code: int) -> None:
-    sys.stderr.write(f"medpipe: {message}\n")
-    sys.exit(code)
+    return app

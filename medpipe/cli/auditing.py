@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,8 +14,12 @@ if TYPE_CHECKING:
     from medpipe.claims import Claim, Specs
     from medpipe.claims.figures import Figures
 
-SpecsArgument = Annotated[Path, typer.Argument(help="Folder of specifications.")]
-FromOption = Annotated[Path | None, typer.Option("--from", help="A results table (CSV) or figure records (YAML) of any paper, instead.")]
+SpecsArgument = Annotated[list[Path] | None, typer.Argument(
+    help="Folder of specifications (default: specs), or files as for --from.", show_default=False)]
+FromOption = Annotated[list[Path] | None, typer.Option(
+    "--from", help="A results table, a classification report or a confusion matrix (CSV, TSV, TXT), "
+    "or figure records (YAML), of any paper; several are held against each other.",
+    show_default=False)]
 BuildOption = Annotated[bool, typer.Option("--build", help="Build the recorded networks with torch, too, and count again.")]
 AllOption = Annotated[bool, typer.Option("--all", help="Show what was examined and found in order, too.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -28,19 +31,23 @@ def register(app: typer.Typer) -> None:
     app.command("audit-figures")(audit_figures)
 
 
-def audit_figures(specs: SpecsArgument = Path("specs"), table: FromOption = None, build: BuildOption = False, everything: AllOption = False,
+def audit_figures(specs: SpecsArgument = None, tables: FromOption = None,
+                  build: BuildOption = False, everything: AllOption = False,
                   as_json: JsonOption = False, strict: StrictOption = False) -> None:
     """Show what the published figures prove or refute by themselves, before anything is run."""
     from medpipe.audits.figures import audit_figures as audit
     from medpipe.cli.findings import print_built, print_claims_touched, print_findings
+    from medpipe.cli.show import say, say_json
 
-    figures, claims = _records(specs, table)
+    figures, claims = _records(specs or [], tables or [])
     findings = audit(figures, claims)
     built = _built(figures) if build else []
     if as_json:
         touched = {c.id: [f.id for f in findings if c.id in f.claims and f.severity != "clean"] for c in claims}
-        typer.echo(json.dumps({"findings": [asdict(f) for f in findings], "claims": touched, "built": built}, indent=1, ensure_ascii=False))
+        say_json({"findings": [asdict(f) for f in findings], "claims": touched, "built": built, "notes": figures.notes})
     else:
+        for note in figures.notes:
+            say(note)
         print_findings(findings, everything=everything)
         if claims:
             print_claims_touched([c.id for c in claims], findings)
@@ -49,14 +56,22 @@ def audit_figures(specs: SpecsArgument = Path("specs"), table: FromOption = None
         raise typer.Exit(REFUTED)
 
 
-def _records(specs: Path, table: Path | None) -> tuple[Figures, tuple[Claim, ...]]:
+def _records(given: list[Path], tables: list[Path]) -> tuple[Figures, tuple[Claim, ...]]:
     from medpipe.claims import load_specs
     from medpipe.errors import SpecError
 
-    if table is not None:
-        from medpipe.audits.tables import figures_from_table
+    files = [path for path in given if path.is_file()]
+    folders = [path for path in given if path not in files]
+    if files or tables:
+        from medpipe.audits.tables import figures_from_tables
 
-        return figures_from_table(table), ()
+        if folders:
+            raise SpecError(str(folders[0]), "files, where tables are given",
+                            "a folder or nothing; give one or the other")
+        return figures_from_tables([*files, *tables]), ()
+    if len(folders) > 1:
+        raise SpecError(str(folders[1]), "one folder of specifications", "a second one")
+    specs = folders[0] if folders else Path("specs")
     loaded: Specs = load_specs(specs)
     if not loaded.figures:
         raise SpecError(f"{specs}/figures", "at least one file of figure records", "none; docs/figures.md tells how to write them")

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
-from medpipe.cli.codes import INCOMPLETE
+from medpipe.cli.codes import INCOMPLETE, check_output_file, check_output_folder
 from medpipe.phrases import plural
 
 if TYPE_CHECKING:
     from medpipe.pipeline.data.image_sets import ImageSet
     from medpipe.pipeline.imaging.auditing import ImageAudit
 
-FolderArgument = Annotated[Path, typer.Argument(help="Folder or zip file: [part/]class/image.")]
+FolderArgument = Annotated[Path, typer.Argument(help="Folder, zip or tar file: [part/]class/[patient/]image, or images beside a table.")]
 TableOption = Annotated[Path | None, typer.Option("--table", help="CSV with the columns image and --column: who is in which image.")]
 ColumnOption = Annotated[str, typer.Option("--column", help="The column of the table that names patients or other groups.")]
 TrainOption = Annotated[str, typer.Option("--train", help="The part that is trained on; not needed where only its name begins with train.")]
 SplitOption = Annotated[Path | None, typer.Option("--split", help="CSV with the columns image and split: is that split free of leakage?")]
 WriteSplitOption = Annotated[Path | None, typer.Option("--write-split", help="CSV to write a split to that is free of leakage.")]
+LayoutOption = Annotated[str, typer.Option("--layout", help="How the folders are to be read, such as class/part/image.")]
 OutOption = Annotated[Path | None, typer.Option("--out", help="Folder to write a short signed report to, with pictures.")]
 Pkcs12Option = Annotated[Path | None, typer.Option("--pkcs12", help="Identity to sign with; a local one is made if not given.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -37,26 +35,35 @@ def register(app: typer.Typer) -> None:
 
 
 def audit_data(folder: FolderArgument, table: TableOption = None, column: ColumnOption = "patient", train: TrainOption = "",
-               split: SplitOption = None, write_split: WriteSplitOption = None, out: OutOption = None, pkcs12: Pkcs12Option = None,
-               as_json: JsonOption = False) -> None:
-    """Show what copies, patients, file marks and borders say about any accuracy on a set of images. Exits with 3 if files were unusable."""
-    from medpipe.cli.show import say, talk_on_stderr, transfer
+               layout: LayoutOption = "", split: SplitOption = None, write_split: WriteSplitOption = None, out: OutOption = None,
+               pkcs12: Pkcs12Option = None, as_json: JsonOption = False) -> None:
+    """Show what copies, patients, file metadata and borders say about any accuracy on images. Exits with 3 if files were unusable."""
+    from medpipe.cli.inputs import given_files
+    from medpipe.cli.show import say, say_json, talk_on_stderr, transfer, working
     from medpipe.pipeline.data.image_sets import read_image_set
     from medpipe.pipeline.imaging.auditing import audit_images
     from medpipe.pipeline.imaging.grouping import read_table
 
+    if out is not None:
+        check_output_folder(out, "--out")
+    if write_split is not None:
+        check_output_file(write_split, "--write-split")
     if as_json:
         talk_on_stderr()
-    groups = None if table is None else read_table(_text(table), column, str(table))
-    with transfer(f"reading {folder}") as progress:
-        images = read_image_set(folder, lambda done, total: progress(done, total, ""))
-    found = audit_images(images, groups, train, None if split is None else read_table(_text(split), "split", str(split)))
+    with given_files():
+        groups = None if table is None else read_table(_text(table), column, str(table))
+        split_of = None if split is None else read_table(_text(split), "split", str(split))
+        with transfer(f"reading {folder}") as progress:
+            images = read_image_set(folder, lambda done, total: progress(done, total, ""), layout)
+    with given_files(), working(f"auditing {folder}"):
+        found = audit_images(images, groups, train, split_of)
     if as_json:
-        typer.echo(json.dumps(found.as_json(), indent=1, ensure_ascii=False))
+        say_json(found.as_json())
     else:
         _print(found)
     if write_split is not None:
-        say(f"Split: {_write_split(write_split, images, groups)}")
+        with given_files():
+            say(f"Split: {_write_split(write_split, images, groups)}")
     if out is not None:
         say(f"Report: {_write(out, images, found, pkcs12)}")
     if found.problems:
@@ -88,7 +95,8 @@ def _write_split(place: Path, images: ImageSet, table: dict[str, str] | None) ->
     from medpipe.pipeline.imaging.split_audit import clean_split
 
     ids = np.concatenate([part.sample_id for part in images.data.parts.values()])
-    split = clean_split(images.data, groups(images.data), group_of_each(table, ids))
+    known = group_of_each(table or images.group_of() or None, ids)
+    split = clean_split(images.data, groups(images.data), known)
     written = io.StringIO()
     csv.writer(written, lineterminator="\n").writerows([("image", "split"), *split.items()])
     write_atomically(place, written.getvalue().encode())
@@ -108,6 +116,7 @@ def _print(found: ImageAudit) -> None:
     from medpipe.cli.show import say
 
     say(f"{found.source}: {found.verdict}")
+    say(f"Read as {found.layout}" + "".join(f"; {note}" for note in found.notes))
     for reason in found.reasons:
         say(f"  ○ {reason}")
     for open_ in found.undecided:
@@ -129,17 +138,17 @@ def _print(found: ImageAudit) -> None:
         for one, other, how, score in found.contradicted[:SHOWN]:
             say(f"  {one}  =  {other}  {how}, correlation {score:.4f}")
         _say_bearing(found, "contradicted")
-    say("Odd images (share with 95 % interval)")
-    _print_table(["images that are", "share"], [[o.kind, _share(o.found)] for o in found.oddities])
+    say("Outliers (share with 95 % interval)")
+    _print_table(["images that are", "share", ""], [[o.kind, _share(o.found) if o.found else "–", o.note] for o in found.oddities])
     for o in found.oddities:
         if o.examples:
             say(f"{o.kind}, such as")
             for path, what in o.examples[:SHOWN]:
                 say(f"  {path}  {what}")
     _say_bearing(found, "oddities")
-    say("What tells the class without a network, in points above the commonest class")
+    say("Accuracy without a network, in percentage points above the commonest class")
     told = [[b.part, b.model, f"{100 * b.right:.1f} %", _points(b.above), b.bears_on] for b in found.baselines]
-    _print_table(["part", "from", "right", "above", "bears on"], told or [["none was tried", *[""] * 4]])
+    _print_table(["part", "from", "correct", "above", "bears on"], told or [["none was tried", *[""] * 4]])
     say("Kinds of file, and the classes in them")
     rows = [[s["mode"], s["tables"], s["size"], f"{s['images']:,}", _counts(s["classes"])] for s in found.sources]
     _print_table(["mode", "JPEG tables", "size", "images", "classes"], rows)
@@ -193,11 +202,6 @@ def _counts(count: Any) -> str:
 
 
 def _print_table(head: list[str], rows: list[list[str]]) -> None:
-    from medpipe.cli.show import console, plain
+    from medpipe.cli.show import show_table
 
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in head:
-        table.add_column(escape(name))
-    for row in rows:
-        table.add_row(*(escape(plain(cell)) for cell in row))
-    console.print(table)
+    show_table(head, rows)

@@ -2,27 +2,57 @@
 
 from __future__ import annotations
 
-import json
-import os
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from medpipe.cli.codes import check_output_folder
+
 if TYPE_CHECKING:
-    from medpipe.pipeline.deployment.bench import Asked, Measured
+    from medpipe.pipeline.deployment.bench import Asked, Choice, Measured
     from medpipe.pipeline.deployment.rungs import Built
 
-ModelOption = Annotated[str, typer.Option("--models", help="torchvision:NAME, timm:NAME or a TorchScript file.")]
-SideOption = Annotated[int, typer.Option("--size", min=33, max=1024, help="Pixels a side.")]
+ModelOption = Annotated[
+    str, typer.Option("--models", help="torchvision:NAME, timm:NAME or a TorchScript file.")
+]
+SideOption = Annotated[int, typer.Option("--size", min=8, max=1024, help="Pixels a side.")]
 BatchOption = Annotated[int, typer.Option("--batch", min=1, max=1024, help="Images in a call.")]
-RoundsOption = Annotated[int, typer.Option("--rounds", min=20, help="Rounds in which all forms take turns.")]
-RungsOption = Annotated[str | None, typer.Option("--rungs", help="Only these forms, separated by commas.")]
-ImagesOption = Annotated[Path | None, typer.Option("--images", help="Folder of part/class/image to compare answers on; bench takes noise.")]
+RoundsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--rounds",
+        min=20,
+        help="Rounds in which all forms take turns; 60 if not given, 20 with --quick.",
+    ),
+]
+BackendsOption = Annotated[
+    str | None, typer.Option("--backends", "--rungs", help="Only these forms, separated by commas.")
+]
+QuickOption = Annotated[
+    bool,
+    typer.Option(
+        "--quick", help="Fewer forms, rounds and images: a first answer in well under a minute."
+    ),
+]
+ImagesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--images", help="Folder of part/class/image to compare answers on; bench takes noise."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-OutOption = Annotated[Path, typer.Option("--out", help="Folder to write the form and certificate.json to.")]
+OutOption = Annotated[
+    Path, typer.Option("--out", help="Folder to write the form and certificate.json to.")
+]
 NOISE = 256
+ROUNDS, MOST_WARM_UP_S = 60, 10.0
+QUICK = ("eager", "script", "frozen", "onnxruntime", "openvino")
+"""The forms that are built and warmed up in seconds."""
+QUICK_ROUNDS, QUICK_WARM_UP_S, QUICK_IMAGES = 20, 2.0, 32
 
 
 def register(app: typer.Typer) -> None:
@@ -31,90 +61,190 @@ def register(app: typer.Typer) -> None:
     app.command()(export)
 
 
-def bench(models: ModelOption, size: SideOption = 224, batch: BatchOption = 1, rounds: RoundsOption = 60, rungs: RungsOption = None,
-          images: ImagesOption = None, as_json: JsonOption = False) -> None:
+@dataclass(frozen=True)
+class Wish:
+    """What is measured of a network, and how thoroughly."""
+
+    models: str
+    size: int
+    batch: int
+    rounds: int
+    named: Sequence[str] | None
+    images: Path | None
+    quick: bool
+
+
+@dataclass(frozen=True)
+class Result:
+    """A network, what its weights are, the images that it answered, and its forms: measured, and
+    not built."""
+
+    network: Any
+    weights: str
+    asked: Asked
+    found: list[Measured]
+    absent: list[Built]
+
+
+def bench(
+    models: ModelOption,
+    size: SideOption = 224,
+    batch: BatchOption = 1,
+    rounds: RoundsOption = None,
+    backends: BackendsOption = None,
+    images: ImagesOption = None,
+    quick: QuickOption = False,
+    as_json: JsonOption = False,
+) -> None:
     """Time a classifier in every form side by side, and say whether each form gives the same answers."""
-    from medpipe.cli.show import talk_on_stderr
+    from medpipe.cli.show import say_json, talk_on_stderr
 
     if as_json:
         talk_on_stderr()
+    wish = _wish(models, size, batch, rounds, backends, images, quick)
     with tempfile.TemporaryDirectory() as folder:
-        network, weights, asked = _read(models, size, images)
-        found, absent = _measure(network, asked, batch, rounds, rungs, Path(folder))
-        if as_json:
-            typer.echo(json.dumps({"weights": weights, "images": asked.told, "forms": [_row(m) for m in found],
-                                   "not_built": {b.rung.slug: b.reason for b in absent}}, indent=1))
-        else:
-            _print(found, absent, weights, asked.told)
+        result = _measure(wish, Path(folder))
+    if as_json:
+        say_json(
+            {
+                "weights": result.weights,
+                "images": result.asked.told,
+                "quick": quick,
+                "rounds": wish.rounds,
+                "forms": [_row(m) for m in result.found],
+                "not_built": {b.rung.slug: b.reason for b in result.absent},
+            }
+        )
+    else:
+        _print(result, wish)
 
 
-def export(models: ModelOption, out: OutOption, size: SideOption = 224, batch: BatchOption = 1, rounds: RoundsOption = 60,
-           rungs: RungsOption = None, images: ImagesOption = None) -> None:
+def export(
+    models: ModelOption,
+    out: OutOption,
+    size: SideOption = 224,
+    batch: BatchOption = 1,
+    rounds: RoundsOption = None,
+    backends: BackendsOption = None,
+    images: ImagesOption = None,
+    quick: QuickOption = False,
+) -> None:
     """Keep the fastest form that gives the same answers, with a certificate of its parity and speed on this machine."""
-    from medpipe.cli.show import say
+    from medpipe.cli.capture import captured
     from medpipe.documents import pretty_json
-    from medpipe.errors import DataError, SpecError
+    from medpipe.errors import SpecError
     from medpipe.evidence.files import write_atomically
+    from medpipe.pipeline.deployment.bench import choose
     from medpipe.pipeline.deployment.certifying import certificate, keep
 
     if images is None:
-        raise SpecError("--images", "a folder of part/class/image to compare answers on", "none, and noise certifies nothing")
-    _writable(out)
+        raise SpecError(
+            "--images",
+            "a folder of part/class/image to compare answers on",
+            "none, and noise certifies nothing",
+        )
+    check_output_folder(out, "--out")
+    wish = _wish(models, size, batch, rounds, backends, images, quick)
     with tempfile.TemporaryDirectory() as folder:
-        network, weights, asked = _read(models, size, images)
-        found, absent = _measure(network, asked, batch, rounds, rungs, Path(folder))
-        _print(found, absent, weights, asked.told)
-        best = next((m for m in found if m.same and m.built.exported is not None and m.built.exported.paths), None)
-        if best is None:
-            raise DataError("export: expected a form that gives the answers of eager and can be kept as a file, got none; see the table")
-        files, parity = keep(best, network, asked, out, batch)
-        write_atomically(out / "certificate.json", pretty_json(certificate(best, files, parity, models, weights, asked, batch)))
-    say(f"Kept: {best.built.rung.slug}, {best.times.estimate:.2f} times as fast as eager here, in {out} with certificate.json")
+        result = _measure(wish, Path(folder))
+        _print(result, wish)
+        choice = choose(result.found, wish.named)
+        with captured():
+            files, parity = keep(choice.best, result.network, result.asked, out, batch)
+        content = certificate(choice, files, parity, models, result.weights, result.asked, batch)
+        write_atomically(out / "certificate.json", pretty_json(content))
+    _say_choice(choice, out)
 
 
-def _writable(out: Path) -> None:
-    """Raises `SpecError` before anything is measured where the folder cannot be made or written to."""
-    from medpipe.errors import SpecError
+def _say_choice(choice: Choice, out: Path) -> None:
+    from medpipe.cli.show import say
 
-    there = next(p for p in (out, *out.absolute().parents) if p.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK):
-        why = "read-only" if there.is_dir() else "a file"
-        raise SpecError("--out", "a folder that can be written to", f"{out}, where {there} is {why}")
-
-
-def _read(models: str, size: int, images: Path | None) -> tuple[Any, str, Asked]:
-    """The network, what its weights are, and the images that its forms shall answer."""
-    from medpipe.pipeline.deployment.bench import network_of
-
-    network, weights = network_of(models)
-    return network, weights, _asked(images, size)
+    slug, times = choice.best.built.rung.slug, choice.best.times.estimate
+    if choice.ranked:
+        say(
+            f"Kept: {slug}, {times:.2f} times as fast as eager here, in {out} with certificate.json"
+        )
+        return
+    say(
+        f"Kept: {slug}, whose answers are nearest to eager's, in {out} with certificate.json. "
+        "Timing was too unsteady to say which form is "
+        f"fastest; no answer is in doubt. {AGAIN}"
+    )
 
 
-def _measure(network: Any, asked: Asked, batch: int, rounds: int, rungs: str | None,
-             folder: Path) -> tuple[list[Measured], list[Built]]:
+AGAIN = (
+    "Close what else runs on this machine, or give more --rounds, and run the same command "
+    "again to rank them."
+)
+
+
+def _wish(
+    models: str,
+    size: int,
+    batch: int,
+    rounds: int | None,
+    backends: str | None,
+    images: Path | None,
+    quick: bool,
+) -> Wish:
+    named = backends.split(",") if backends else list(QUICK) if quick else None
+    return Wish(
+        models, size, batch, rounds or (QUICK_ROUNDS if quick else ROUNDS), named, images, quick
+    )
+
+
+def _measure(wish: Wish, folder: Path) -> Result:
+    """Build and measure; what libraries write meanwhile goes to a log, which is named where a form
+    was not built."""
+    from medpipe.cli.capture import captured
     from medpipe.cli.show import transfer
-    from medpipe.pipeline.deployment.bench import bench as measure_all
 
-    with transfer("measuring") as progress:
-        named = rungs.split(",") if rungs else None
-        return measure_all(network, folder, asked, batch=batch, rounds=rounds, named=named, progress=lambda what: progress(0, 1, what))
+    with captured() as log, transfer(f"measuring {wish.models}") as progress:
+        progress(0, 0, "reading the network")
+        from medpipe.pipeline.deployment.bench import bench as measure_all
+        from medpipe.pipeline.deployment.model_files import channels_of, network_of
+
+        network, weights = network_of(wish.models)
+        asked = _asked(wish, channels_of(network, wish.size))
+        found, absent = measure_all(
+            network,
+            folder,
+            asked,
+            batch=wish.batch,
+            rounds=wish.rounds,
+            named=wish.named,
+            progress=progress,
+            most_warm_up_s=QUICK_WARM_UP_S if wish.quick else MOST_WARM_UP_S,
+        )
+        log.wanted = any(b.state == "failed" for b in absent)
+    return Result(network, weights, asked, found, absent)
 
 
-def _asked(images: Path | None, size: int) -> Asked:
+def _asked(wish: Wish, channels: int) -> Asked:
+    """The images that the forms shall answer: noise, or those of a folder in the channels that the
+    network takes."""
     import numpy as np
 
     from medpipe.pipeline.deployment.bench import CALIBRATED, Asked, asked_of
 
-    if images is None:
-        noise = np.random.default_rng(1).standard_normal((NOISE + CALIBRATED, 3, size, size)).astype(np.float32)
-        return Asked(noise[CALIBRATED:], None, noise[:CALIBRATED], f"{NOISE} images of noise")
+    if wish.images is None:
+        count = QUICK_IMAGES if wish.quick else NOISE
+        shape = (count + CALIBRATED, channels, wish.size, wish.size)
+        noise = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
+        return Asked(noise[CALIBRATED:], None, noise[:CALIBRATED], f"{count} images of noise")
     from medpipe.pipeline.augmentation import normalise
     from medpipe.pipeline.data.images import load_images
 
-    parts = load_images(f"folder:{images.resolve()}").parts.values()
-    rgb = np.concatenate([part.planes(size).rgb(list(range(len(part)))) for part in parts])
+    parts = load_images(f"folder:{wish.images.resolve()}").parts.values()
+    rgb = np.concatenate([part.planes(wish.size).rgb(list(range(len(part)))) for part in parts])
     pixels = np.ascontiguousarray(normalise(rgb).numpy(), np.float32)
-    return asked_of(pixels, np.concatenate([part.label for part in parts]), f"images of {images.name}")
+    grey = channels == 1
+    asked = asked_of(
+        np.ascontiguousarray(pixels.mean(axis=1, keepdims=True)) if grey else pixels,
+        np.concatenate([part.label for part in parts]),
+        f"{'grey images' if grey else 'images'} of {wish.images.name}",
+    )
+    return asked.some(QUICK_IMAGES) if wish.quick else asked
 
 
 def _row(m: Measured) -> dict[str, Any]:
@@ -124,27 +254,54 @@ def _row(m: Measured) -> dict[str, Any]:
 
     median, p95 = (1000 * float(np.quantile(m.seconds, q)) for q in (0.5, 0.95))
     p = m.parity
-    return {"form": m.built.rung.slug, "median_ms": median, "p95_ms": p95, "times_as_fast": m.times.estimate,
-            "low": m.times.low, "high": m.times.high, "flipped": calls(p.flipped), "n": p.flipped.n,
-            "accuracy_lost": p.lost.estimate, "accuracy_lost_high": p.lost.high, "largest_difference": p.difference,
-            "answers": m.answers, "same_answers": m.same, "one_class": m.one_class, "warnings": list(m.warnings)}
+    return {
+        "form": m.built.rung.slug,
+        "median_ms": median,
+        "p95_ms": p95,
+        "times_as_fast": m.times.estimate,
+        "low": m.times.low,
+        "high": m.times.high,
+        "flipped": calls(p.flipped),
+        "n": p.flipped.n,
+        "accuracy_lost": p.lost.estimate,
+        "accuracy_lost_high": p.lost.high,
+        "largest_difference": p.difference,
+        "answers": m.answers,
+        "same_answers": m.answers == "the same",
+        "one_class": m.one_class,
+        "steady_timing": not m.timing_faults,
+        "warnings": [*([m.remembered] if m.remembered else []), *m.timing_faults],
+    }
 
 
-def _print(found: list[Measured], absent: list[Built], weights: str, images: str) -> None:
-    from rich.table import Table
+def _print(result: Result, wish: Wish) -> None:
+    from medpipe.cli.show import say, show_table
 
-    from medpipe.cli.show import console, say
-
-    shown = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("form", "ms, p50", "p95", "times as fast as eager", "flipped", "answers"):
-        shown.add_column(name)
-    for row in map(_row, found):
-        shown.add_row(row["form"], f"{row['median_ms']:.2f}", f"{row['p95_ms']:.2f}",
-                      f"{row['times_as_fast']:.2f} ({row['low']:.2f} to {row['high']:.2f})", f"{row['flipped']} of {row['n']}",
-                      "; ".join([row["answers"], *row["warnings"]]))
-    console.print(shown)
-    say(f"weights: {weights}; answers were compared on {images}")
-    if any(m.one_class for m in found):
-        say("all images get one class from eager: whether forms call alike stays open; give images of several classes by --images")
-    for b in absent:
+    rows = [
+        [
+            row["form"],
+            f"{row['median_ms']:.2f}",
+            f"{row['p95_ms']:.2f}",
+            f"{row['times_as_fast']:.2f} ({row['low']:.2f} to {row['high']:.2f})",
+            f"{row['flipped']} of {row['n']}",
+            "; ".join([row["answers"], *row["warnings"]]),
+        ]
+        for row in map(_row, result.found)
+    ]
+    show_table(["form", "ms, p50", "p95", "times as fast as eager", "flipped", "answers"], rows)
+    say(f"weights: {result.weights}; answers were compared on {result.asked.told}")
+    if wish.quick:
+        say(
+            f"Quick, and so less precise: {wish.rounds} rounds of {', '.join(wish.named or ())}. "
+            "Without --quick all forms are measured, "
+            f"over {ROUNDS} rounds and on more images."
+        )
+    if any(m.one_class for m in result.found):
+        say(
+            "all images get one class from eager: whether forms call alike stays open; give images "
+            "of several classes by --images"
+        )
+    if any(m.timing_faults for m in result.found):
+        say(f"Timing was too unsteady to rank every form. {AGAIN}")
+    for b in result.absent:
         say(f"not built: {b.rung.slug} ({b.reason})")

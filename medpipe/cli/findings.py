@@ -6,11 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
-from rich.padding import Padding
-from rich.table import Table
+from rich.text import Text
 
-from medpipe.cli.show import console, plain, say
+from medpipe.cli.show import plain, say, show_table
+from medpipe.phrases import plural
 
 if TYPE_CHECKING:
     from medpipe.evidence.finding import Finding
@@ -37,20 +36,22 @@ def print_findings(findings: Sequence[Finding], *, everything: bool = False) -> 
 
 def _print(f: Finding) -> None:
     doubt = "" if f.certain else " (suspicious, not certain)"
-    lines = [f"[bold]{escape(plain(f.id or f.audit))}[/bold]{doubt}", escape(plain(f.statement))]
+    say(Text.assemble("  ", (plain(f.id or f.audit), "bold"), doubt))
+    say(f"  {f.statement}")
     if f.arithmetic:
-        lines.append(f"[dim]{escape(plain(f.arithmetic))}[/dim]")
+        say(Text(f"  {plain(f.arithmetic)}", "dim"))
     if f.claims:
-        lines.append(f"[dim]claims: {', '.join(f.claims)}[/dim]")
-    console.print(Padding("\n".join(lines), (0, 0, 0, 2)))
+        say(Text(f"  claims: {', '.join(f.claims)}", "dim"))
 
 
 def counted(findings: Sequence[Finding]) -> str:
     """How many findings of each severity, in a sentence."""
     count = Counter(f.severity for f in findings)
     doubtful = sum(not f.certain for f in findings)
-    return (f"{len(findings)} things examined: {count['refutes']} refuted, {count['undermines']} undermined, {count['narrows']} narrowed, "
-            f"{count['clean']} in order; {doubtful} of these suspicious only. Whether anybody meant it so is not asked.")
+    return (f"{plural(len(findings), 'thing')} examined: {count['refutes']} refuted, "
+            f"{count['undermines']} undermined, {count['narrows']} narrowed, {count['clean']} in "
+            "order; "
+            f"{doubtful} of these suspicious only. Whether anybody meant it so is not asked.")
 
 
 def print_findings_in_short(findings: Sequence[Finding]) -> None:
@@ -65,20 +66,20 @@ def print_findings_in_short(findings: Sequence[Finding]) -> None:
 
 def print_claims_touched(claims: Sequence[str], findings: Sequence[Finding]) -> None:
     """All claims, each with the ids of the findings that bear on it."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("claim", no_wrap=True)
-    table.add_column("findings that bear on it")
+    rows = []
     for name in claims:
         touching = [f for f in findings if name in f.claims]
         worse = ", ".join(f.id for f in touching if f.severity != "clean")
         clean = sum(f.severity == "clean" for f in touching)
-        table.add_row(name, escape(plain("; ".join([*([worse] if worse else []), *([f"{clean} in order"] if clean else [])]) or "none")))
-    console.print(table)
+        bearing = [*([worse] if worse else []), *([f"{clean} in order"] if clean else [])]
+        rows.append([name, "; ".join(bearing) or "none"])
+    show_table(["claim", "findings that bear on it"], rows)
 
 
 def print_built(built: Sequence[Mapping[str, Any]]) -> None:
     """What the recorded networks have when torch builds them."""
     for network in built:
         layers = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in network["layers"].items())
-        say(f"Built: {network['what']}: {network['parameters']:,} parameters; {layers}; saved {network['saved_bytes'] / 1e6:.1f} MB "
+        say(f"Built: {network['what']}: {plural(network['parameters'], 'parameter')}; {layers}; "
+            f"saved {network['saved_bytes'] / 1e6:.1f} MB "
             f"({network['saved_bytes'] / 2**20:.1f} MiB)")

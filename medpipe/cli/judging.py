@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from medpipe.cli.codes import ALTERED, DONE, INCOMPLETE, REFUTED, USAGE
+from medpipe.cli.codes import ALTERED, DONE, INCOMPLETE, REFUTED, USAGE, check_output_folder
 
 if TYPE_CHECKING:
     from medpipe.evidence import Bundle
@@ -25,6 +24,13 @@ if TYPE_CHECKING:
 BundleOption = Annotated[Path, typer.Option("--bundle", help="Folder of a bundle.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Exit with 1 if a claim is refuted.")]
+OwnSpecsOption = Annotated[
+    Path | None,
+    typer.Option("--specs", help="Your own specifications; metrics in files beside them may run."),
+]
+AllowCodeOption = Annotated[
+    bool, typer.Option("--allow-code", help="Run the metrics that come with the evidence as code.")
+]
 Pkcs12Option = Annotated[Path | None, typer.Option("--pkcs12", help="Identity to sign with; a local one is made if not given.")]
 
 
@@ -37,15 +43,46 @@ def register(app: typer.Typer) -> None:
     app.command("check-report")(check_report)
 
 
+@contextmanager
+def permitted_code(bundle: Bundle, own_specs: Path | None, allow_code: bool) -> Iterator[None]:
+    """What code may run while a bundle is judged: that of the reader's own specifications, or the bundle's if allowed.
+
+    Raises `BundleError` where the reader's own code is not what the bundle was made with.
+    """
+    from medpipe.claims import load_specs
+    from medpipe.claims.loading import code_beside
+    from medpipe.judging.estimate import own_metrics
+    from medpipe.registry import code_from
+
+    if own_specs is not None:
+        specs = load_specs(own_specs)
+        with code_beside(own_specs, specs):
+            bundle.require_code(own_metrics(specs))
+            yield
+    elif allow_code:
+        with code_from(bundle.code_folder) as code:
+            yield
+            names = sorted(code.files())
+        if names:
+            typer.echo(
+                f"medpipe: ran code of the bundle, as --allow-code permits: {', '.join(names)}",
+                err=True,
+            )
+    else:
+        yield
+
+
 def judge_and_store(bundle: Bundle) -> Sequence[Verdict]:
     """Audit the published figures and judge a bundle; keep findings and verdicts in it, sealing it again where they are new."""
     from medpipe.audits.bundles import keep_findings
     from medpipe.claims.loading import specs_from
+    from medpipe.cli.show import working
     from medpipe.judging import judge_bundle
     from medpipe.judging.judge import verdicts_document
 
-    keep_findings(bundle, specs_from(bundle.specs(), f"{bundle.folder}/specs"))
-    specs, verdicts = judge_bundle(bundle)
+    with working(str(bundle.folder)):
+        keep_findings(bundle, specs_from(bundle.specs(), f"{bundle.folder}/specs"))
+        specs, verdicts = judge_bundle(bundle)
     document = verdicts_document(specs, bundle.header()["profile"], verdicts)
     path = bundle.folder / "verdicts.json"
     if not path.is_file() or path.read_bytes() != document:
@@ -54,49 +91,82 @@ def judge_and_store(bundle: Bundle) -> Sequence[Verdict]:
     return verdicts
 
 
-def judge(bundle: BundleOption, as_json: JsonOption = False, strict: StrictOption = False) -> None:
+def judge(
+    bundle: BundleOption,
+    as_json: JsonOption = False,
+    strict: StrictOption = False,
+    specs: OwnSpecsOption = None,
+    allow_code: AllowCodeOption = False,
+) -> None:
     """Judge every claim from the observations in a bundle, after checking every file of it."""
     from medpipe.claims.loading import specs_from
-    from medpipe.cli.show import print_json, print_verdicts
+    from medpipe.cli.show import print_json, print_verdicts, talk_on_stderr
     from medpipe.evidence import Bundle
-    from medpipe.judging import Outcome
 
+    if as_json:
+        talk_on_stderr()
     opened = Bundle.open(bundle)
-    verdicts = judge_and_store(opened)
+    with permitted_code(opened, specs, allow_code):
+        verdicts = judge_and_store(opened)
     if as_json:
         print_json(opened)
     else:
         print_verdicts(specs_from(opened.specs(), str(bundle)), verdicts)
+    end_with(verdicts, strict)
+
+
+def end_with(verdicts: Sequence[Verdict], strict: bool) -> None:
+    """Exit with 3 if claims were not measured because something failed, else with 1 under ``--strict`` if one is refuted."""
+    from medpipe.cli.show import say
+    from medpipe.judging import Outcome, not_measured
+
+    if sentence := not_measured(verdicts):
+        say(sentence)
+        raise typer.Exit(INCOMPLETE)
     if strict and any(v.outcome is Outcome.REFUTED for v in verdicts):
         raise typer.Exit(REFUTED)
 
 
-def report(bundle: BundleOption, out: Annotated[Path, typer.Option("--out", help="Folder for unsigned PDFs and result files.")]) -> None:
+def report(
+    bundle: BundleOption,
+    out: Annotated[Path, typer.Option("--out", help="Folder for unsigned PDFs and result files.")],
+    specs: OwnSpecsOption = None,
+    allow_code: AllowCodeOption = False,
+) -> None:
     """Write report and model card without a signature, and the comparison and analysis of each part, for reading only."""
-    from medpipe.cli.show import say
+    from medpipe.cli.show import say, working
     from medpipe.evidence import Bundle
     from medpipe.evidence.files import write_atomically
     from medpipe.report.write import result_files, write_reports
 
+    check_output_folder(out, "--out")
     opened = Bundle.open(bundle)
-    judge_and_store(opened)
-    for name, content in {**write_reports(opened), **result_files(opened)}.items():
+    with permitted_code(opened, specs, allow_code):
+        judge_and_store(opened)
+        with working(str(bundle)):
+            files = {**write_reports(opened), **result_files(opened)}
+    for name, content in files.items():
         write_atomically(out / name, content)
         say(f"Written, not signed: {out / name}")
 
 
-def sign(bundle: BundleOption, pkcs12: Pkcs12Option = None) -> None:
+def sign(bundle: BundleOption, pkcs12: Pkcs12Option = None, specs: OwnSpecsOption = None,
+         allow_code: AllowCodeOption = False) -> None:
     """Write the report and the model card into the bundle's folder and sign them, with the evidence attached."""
     from medpipe.cli.show import print_reports
     from medpipe.evidence import Bundle
 
     opened = Bundle.open(bundle)
-    judge_and_store(opened)
-    print_reports(opened, sign_reports(opened, pkcs12))
+    check_output_folder(bundle, "--bundle")
+    with permitted_code(opened, specs, allow_code):
+        judge_and_store(opened)
+        paths = sign_reports(opened, pkcs12)
+    print_reports(opened, paths)
 
 
 def sign_reports(bundle: Bundle, pkcs12: Path | None) -> list[Path]:
     """Render and sign both PDFs, unless those that lie there were made of this bundle, by this code, with this identity."""
+    from medpipe.cli.show import working
     from medpipe.documents import pretty_json
     from medpipe.evidence.files import sha256, write_atomically
     from medpipe.report.signing import signed_reports
@@ -111,8 +181,9 @@ def sign_reports(bundle: Bundle, pkcs12: Path | None) -> list[Path]:
         files = {n: sha256((bundle.folder / n).read_bytes()) for n in names}
         if stamp.read_bytes() == pretty_json({**made_of, "files": files}):
             return [bundle.folder / n for n in names]
-    signed = signed_reports(bundle, own)
-    check_own(signed, own)
+    with working(str(bundle.folder)):
+        signed = signed_reports(bundle, own)
+        check_own(signed, own)
     for name, content in signed.items():
         write_atomically(bundle.folder / name, content)
     write_atomically(stamp, pretty_json({**made_of, "files": {n: sha256(c) for n, c in signed.items()}}))
@@ -166,29 +237,34 @@ def unreadable() -> Iterator[None]:
 
 def check_report(file: Annotated[Path, typer.Argument(help="A signed report.")],
                  signers: Annotated[Path | None, typer.Option("--signers", help="List of signers you accept (signers.toml).")] = None,
-                 allow_code: Annotated[bool, typer.Option("--allow-code", help="Run metrics that the evidence names as code.")] = False,
+                 allow_code: AllowCodeOption = False,
                  as_json: JsonOption = False) -> None:
     """Check a signed report as a reviewer: the file, its signature, the evidence in it, and the verdicts judged again."""
-    from medpipe.cli.show import print_steps, say
+    from medpipe.cli.show import print_steps, say, say_json, working
+    from medpipe.documents import read_file
     from medpipe.errors import SpecError
     from medpipe.report.check import check_report as check
+    from medpipe.report.policy import MAX_PDF_BYTES
 
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise SpecError(str(file), "a readable PDF file", error.strerror or str(error)) from error
+    data = read_file(file, MAX_PDF_BYTES)
     if not data.startswith(b"%PDF-"):
         raise SpecError(str(file), "a PDF file", "something else")
     trusted, where = accepted_signers(signers)
-    checked = check(data, trusted=trusted, allow_code=allow_code)
-    code = DONE if checked.ok else INCOMPLETE if checked.only_signer_unknown else ALTERED
+    with working(str(file)):
+        checked = check(data, trusted=trusted, allow_code=allow_code)
+    code = DONE if checked.ok else _EXIT_CODES.get(checked.code, ALTERED)
     if as_json:
-        typer.echo(json.dumps({"file": str(file), "accepted": checked.ok, "reason": checked.code or None, "exit_code": code,
-                               "signer": _signer_json(checked.signed), "steps": [vars(s) for s in checked.steps]}, indent=1))
+        say_json({"file": str(file), "accepted": checked.ok, "reason": checked.code or None,
+                  "exit_code": code, "signer": _signer_json(checked.signed),
+                  "steps": [vars(s) for s in checked.steps]})
     else:
         print_steps(checked.steps)
         say(_conclusion(file, checked, where))
     raise typer.Exit(code)
+
+
+_EXIT_CODES = {"unknown-signer": INCOMPLETE, "not-checked": INCOMPLETE, "unreadable": USAGE}
+"""Exit codes of a check that did not end with an accepted report; any other reason is an altered file."""
 
 
 def _signer_json(signed: SignedPdf | None) -> dict[str, Any] | None:
@@ -206,6 +282,8 @@ def _conclusion(file: Path, checked: Checked, where: str) -> str:
         return (f"Not decided: {file} is intact, but you accept no signer yet; ask for the signer's entry by another way than this "
                 f"file and pass it with --signers FILE (the file names {signed.fingerprint}).")
     failed = next((step.detail for step in checked.steps if not step.ok), "")
+    if checked.code in ("not-checked", "unreadable"):
+        return f"Not decided: {file}: {failed}"
     return f"Refused: {file}: {checked.code}: {failed}"
 
 
@@ -223,7 +301,8 @@ def accepted_signers(path: Path | None) -> tuple[dict[str, TrustedSigner], str]:
     accepted: dict[str, TrustedSigner] = {}
     places = []
     if Path("signers.toml").is_file():
-        accepted.update(load_signers(Path("signers.toml")))
+        with unreadable():
+            accepted.update(load_signers(Path("signers.toml")))
         places.append("signers.toml in this folder")
     own = existing_identity()
     if own is not None:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medpipe.cli.codes import REFUTED
+from medpipe.cli.codes import INCOMPLETE, check_name, check_output_folder
+from medpipe.phrases import plural
 
 if TYPE_CHECKING:
     from medpipe.claims import Specs
     from medpipe.evidence import Bundle
-    from medpipe.running.plan import Plan
+    from medpipe.running.plan import Plan, PlannedRun
+    from medpipe.running.roots import Roots
 
 SpecsOption = Annotated[Path, typer.Option("--specs", help="Folder of specifications.")]
 ProfileOption = Annotated[str | None, typer.Option("--profile", help="published, reduced or demonstration; chosen if not given.")]
@@ -34,6 +37,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Exit with 1 if a claim is refuted.")]
 Pkcs12Option = Annotated[Path | None, typer.Option("--pkcs12", help="Identity to sign with; a local one is made if not given.")]
 
+WORK = Path(".medpipe")
+"""Logs, checkpoints and weights of runs, below the working folder; no part of any bundle."""
+
 data_app = typer.Typer(no_args_is_help=True, help="See which data sets are here, and fetch them.", rich_markup_mode=None)
 
 
@@ -49,6 +55,7 @@ class Job:
     device: str
     sources: tuple[Bundle, ...]
     any_code: bool
+    roots: Roots
 
 
 def register(app: typer.Typer) -> None:
@@ -85,33 +92,69 @@ def prepare(specs_folder: Path, profile: str, name: str | None, reports: Path, j
     from medpipe.evidence import Bundle
     from medpipe.running.plan import make_plan
 
+    if name is not None:
+        check_name(name, "--name")
     specs = load_specs(specs_folder)
     specs.profile(profile)
     if checkpoint is not None:
         specs = with_checkpoint(specs, profile, checkpoint)
     name = name or f"{specs.subject.id}-{profile}"
+    check_output_folder(reports / name, "--reports")
+    check_output_folder(WORK / name, "the work folder")
     bundle = Bundle.create(reports / name, name, profile)
     others = tuple(Bundle.open(source) for source in sources or ())
     here = min(os.cpu_count() or 1, 4) if device == "cpu" or not has_cuda() else 1
-    return Job(specs, make_plan(specs, specs.profile(profile)), bundle, Path(".medpipe") / name, jobs or here, device, others,
-               any_code)
+    return Job(specs, make_plan(specs, specs.profile(profile)), bundle, WORK / name, jobs or here, device, others,
+               any_code, roots_of(specs_folder))
 
 
-def make_evidence(job: Job) -> None:
-    """Run what is not there yet, with progress, and seal the bundle."""
-    from medpipe.cli.show import Watcher, print_plan
-    from medpipe.running.runner import execute, only_one, reuse, to_run
+def roots_of(specs_folder: Path) -> Roots:
+    """The folders below which the files of runs are named."""
+    from medpipe.pipeline.data.places import cache_home, data_home
+    from medpipe.running.roots import Roots
+
+    hub = os.environ.get("HF_HUB_CACHE") or os.path.join(os.environ.get("HF_HOME") or "~/.cache/huggingface", "hub")
+    return Roots.of({"project": specs_folder.resolve().parent, "working": Path.cwd(), "data": data_home(), "cache": cache_home(),
+                     "hub": Path(hub).expanduser()}, WORK / ".elsewhere")
+
+
+def make_evidence(job: Job) -> int:
+    """Run what is not there yet, with progress, and seal the bundle; returns how many planned runs failed."""
+    from medpipe.cli.show import Watcher, errors, note, print_plan, say
+    from medpipe.judging.estimate import own_metrics
+    from medpipe.running.runner import execute, only_one, reuse, to_run, trusted_without_files
 
     with only_one(job.work):
-        waiting = to_run(job.plan, job.bundle)
+        waiting = to_run(job.plan, job.bundle, job.roots)
         job.bundle.drop_runs(job.plan.keys)
         job.bundle.write_specs(job.specs.files)
-        waiting = reuse(waiting, job.bundle, job.sources, any_code=job.any_code)
-        print_plan(job.specs, job.plan, waiting, job.jobs)
+        job.bundle.write_code(own_metrics(job.specs))
+        waiting = reuse(waiting, job.bundle, job.sources, job.roots, any_code=job.any_code)
+        print_plan(job.specs, job.plan, waiting, job.jobs, out=errors)
+        print_reasons(waiting)
+        if old := trusted_without_files(job.plan, job.bundle, waiting):
+            note(f"{plural(old, 'run')} from before medpipe noted which files a run reads: used again because code, packages "
+                "and the digests of the data are unchanged.")
         if waiting:
             with Watcher(waiting) as watcher:
-                execute(waiting, job.bundle, work=job.work, jobs=job.jobs, device=job.device, listener=watcher)
+                execute(waiting, job.bundle, work=job.work, jobs=job.jobs, device=job.device, roots=job.roots, listener=watcher)
         job.bundle.seal()
+    failed = [p for p in job.plan.runs if (e := job.bundle.get(p.run.key)) and e.failure and e.failure.kind == "failed"]
+    for p in failed:
+        say(f"Failed: {p.protocol} seed {p.run.seed}; the traceback is in {job.work / p.run.key}.log")
+    return len(failed)
+
+
+def print_reasons(waiting: Sequence[PlannedRun]) -> None:
+    """Why evidence that is there is made again, each reason once."""
+    from medpipe.cli.show import note
+
+    reasons: dict[tuple[str, str], int] = {}
+    for p in waiting:
+        if p.again:
+            reasons[p.again, p.protocol] = reasons.get((p.again, p.protocol), 0) + 1
+    for (reason, protocol), count in reasons.items():
+        note(f"Run again: {reason} ({protocol}, {plural(count, 'run')})")
 
 
 def verify(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, name: NameOption = None,
@@ -119,41 +162,40 @@ def verify(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, na
            checkpoint: CheckpointOption = None, sources: FromOption = None, any_code: AnyCodeOption = False,
            strict: StrictOption = False, pkcs12: Pkcs12Option = None, as_json: JsonOption = False) -> None:
     """Do all of it: plan, run, judge, write and sign the report, and check it as a reviewer would."""
+    from medpipe.claims.loading import code_beside
     from medpipe.cli.auditing import say_first
-    from medpipe.cli.judging import judge_and_store, sign_reports
-    from medpipe.cli.show import print_json, print_reports, print_verdicts, say, talk_on_stderr
-    from medpipe.judging import Outcome
+    from medpipe.cli.judging import end_with, judge_and_store, sign_reports
+    from medpipe.cli.show import note, print_json, print_reports, print_verdicts, talk_on_stderr
 
     if as_json:
         talk_on_stderr()
     why = "asked for"
     if profile is None:
         profile, why = choose_profile()
-    say(f"Profile {profile}: {why}.")
+    note(f"Profile {profile}: {why}.")
     job = prepare(specs, profile, name, reports, jobs, device, checkpoint, sources, any_code)
     say_first(job.specs)
-    make_evidence(job)
-    verdicts = judge_and_store(job.bundle)
-    paths = sign_reports(job.bundle, pkcs12)
+    with code_beside(specs, job.specs):
+        make_evidence(job)
+        verdicts = judge_and_store(job.bundle)
+        paths = sign_reports(job.bundle, pkcs12)
     if as_json:
         print_json(job.bundle)
     else:
         print_verdicts(job.specs, verdicts)
         print_reports(job.bundle, paths)
-    if strict and any(v.outcome is Outcome.REFUTED for v in verdicts):
-        raise typer.Exit(REFUTED)
+    end_with(verdicts, strict)
 
 
 def plan(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, as_json: JsonOption = False) -> None:
     """Show which runs a profile makes, for which claims, and how they deviate from the published protocol."""
     from medpipe.claims import load_specs
-    from medpipe.cli.show import print_plan, print_plan_json, say
+    from medpipe.cli.show import note, print_plan, print_plan_json
     from medpipe.running.plan import make_plan
 
     if profile is None:
         profile, why = choose_profile()
-        if not as_json:
-            say(f"Profile {profile}: {why}.")
+        note(f"Profile {profile}: {why}.")
     loaded = load_specs(specs)
     made = make_plan(loaded, loaded.profile(profile))
     if as_json:
@@ -166,11 +208,16 @@ def run(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, name:
         reports: ReportsOption = Path("reports"), jobs: JobsOption = None, device: DeviceOption = "auto",
         checkpoint: CheckpointOption = None, sources: FromOption = None, any_code: AnyCodeOption = False) -> None:
     """Make the evidence that is not there yet. A run that was killed goes on from its checkpoint."""
+    from medpipe.claims.loading import code_beside
     from medpipe.cli.show import say
 
     job = prepare(specs, profile or choose_profile()[0], name, reports, jobs, device, checkpoint, sources, any_code)
-    make_evidence(job)
+    with code_beside(specs, job.specs):
+        failed = make_evidence(job)
     say(f"Evidence: {job.bundle.folder}  root digest {job.bundle.root_digest}")
+    if failed:
+        say(f"Not complete: {plural(failed, 'run')} of {len(job.plan.runs)} failed.")
+        raise typer.Exit(INCOMPLETE)
 
 
 @data_app.command("status")
@@ -190,6 +237,7 @@ def data_fetch(names: Annotated[list[str] | None, typer.Argument(help="Data sets
     from medpipe.pipeline.data.fetch import fetch
     from medpipe.pipeline.data.places import FETCHABLE, data_home
 
+    check_output_folder(folder or data_home(), "--folder" if folder else "MEDPIPE_DATA")
     for name in names or FETCHABLE:
         with transfer(name) as progress:
             path = fetch(name, folder or data_home(), progress=progress)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medpipe.cli.codes import INCOMPLETE
+from medpipe.cli.codes import INCOMPLETE, check_output_file, check_output_folder
 
 if TYPE_CHECKING:
     from medpipe.marking.content_credentials import ContentSigner
@@ -38,7 +37,7 @@ def register(app: typer.Typer) -> None:
 
 def mark(files: FilesArgument = None, key: KeyOption = None, out: OutOption = Path("marked"), manifest: ManifestOption = None,
          run: RunOption = None, certificate: CertificateOption = None, private: PrivateOption = None, new_key: NewKeyOption = None) -> None:
-    """Write marked copies of synthetic images, and the manifest by which they are known again."""
+    """Write marked copies of synthetic images, and the manifest that lists them. Exits with 3 if a file could not be marked."""
     from medpipe.cli.show import say, transfer
     from medpipe.errors import SpecError
     from medpipe.marking.key import new_key as make
@@ -46,6 +45,7 @@ def mark(files: FilesArgument = None, key: KeyOption = None, out: OutOption = Pa
     from medpipe.phrases import plural
 
     if new_key is not None:
+        check_output_folder(new_key.absolute().parent, "--new-key")
         if files or key is not None:
             raise SpecError("medpipe mark", "--new-key alone", "files or --key, too")
         say(f"Key {make(new_key).id} written to {new_key}. Keep it secret and keep a copy: without it no mark is found, "
@@ -55,6 +55,9 @@ def mark(files: FilesArgument = None, key: KeyOption = None, out: OutOption = Pa
         raise SpecError("medpipe mark", "image files and --key FILE", "no key; make one with --new-key FILE" if files else "no files")
     if run is not None and not (run.isprintable() and 1 <= len(run) <= 200):
         raise SpecError("medpipe mark --run", "a printable text of 1 to 200 characters", repr(run[:40]))
+    check_output_folder(out, "--out")
+    if manifest is not None:
+        check_output_file(manifest, "--manifest")
     secret, signer = read_key(key), _signer(certificate, private)
 
     from medpipe.pipeline.data.marked_copies import write_marked
@@ -62,10 +65,15 @@ def mark(files: FilesArgument = None, key: KeyOption = None, out: OutOption = Pa
     with transfer("marking") as progress:
         made = write_marked(files, out, secret, manifest=manifest, run=run, signer=signer,
                             told=lambda done, total: progress(done, total, ""))
-    say(f"{plural(len(files), 'image')} marked with key {secret.id} in {out}; copies and originals are listed in {made.path}.")
+    say(f"{plural(made.count, 'image')} marked with key {secret.id} in {out}; copies and originals are listed in {made.path}.")
     if made.weak:
         shown = ", ".join(made.weak[:SHOWN]) + (", …" if len(made.weak) > SHOWN else "")
         say(f"Too small for the mark to be found again, and known by the manifest alone: {len(made.weak):,} ({shown}).")
+    if made.problems:
+        say(f"{plural(len(made.problems), 'file')} could not be marked:")
+        for what in made.problems:
+            say(f"  {what}")
+        raise typer.Exit(INCOMPLETE)
 
 
 def _signer(certificate: Path | None, private: Path | None) -> ContentSigner | None:
@@ -81,7 +89,7 @@ def _signer(certificate: Path | None, private: Path | None) -> ContentSigner | N
 
 def forensics(files: FilesArgument = None, key: KeyOption = None, manifest: ManifestsOption = None, as_json: JsonOption = False) -> None:
     """Tell of each image file if it is marked, listed or signed as synthetic; unmarked is not real. Exits with 3 if one was unusable."""
-    from medpipe.cli.show import say
+    from medpipe.cli.show import say, say_json
     from medpipe.errors import SpecError
     from medpipe.marking.forensics import NOTE
     from medpipe.marking.key import read_key
@@ -95,8 +103,8 @@ def forensics(files: FilesArgument = None, key: KeyOption = None, manifest: Mani
     examined = [e for _, e in found if not isinstance(e, str)]
     problems = [(path, what) for path, what in found if isinstance(what, str)]
     if as_json:
-        typer.echo(json.dumps({"files": [e.as_json() for e in examined], "problems": problems, "key": secret and secret.id,
-                               "manifests": list(manifests), "note": NOTE}, indent=1, ensure_ascii=False))
+        say_json({"files": [e.as_json() for e in examined], "problems": problems,
+                  "key": secret and secret.id, "manifests": list(manifests), "note": NOTE})
     else:
         for sentence in [*(e.sentence() for e in examined), *(what for _, what in problems)]:
             say(sentence)

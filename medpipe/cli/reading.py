@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from medpipe.cli.codes import check_output_folder
 
 if TYPE_CHECKING:
     from medpipe.reading.drawing import Drawn
@@ -55,6 +56,7 @@ def make(real: RealOption, synthetic: SyntheticOption, out: StudyOption, n: Imag
         raise SpecError("--fit", "crop or stretch", repr(fit))
     wish = Wish(images=n, share=share, repeats=repeat, controls=controls, size=size, fit="stretch" if fit == "stretch" else "crop",
                 colour=colour, margin=margin, title=title, seed=seed)
+    check_output_folder(out, "--out")
     refuse_to_overwrite(out)
     drawn = draw(Folder(real), Folder(synthetic), wish)
     key, page = write_study(out, drawn.study, reading_page(drawn))
@@ -65,15 +67,17 @@ def make(real: RealOption, synthetic: SyntheticOption, out: StudyOption, n: Imag
 
 def _say_plan(drawn: Drawn) -> None:
     from medpipe.cli.show import say
-    from medpipe.phrases import listed
+    from medpipe.phrases import agree, listed, plural
     from medpipe.reading.planning import guessing, images_needed
 
     study = drawn.study
     real, synthetic = (sum(i.origin == origin and i.repeat_of is None for i in study.items) for origin in ("real", "synthetic"))
-    say(f"{len(study.items)} showings at {study.size} × {study.size}: {real} real, {synthetic} synthetic, the rest repeats and controls.")
+    say(f"{plural(len(study.items), 'showing')} at {study.size} × {study.size}: {real} real, "
+        f"{synthetic} synthetic, the rest repeats and controls.")
     say("Shorter sides as they came: " + "; ".join(f"{name} {low} to {high} pixels" for name, (low, high) in drawn.sides.items()) + ".")
     if drawn.enlarged:
-        say(f"{drawn.enlarged} images were enlarged, which blurs them: readers may tell by that. Leave out --size to enlarge none.")
+        say(f"{plural(drawn.enlarged, 'image')} {agree(drawn.enlarged, 'was', 'were')} enlarged, "
+            "which blurs them: readers may tell by that. Leave out --size to enlarge none.")
     telling = listed(f"{c.name} (area {c.area.estimate:.2f}, {c.area.low:.2f} to {c.area.high:.2f})" for c in drawn.cues if c.tells)
     if telling:
         say(f"Tells the origin without anatomy, so that readers may judge by it: {telling}; 95 % for all such cues together.")
@@ -84,18 +88,20 @@ def _say_plan(drawn: Drawn) -> None:
 
 def score(answers: AnswersArgument, key: KeyOption, as_json: JsonOption = False, out: OutOption = None) -> None:
     """Say what readers told apart, whether "cannot be told apart" is shown, and how real images were rated."""
-    from medpipe.cli.show import say, talk_on_stderr
+    from medpipe.cli.show import say, say_json, talk_on_stderr
     from medpipe.documents import pretty_json
     from medpipe.evidence.files import write_atomically
     from medpipe.reading.answers import read_answers
     from medpipe.reading.scoring import score as score_reading
     from medpipe.reading.study import read_key
 
+    if out is not None:
+        check_output_folder(out, "--out")
     if as_json:
         talk_on_stderr()
     result = score_reading(read_answers(read_key(key), answers))
     if as_json:
-        typer.echo(json.dumps(result.to_json(), indent=1, ensure_ascii=False))
+        say_json(result.to_json())
     else:
         _print(result)
     if out is not None:
@@ -108,10 +114,7 @@ def score(answers: AnswersArgument, key: KeyOption, as_json: JsonOption = False,
 
 
 def _print(result: Result) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    from medpipe.cli.show import console, plain, say
+    from medpipe.cli.show import say, show_table
     from medpipe.report.reading_result import MARKS, found, tables, who
 
     say(f"{result.study.title}  (study {result.study.id})")
@@ -121,12 +124,7 @@ def _print(result: Result) -> None:
         say(f"  {sentence}")
     for table in tables(result):
         say(f"\n{table.title}")
-        shown = Table(box=None, pad_edge=False, header_style="dim")
-        for name in table.head:
-            shown.add_column(escape(name))
-        for row in table.rows:
-            shown.add_row(*(escape(plain(cell)) for cell in row))
-        console.print(shown)
+        show_table(table.head, table.rows)
         say(table.note)
     if result.comments:
         say("\nComments")

@@ -1,23 +1,39 @@
 """What the terminal shows: plans, progress with time left, verdict tables.
 
-Printed text is escaped, so that no specification can paint the screen.
+Results go to standard output, all else to standard error. Printed text is taken literally, so that
+no specification can paint the screen. A terminal gets lines broken between words; a pipe gets
+plain text, each sentence on a line.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.segment import Segment, Segments
+from rich.table import Column, Table
+from rich.text import Text
+
+from medpipe.phrases import agree, plural
+from medpipe.progress import listening
 
 if TYPE_CHECKING:
     from medpipe.claims import Specs
@@ -26,10 +42,26 @@ if TYPE_CHECKING:
     from medpipe.report.policy import Step
     from medpipe.running.plan import Plan, PlannedRun
 
-console = Console(highlight=False)
-if not console.is_terminal:
-    console.width = 140  # a log or a pipe has no edge to fold at
 SHAPES = {"supported": "●", "refuted": "○", "inconclusive": "◐", "not-tested": "–"}
+PIPE_WIDTH = 140
+"""Columns of a table in a log or a pipe, unless COLUMNS says otherwise."""
+FIRST_S, EVERY_S = 2.0, 30.0
+"""Without a terminal, progress is a line after so many seconds, and one now and then."""
+BAR_FROM, MESSAGE_FROM = 60, 100
+"""Columns from which a bar, and a message beside it, have room."""
+Advance = Callable[[int, int, str], None]
+"""Steps that are done, of how many, and what is done now."""
+
+
+def _console(*, stderr: bool) -> Console:
+    without = bool(os.environ.get("NO_COLOR"))  # bold and dim, too
+    made = Console(stderr=stderr, highlight=False, color_system=None if without else "auto")
+    if not made.is_terminal and "COLUMNS" not in os.environ:
+        made.width = PIPE_WIDTH
+    return made
+
+
+console, errors = _console(stderr=False), _console(stderr=True)
 
 
 def talk_on_stderr() -> None:
@@ -37,9 +69,73 @@ def talk_on_stderr() -> None:
     console.stderr = True
 
 
-def say(sentence: str) -> None:
-    """Print one sentence, whole even where the terminal is narrow."""
-    console.print(escape(plain(sentence)), soft_wrap=True)
+def say(sentence: str | Text, out: Console | None = None) -> None:
+    """Print a sentence: on a terminal broken between words, and indented as it begins."""
+    out = out or console
+    text = Text(plain(sentence)) if isinstance(sentence, str) else sentence
+    for line in text.split("\n", allow_blank=True):
+        if not out.is_terminal:
+            out.print(line, soft_wrap=True)
+            continue
+        indent = len(line.plain) - len(line.plain.lstrip())
+        words = line[indent:]
+        for part in words.divide(_breaks(words.plain, out.width - indent)):
+            part.rstrip()
+            out.print(Text.assemble(" " * indent if part else "", part), soft_wrap=True)
+
+
+def _breaks(text: str, width: int) -> list[int]:
+    """Where lines of that width begin; rich would also cut a word that is longer, such as a path."""
+    offsets, column = [], 0
+    for word in re.finditer(r"\S+\s*", text):
+        if column and column + cell_len(word.group().rstrip()) > width:
+            offsets.append(word.start())
+            column = 0
+        column += cell_len(word.group())
+    return offsets
+
+
+def note(sentence: str) -> None:
+    """Say on standard error what is no result."""
+    say(sentence, errors)
+
+
+def show_table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = (),
+               out: Console | None = None) -> None:
+    """A table, or where its words do not fit beside each other, a paragraph for each row."""
+    out = out or console
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in head:
+        table.add_column(Text(plain(name)), overflow="fold",
+                         justify="right" if name in right else "left")
+    for row in rows:
+        table.add_row(*(Text(plain(cell)) for cell in row))
+    lines = list(Segment.split_lines(out.render(table)))
+    whole = {word for line in lines for segment in line for word in segment.text.split()}
+    if whole >= {word for row in (head, *rows) for cell in row for word in plain(cell).split()}:
+        for line in lines:
+            out.print(_without_end(line), soft_wrap=True, end="")
+        return
+    for first, *rest in rows:  # the window is so narrow that words would be cut
+        say(first, out)
+        for name, cell in zip(head[1:], rest, strict=True):
+            if cell:
+                say(f"  {name}: {cell}", out)
+
+
+def _without_end(line: list[Segment]) -> Segments:
+    """A line without the spaces that fill its last columns."""
+    while line and not line[-1].text.strip():
+        line.pop()
+    if line:
+        line[-1] = Segment(line[-1].text.rstrip(), line[-1].style)
+    return Segments([*line, Segment.line()])
+
+
+def say_json(document: Any) -> None:
+    """Print JSON; with escapes where the encoding of the output lacks characters."""
+    ascii_only = not (sys.stdout.encoding or "").lower().startswith("utf")
+    sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=ascii_only, default=str) + "\n")
 
 
 def plain(text: str) -> str:
@@ -47,7 +143,8 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-def print_plan(specs: Specs, plan: Plan, waiting: Sequence[PlannedRun], jobs: int, *, deviations: bool = False) -> None:
+def print_plan(specs: Specs, plan: Plan, waiting: Sequence[PlannedRun], jobs: int, *,
+               deviations: bool = False, out: Console | None = None) -> None:
     """What will run and about how long, before it starts; with the deviations if asked."""
     again = len(plan.runs) - len(waiting)
     minutes = sum(p.minutes or 0 for p in waiting) / jobs
@@ -55,49 +152,45 @@ def print_plan(specs: Specs, plan: Plan, waiting: Sequence[PlannedRun], jobs: in
     long = f"about {minutes:.0f} min" if minutes >= 1 else "about a minute" if minutes else "of unknown length"
     if unknown and minutes:
         long += f" and {unknown} of unknown length"
-    say(f"{len(specs.claims)} claims need {len(plan.runs)} runs; {again} are there already, {len(waiting)} to make"
-        + (f", {long} with {jobs} at a time." if waiting else "."))
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("protocol", "what", "runs", "to make", "minutes each"):
-        table.add_column(column, justify="left" if column in ("protocol", "what") else "right")
+    say(f"{plural(len(specs.claims), 'claim')} {agree(len(specs.claims), 'needs', 'need')} "
+        f"{plural(len(plan.runs), 'run')}; {again} {agree(again, 'is', 'are')} there already, "
+        f"{len(waiting)} to make" + (f", {long} with {jobs} at a time." if waiting else "."), out)
+    rows = []
     for name in dict.fromkeys(p.protocol for p in plan.runs):
         mine = [p for p in plan.runs if p.protocol == name]
         todo = sum(p in waiting for p in mine)
         each = f"{mine[0].minutes:g}" if mine[0].minutes else "?"
-        table.add_row(name, escape(plain(specs.protocols[name].title)), str(len(mine)), str(todo), each)
-    for name in plan.left_out:
-        table.add_row(name, escape(plain(specs.protocols[name].title)), "–", "–", "left out")
-    console.print(table)
+        rows.append([name, specs.protocols[name].title, str(len(mine)), str(todo), each])
+    rows += [[name, specs.protocols[name].title, "–", "–", "left out"] for name in plan.left_out]
+    numbers = ("runs", "to make", "minutes each")
+    show_table(["protocol", "what", *numbers], rows, numbers, out)
     if deviations:
         for name, found in plan.deviations.items():
             for d in found:
-                say(f"  {name}: {d}")
+                say(f"  {name}: {d}", out)
         for name, reason in plan.left_out.items():
-            say(f"  {name}: left out. {reason}")
+            say(f"  {name}: left out. {reason}", out)
 
 
 def print_plan_json(plan: Plan) -> None:
     """The plan as JSON."""
-    sys.stdout.write(json.dumps({
+    say_json({
         "profile": plan.profile, "left_out": dict(plan.left_out),
         "runs": [{"key": p.run.key, "protocol": p.protocol, "experiment": p.run.experiment, "parameters": p.run.parameters,
                   "seed": p.run.seed, "claims": list(p.claims), "minutes": p.minutes} for p in plan.runs],
         "deviations": {n: [{"path": d.path, "published": d.published, "used": d.used} for d in found]
-                       for n, found in plan.deviations.items()}}, indent=1) + "\n")
+                       for n, found in plan.deviations.items()}})
 
 
 class Watcher:
-    """Shows running runs with a bar and time left; where the output is no terminal, a line now and then instead."""
+    """Shows running runs on standard error, as `transfer` shows one thing."""
 
     def __init__(self, waiting: Sequence[PlannedRun]) -> None:
         self.names = {p.run.key: f"{p.protocol} seed {p.run.seed}" for p in waiting}
-        self.total, self.ended, self.began = len(waiting), 0, time.monotonic()
-        self.tasks: dict[str, Any] = {}
-        self.said: dict[str, float] = {}
-        self.first: dict[str, tuple[float, float]] = {}
-        self.progress = Progress(TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.percentage:>3.0f} %"),
-                                 TimeRemainingColumn(compact=True), TextColumn("{task.fields[message]}"), console=console,
-                                 disable=not console.is_terminal)
+        self.total, self.ended = len(waiting), 0
+        self.tasks: dict[str, tuple[TaskID, float]] = {}
+        self.lines: dict[str, Lines] = {}
+        self.progress = _bars()
 
     def __enter__(self) -> Watcher:
         self.progress.start()
@@ -110,29 +203,56 @@ class Watcher:
         name, status = self.names[key], event.get("status")
         if status == "started":
             self.tasks[key] = (self.progress.add_task(name, total=None, message=""), time.monotonic())
+            self.lines[key] = Lines(name)
         elif status is not None:
             self._end(key, name, str(status), str(event.get("message", "")))
         else:
             self.progress.update(self.tasks[key][0], completed=event["done"], total=event["total"], message=plain(str(event["message"])))
-            self._line(key, name, event)
+            self.lines[key](event["done"], event["total"], str(event["message"]))
 
     def _end(self, key: str, name: str, status: str, message: str) -> None:
         self.ended += 1
         self.progress.remove_task(self.tasks[key][0])
         took = time.monotonic() - self.tasks[key][1]
         tail = f": {message}" if message else ""
-        say(f"  [{self.ended}/{self.total}] {name}: {status} after {_duration(took)}{tail}")
+        note(f"  [{self.ended}/{self.total}] {name}: {status} after {_duration(took)}{tail}")
 
-    def _line(self, key: str, name: str, event: Mapping[str, Any]) -> None:
-        """Without a terminal: one line a minute for each run."""
-        now, share = time.monotonic(), event["done"] / max(1, event["total"])
-        began, at_first = self.first.setdefault(key, (now, share))  # a resumed run does not begin at nothing
-        if console.is_terminal or now - self.said.get(key, began) < 60:
+
+class Lines:
+    """Progress without a terminal: a line on standard error after two seconds, then now and
+    then."""
+
+    def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.name, self.clock, self.next = name, clock, clock() + FIRST_S
+        self.first, self.total = (0.0, 0.0), -1
+
+    def __call__(self, done: int, total: int, message: str) -> None:
+        now, share = self.clock(), done / max(total, 1)
+        if total != self.total:  # another stage; what is resumed begins later than at nothing
+            self.first, self.total = (now, share), total
+        if errors.is_terminal or now < self.next:
             return
-        self.said[key] = now
-        gained = share - at_first
-        left = f", about {_duration((now - began) * (1 - share) / gained)} left" if gained > 0.01 else ""
-        say(f"  {name}: {100 * share:.0f} %{left}  {event['message']}")
+        self.next = now + EVERY_S
+        gained = share - self.first[1]
+        seconds = (now - self.first[0]) * (1 - share) / gained if gained > 0.01 else None
+        left = "" if seconds is None else f", about {_duration(seconds)} left"
+        note(f"  {self.name}: {100 * share:.0f} %{left}" + (f"  {message}" if message else ""))
+
+
+def _bars() -> Progress:
+    """Bars that vanish when all is done; where the window is narrow, what is left is the time."""
+    columns: list[ProgressColumn] = [
+        TextColumn("{task.description}", table_column=Column(overflow="fold"), markup=False),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeRemainingColumn(compact=True)]
+    if errors.width >= BAR_FROM:
+        columns.insert(1, BarColumn(bar_width=24 if errors.width >= MESSAGE_FROM else 10))
+    if errors.width >= MESSAGE_FROM:
+        column = Column(no_wrap=True, overflow="ellipsis", ratio=1)
+        columns.append(TextColumn("{task.fields[message]}", table_column=column, markup=False))
+    return Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal,
+                    redirect_stdout=False, redirect_stderr=False,
+                    expand=errors.width >= MESSAGE_FROM)
 
 
 def _duration(seconds: float) -> str:
@@ -143,21 +263,21 @@ def print_verdicts(specs: Specs, verdicts: Sequence[Verdict]) -> None:
     """The table of verdicts, and how many of each."""
     from medpipe.judging.wording import show_interval
 
-    table = Table(box=None, pad_edge=False, header_style="dim")
     wide = console.width >= 120
-    for column in ("claim", "published", "found (95 % interval)", "outcome", *(("validity", "grade") if wide else ())):
-        table.add_column(column, no_wrap=column in ("claim", "outcome"))
+    rows = []
     for v in verdicts:
         found = "–" if v.interval is None else show_interval(v.interval, v.unit)
         shape = SHAPES[v.outcome.value]
         side = f", {v.indication}" if v.indication else ""
         more = (v.validity.value, v.grade or "–") if wide else ()
-        table.add_row(v.claim, escape(plain(v.printed)), found, f"{shape} {v.outcome.value}{side}", *more)
-    console.print(table)
+        rows.append([v.claim, v.printed, found, f"{shape} {v.outcome.value}{side}", *more])
+    more_columns = ("validity", "grade") if wide else ()
+    show_table(["claim", "published", "found (95 % interval)", "outcome", *more_columns], rows)
     if not wide:
         say("Validity and grade of each: in a wider window, in the report, or with: medpipe judge --json")
     counts = {o: sum(v.outcome.value == o for v in verdicts) for o in SHAPES}
-    say("; ".join(f"{n} {o}" for o, n in counts.items()) + f"; of {len(verdicts)} claims.")
+    say("; ".join(f"{n} {o}" for o, n in counts.items()) + "; of "
+                                                           f"{plural(len(verdicts), 'claim')}.")
     if any(v.grade == "demonstration" for v in verdicts):
         say("Demonstration data: this shows that the machinery works and is no evidence about any claim.")
 
@@ -179,11 +299,14 @@ def print_json(bundle: Bundle) -> None:
 def print_data(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     """The known data sets."""
     if as_json:
-        sys.stdout.write(json.dumps({"data": list(rows)}, indent=1, default=str) + "\n")
+        say_json({"data": list(rows)})
         return
     for row in rows:
-        detail = " ".join(f"{k}: {v}" for k, v in row.items() if k not in ("name", "found") and v is not None)
-        say(f"{'●' if row['found'] else '–'} {row['name']}  {detail}")
+        parts = ", ".join(f"{part} {count:,}" for part, count in row["counts"].items())
+        details = [parts, row["place"] and f"in {row['place']}", row["digest"], row["reason"]]
+        say(f"{'●' if row['found'] else '–'} {row['name']} ({row['kind']})")
+        for detail in filter(None, details):
+            say(f"    {detail}")
 
 
 def print_steps(steps: Sequence[Step]) -> None:
@@ -193,9 +316,27 @@ def print_steps(steps: Sequence[Step]) -> None:
 
 
 @contextmanager
-def transfer(name: str) -> Iterator[Any]:
-    """A progress bar for a download: yields ``progress(done bytes, total bytes, message)``."""
-    with Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeRemainingColumn(),
-                  console=console) as bar:
-        task = bar.add_task(name, total=None)
-        yield lambda done, total, message: bar.update(task, completed=done, total=total or None, description=plain(message or name))
+def transfer(name: str) -> Iterator[Advance]:
+    """Progress of one thing that may take longer than two seconds, on standard error, with time
+    left.
+
+    Yields what is called with the steps done, of how many, and what is done now.
+    """
+    lines = Lines(plain(name))
+    with _bars() as bars:
+        task = bars.add_task(plain(name), total=None, message="")
+
+        def advance(done: int, total: int, message: str) -> None:
+            if total != lines.total:
+                bars.reset(task, total=total or None)
+            bars.update(task, completed=done, message=plain(message))
+            lines(done, total, message)
+
+        yield advance
+
+
+@contextmanager
+def working(name: str) -> Iterator[None]:
+    """Show what is told by `medpipe.progress.tell` within this, as `transfer` does."""
+    with transfer(name) as advance, listening(advance):
+        yield

@@ -8,20 +8,19 @@ public key, so that a reader without the signer's record can still see whether t
 
 from __future__ import annotations
 
-import json
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from medpipe.errors import MissingDependency, SignatureError
+from medpipe.documents import canonical_json, parse_json
+from medpipe.errors import MissingDependency, SignatureError, SpecError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
-MAX_ENVELOPE_BYTES: Final = 16 * 2**20
 
 
 class StatementSigner(Protocol):
@@ -38,7 +37,7 @@ def sign_statement(statement: Mapping[str, Any], identity: StatementSigner) -> d
     """
     _require_statement(statement)
     try:
-        body = json.dumps(statement, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+        body = canonical_json(statement)
     except (TypeError, ValueError, RecursionError) as error:
         raise SignatureError(f"expected a statement of finite JSON values, got one that cannot be written: {error}") from error
     public = identity.attest_key.public_key().public_bytes_raw()
@@ -82,8 +81,6 @@ def pre_authentication_encoding(payload_type: str, body: bytes) -> bytes:
 
 
 def _take_apart(envelope: bytes) -> tuple[bytes, bytes, str, bytes]:
-    if len(envelope) > MAX_ENVELOPE_BYTES:
-        raise SignatureError(f"expected an envelope of {MAX_ENVELOPE_BYTES} bytes at most, got {len(envelope)}")
     outer = _record(_strict_json(envelope, "the envelope"), {"payloadType", "payload", "signatures"}, "the envelope")
     if outer["payloadType"] != PAYLOAD_TYPE:
         raise SignatureError(f"expected an envelope with payloadType {PAYLOAD_TYPE}, got {outer['payloadType']!r}")
@@ -122,25 +119,11 @@ def _base64(text: str) -> bytes:
 
 
 def _strict_json(data: bytes, what: str) -> Any:
-    """``data`` as JSON; a repeated key, NaN, a number out of range and absurd nesting are refused."""
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        if len({key for key, _ in pairs}) < len(pairs):
-            raise ValueError("a repeated key")
-        return dict(pairs)
-
-    def finite(text: str) -> float:
-        if (value := float(text)) in (float("inf"), float("-inf")):
-            raise ValueError(f"the number {text}")
-        return value
-
-    def never(text: str) -> float:
-        raise ValueError(f"the constant {text}")
-
+    """``data`` as strict JSON. Raises `SignatureError`."""
     try:
-        return json.loads(data.decode("utf-8"), object_pairs_hook=once, parse_float=finite, parse_constant=never)
-    except (ValueError, RecursionError) as error:
-        reason = "nesting too deep" if isinstance(error, RecursionError) else str(error)[:200]
-        raise SignatureError(f"expected {what} as strict JSON, got {reason}") from error
+        return parse_json(data, what)
+    except SpecError as error:
+        raise SignatureError(str(error)) from error
 
 
 def _require_statement(statement: object) -> None:

@@ -4,6 +4,7 @@
 
     bundle.json            name, profile, format version
     specs/…                the specifications as they were judged by
+    code/….py              metrics that somebody wrote for these specifications; run only with permission
     runs/<key>.json        one piece of evidence each
     arrays/<digest>.npz    observations, each array once however many runs share it
     findings.json          what the audits saw
@@ -13,22 +14,38 @@
     manifest.json          path → SHA-256 of all of the above; the digest of this file is the bundle's root digest
 
 Reports (``*.pdf``, ``report.json``) may lie beside these; they are views of the bundle and no part of it.
+
+A bundle may be a stranger's: every file is plain and limited in size, every record is held against its schema when it is read, and
+names never lead outside the folder.
 """
 
 from __future__ import annotations
 
 import io
+import math
+import os
+import re
+import stat
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
-from medpipe.documents import canonical_json, parse_json, pretty_json
-from medpipe.errors import BundleError, FormatVersionError, SpecError, TamperedError
+from medpipe.documents import (
+    MAX_JSON_BYTES,
+    canonical_json,
+    parse_json,
+    pretty_json,
+    read_file,
+    validate,
+)
+from medpipe.errors import BundleError, DataError, FormatVersionError, SpecError, TamperedError
 from medpipe.evidence.evidence import Evidence, evidence_from, record_of
 from medpipe.evidence.files import sha256, write_atomically
 from medpipe.evidence.ledger import Attempts, Entry, read_ledger, written
@@ -36,8 +53,24 @@ from medpipe.evidence.observations import Array, Observations
 
 MANIFEST = "manifest.json"
 VIEWS = ("audit-report.pdf", "model-card.pdf", "report.json")
-MAX_ARRAY_BYTES = 512 * 2**20
+RECORD_VERSIONS = (1, 2)
+"""Of the record of a run; all other files have version 1."""
 MAX_FILES = 100_000
+MAX_FILE_BYTES = 64 * 2**20
+MAX_BUNDLE_BYTES = 2**30
+MAX_RECORD_BYTES = 4 * 2**20
+MAX_ARRAY_BYTES = 64 * 2**20
+"""Of one array, unpacked; a run's arrays have at most `MAX_RUN_BYTES` together, those of a bundle `MAX_ARRAYS_BYTES`."""
+MAX_RUN_BYTES = 256 * 2**20
+MAX_ARRAYS_BYTES = 512 * 2**20
+MAX_DIMENSIONS = 4
+TYPES = re.compile(r"\|b1|[|<][iu][1248]|<f[248]|<U[1-9]\d*")
+"""NumPy's names of the types that an array may have: truth values, integers, floating point and text, little-endian."""
+NAME = re.compile(
+    r"([\w-][\w.-]*/)*[\w-][\w.-]*\.(json|jsonl|npz|yaml)|code/([A-Za-z_]\w*/)*[A-Za-z_]\w*\.py"
+)
+"""Names in a bundle: plain, relative, no hidden files, and nothing that other programs would run."""
+MAX_NAME = 240
 
 
 @dataclass(frozen=True)
@@ -45,6 +78,9 @@ class Bundle:
     """A folder of evidence. `open` checks it against its manifest; `create` makes or re-opens one for writing."""
 
     folder: Path
+    _arrays: WeakValueDictionary[str, Array] = field(
+        default_factory=WeakValueDictionary, compare=False, repr=False
+    )
 
     @classmethod
     def create(cls, folder: Path, name: str, profile: str) -> Bundle:
@@ -53,9 +89,11 @@ class Bundle:
         path = folder / "bundle.json"
         if path.exists():
             if bundle.header() != header:
-                raise BundleError(f"{folder}: expected the bundle {name!r} of profile {profile!r}, got another; give --name or remove it")
+                raise BundleError(f"{folder}: expected the bundle {name!r} of profile {profile!r}, got another; "
+                                  "give another --name")
         elif folder.exists() and any(folder.iterdir()):
-            raise BundleError(f"{folder}: expected an empty folder or a bundle, got other files; give --name or remove them")
+            raise BundleError(f"{folder}: expected an empty folder or a bundle, got other files; "
+                              "give another --name")
         else:
             write_atomically(path, pretty_json(header))
         for leftover in folder.rglob(".tmp-*"):
@@ -73,27 +111,33 @@ class Bundle:
 
     def header(self) -> dict[str, Any]:
         """Name and profile. Raises `FormatVersionError`."""
-        data = self.json("bundle.json")
-        if not isinstance(data, dict) or data.get("version") != 1:
-            raise FormatVersionError(f"{self.folder}/bundle.json", [1], data.get("version") if isinstance(data, dict) else data)
-        return data
+        return self.record("bundle.json", "header")
 
     def check(self) -> None:
         """Hold every file against the manifest. Raises `TamperedError`."""
         listed = self.manifest()
-        found = {name: sha256((self.folder / name).read_bytes()) for name in self._files()}
+        found = {name: sha256(self._bytes(name)) for name in self._files()}
         extra, missing = sorted(found.keys() - listed.keys()), sorted(listed.keys() - found.keys())
         changed = sorted(n for n in found.keys() & listed.keys() if found[n] != listed[n])
         if extra or missing or changed:
             raise TamperedError(str(self.folder), extra=extra, missing=missing, changed=changed)
+        if (
+            sum(_unpacked_bytes(self.folder / name) for name in found if name.endswith(".npz"))
+            > MAX_ARRAYS_BYTES
+        ):
+            raise BundleError(
+                f"{self.folder}: expected arrays of at most {MAX_ARRAYS_BYTES} bytes in all, got more"
+            )
 
     def manifest(self) -> dict[str, str]:
         """Path → SHA-256 of every file. Raises `BundleError`, `FormatVersionError`."""
-        data = self.json(MANIFEST)
-        if not isinstance(data, dict) or data.get("version") != 1:
-            raise FormatVersionError(f"{self.folder}/{MANIFEST}", [1], data.get("version") if isinstance(data, dict) else data)
-        if set(data) != {"version", "files"} or not all(isinstance(v, str) for v in data["files"].values()):
-            raise BundleError(f"{self.folder}/{MANIFEST}: expected 'version' and 'files', got {', '.join(sorted(data))}")
+        data = self._versioned(MANIFEST)
+        if set(data) != {"version", "files"} or not isinstance(data["files"], dict) or not all(
+                isinstance(v, str) for v in data["files"].values()):
+            raise BundleError(
+                f"{self.folder}/{MANIFEST}: expected 'version' and 'files' with a digest for each name, got "
+                f"{', '.join(sorted(data))[:200]}"
+            )
         return dict(data["files"])
 
     def seal(self) -> str:
@@ -102,7 +146,7 @@ class Bundle:
         for path in (self.folder / "arrays").glob("*.npz"):
             if path.relative_to(self.folder).as_posix() not in used:
                 path.unlink()
-        files = {name: sha256((self.folder / name).read_bytes()) for name in self._files()}
+        files = {name: sha256(self._bytes(name)) for name in self._files()}
         write_atomically(self.folder / MANIFEST, pretty_json({"version": 1, "files": files}))
         return self.root_digest
 
@@ -113,6 +157,7 @@ class Bundle:
 
     def put(self, evidence: Evidence) -> None:
         """Store one piece of evidence, replacing an older one of the same run."""
+        _require_storable(evidence)
         arrays = {split: {n: self._put_array(a) for n, a in o.arrays.items()} for split, o in evidence.observations.items()}
         write_atomically(self.folder / f"runs/{evidence.run.key}.json", pretty_json(record_of(evidence, arrays)))
 
@@ -120,13 +165,28 @@ class Bundle:
         """The evidence of a run, or None."""
         if not (self.folder / f"runs/{key}.json").is_file():
             return None
-        record = self._record(f"runs/{key}.json")
-        observations = {
-            split: Observations({n: self._array(f) for n, f in o["arrays"].items()}, tuple(o["classes"]), o["cluster"])
-            for split, o in record["observations"].items()}
-        evidence = evidence_from(record, observations)
+        name = f"runs/{key}.json"
+        record = self.record(name, "run")
+        if sum(_unpacked_bytes(self._array_path(f)) for f in _array_names(record)) > MAX_RUN_BYTES:
+            raise BundleError(
+                f"{self.folder}/{name}: expected arrays of at most {MAX_RUN_BYTES} bytes in all, got more"
+            )
+        try:
+            observations = {
+                split: Observations(
+                    {n: self._array(f) for n, f in o["arrays"].items()},
+                    tuple(o["classes"]),
+                    o["cluster"],
+                )
+                for split, o in record["observations"].items()
+            }
+            evidence = evidence_from(record, observations)
+        except (DataError, TypeError) as error:  # TypeError: a key that this version does not know
+            raise BundleError(f"{self.folder}/{name}: {error}") from error
         if evidence.run.key != key:
-            raise BundleError(f"{self.folder}/runs/{key}.json: expected the run of that name, got {evidence.run.key}")
+            raise BundleError(
+                f"{self.folder}/{name}: expected the run of that name, got {evidence.run.key[:200]!r}"
+            )
         return evidence
 
     def keys(self) -> tuple[str, ...]:
@@ -149,7 +209,40 @@ class Bundle:
     def specs(self) -> dict[str, bytes]:
         """The specifications' files by relative path."""
         root = self.folder / "specs"
-        return {p.relative_to(root).as_posix(): p.read_bytes() for p in sorted(root.rglob("*.yaml"))}
+        return {
+            p.relative_to(root).as_posix(): self._bytes(p.relative_to(self.folder).as_posix())
+            for p in sorted(root.rglob("*.yaml"))
+        }
+
+    @property
+    def code_folder(self) -> Path:
+        """Where the code of metrics lies that somebody wrote for these specifications."""
+        return self.folder / "code"
+
+    def code(self) -> dict[str, bytes]:
+        """The code that the bundle keeps, by relative path."""
+        names = (
+            p.relative_to(self.folder).as_posix() for p in sorted(self.code_folder.rglob("*.py"))
+        )
+        return {name.removeprefix("code/"): self._bytes(name) for name in names}
+
+    def write_code(self, files: Mapping[str, bytes]) -> None:
+        """Replace the copy of the code of metrics."""
+        kept = self.code()
+        for name in kept.keys() - files.keys():
+            (self.code_folder / name).unlink()
+        for name, content in files.items():
+            if kept.get(name) != content:
+                self.write(f"code/{name}", content)
+
+    def require_code(self, files: Mapping[str, bytes]) -> None:
+        """Refuse to judge by other code than the bundle keeps. Raises `BundleError`."""
+        kept = self.code()
+        if changed := sorted(name for name, content in files.items() if kept.get(name) != content):
+            raise BundleError(
+                f"{self.folder}: expected the code that the bundle was made with, got another {', '.join(changed)}; run "
+                "medpipe verify again, or judge by the code in the bundle with --allow-code"
+            )
 
     @property
     def ledger_path(self) -> Path:
@@ -180,32 +273,75 @@ class Bundle:
             if key not in keep:
                 (self.folder / f"runs/{key}.json").unlink()
 
-    def _files(self) -> Iterator[str]:
-        for path in sorted(self.folder.rglob("*")):
-            name = path.relative_to(self.folder).as_posix()
-            if path.is_symlink():
-                raise BundleError(f"{path}: expected plain files in a bundle, got a symbolic link; remove it")
-            if path.is_file() and name != MANIFEST and name not in VIEWS:
-                yield name
+    def _files(self) -> list[str]:
+        """The names of all files but the manifest and the views. Raises `BundleError` for what is no plain, small file."""
+        names, total = [], 0
+        for place, folders, files in os.walk(self.folder):
+            for name in [*folders, *files]:
+                path = Path(place, name)
+                status = path.lstat()
+                relative = path.relative_to(self.folder).as_posix()
+                if relative == MANIFEST or relative in VIEWS:
+                    continue
+                if stat.S_ISDIR(status.st_mode) and not _plain_name(relative):
+                    continue
+                if not stat.S_ISREG(status.st_mode):
+                    kinds = {stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a folder"}
+                    kind = kinds.get(stat.S_IFMT(status.st_mode), "a pipe or a device")
+                    raise BundleError(
+                        f"{str(path)!r}: expected plain files in a bundle, got {kind}"
+                    )
+                if not _plain_name(relative):
+                    raise BundleError(
+                        f"{self.folder}: expected the files of a bundle, got {relative[:MAX_NAME]!r}"
+                    )
+                total += status.st_size
+                names.append(relative)
+                if len(names) > MAX_FILES or total > MAX_BUNDLE_BYTES:
+                    raise BundleError(
+                        f"{self.folder}: expected at most {MAX_FILES} files of {MAX_BUNDLE_BYTES} bytes in all, got more"
+                    )
+        return sorted(names)
+
+    def _bytes(self, name: str, limit: int = MAX_FILE_BYTES) -> bytes:
+        """One file's content. Raises `BundleError`."""
+        if not (self.folder / name).exists():
+            raise BundleError(f"{self.folder}: expected {name}, got none")
+        try:
+            return read_file(self.folder / name, limit)
+        except SpecError as error:
+            raise BundleError(str(error)) from error
 
     def json(self, name: str) -> Any:
         """One of the bundle's JSON files, read strictly. Raises `BundleError`."""
         try:
-            return parse_json((self.folder / name).read_bytes(), f"{self.folder}/{name}")
-        except FileNotFoundError as error:
-            raise BundleError(f"{self.folder}: expected {name}, got none") from error
+            return parse_json(
+                self._bytes(name, MAX_RECORD_BYTES if name.startswith("runs/") else MAX_JSON_BYTES),
+                f"{self.folder}/{name}",
+            )
         except SpecError as error:
             raise BundleError(str(error)) from error
 
-    def _record(self, name: str) -> dict[str, Any]:
+    def _versioned(self, name: str) -> dict[str, Any]:
         record = self.json(name)
-        if not isinstance(record, dict) or record.get("version") != 1:
-            raise FormatVersionError(f"{self.folder}/{name}", [1], record.get("version") if isinstance(record, dict) else record)
+        known = RECORD_VERSIONS if name.startswith("runs/") else (1,)
+        version = record.get("version") if isinstance(record, dict) else type(record).__name__
+        if not isinstance(record, dict) or version not in known or version is True:
+            raise FormatVersionError(f"{self.folder}/{name}", known, version)
+        return record
+
+    def record(self, name: str, kind: str) -> dict[str, Any]:
+        """A JSON file, held against the schema of its kind. Raises `BundleError`, `FormatVersionError`."""
+        record = self._versioned(name)
+        try:
+            validate(record, kind, f"{self.folder}/{name}", "medpipe.evidence")
+        except SpecError as error:
+            raise BundleError(str(error)) from error
         return record
 
     def _records(self) -> Iterator[dict[str, Any]]:
         for key in self.keys():
-            yield self._record(f"runs/{key}.json")
+            yield self.record(f"runs/{key}.json", "run")
 
     def _put_array(self, array: Array) -> str:
         array = np.ascontiguousarray(array)
@@ -216,19 +352,102 @@ class Bundle:
             self.write(name, buffer.getvalue())
         return name
 
-    def _array(self, name: str) -> Array:
+    def _array_path(self, name: str) -> Path:
+        """Where an array lies that a run names. Raises `BundleError`."""
         path = self.folder / name
         if not _plain_name(name) or not path.is_file():
-            raise BundleError(f"{self.folder}: expected the array {name!r} that a run names, got none")
-        try:
-            with zipfile.ZipFile(path) as archive:
-                if sum(i.file_size for i in archive.infolist()) > MAX_ARRAY_BYTES:
-                    raise BundleError(f"{path}: expected at most {MAX_ARRAY_BYTES} bytes, got more")
-            with np.load(path, allow_pickle=False) as stored:
-                array: Array = stored["a"]
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise BundleError(f"{path}: expected one stored array, got a broken file") from error
+            raise BundleError(
+                f"{self.folder}: expected the array {name[:MAX_NAME]!r} that a run names, got none"
+            )
+        return path
+
+    def _array(self, name: str) -> Array:
+        """A stored array; runs that share it share the memory, too. Raises `BundleError`."""
+        array = self._arrays.get(name)
+        if array is None:
+            array = self._arrays[name] = read_array(self._array_path(name))
+            array.flags.writeable = False
         return array
+
+
+_BROKEN = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    SyntaxError,
+    MemoryError,
+    RuntimeError,
+    ArithmeticError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+    tokenize.TokenError,
+)
+"""What `zipfile` and NumPy raise for hostile files."""
+
+
+def read_array(path: Path) -> Array:
+    """The array ``a`` of an ``.npz`` file. Its header is read first, and has to fit the file. Raises `BundleError`."""
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(_member(archive)) as file:
+            version = np.lib.format.read_magic(file)
+            read = {
+                (1, 0): np.lib.format.read_array_header_1_0,
+                (2, 0): np.lib.format.read_array_header_2_0,
+            }[version]
+            shape, _, dtype = read(file, max_header_size=10_000)
+            size = math.prod(shape) * dtype.itemsize
+            left = _member(archive).file_size - file.tell()
+            if (
+                not TYPES.fullmatch(dtype.str)
+                or len(shape) > MAX_DIMENSIONS
+                or size != left
+                or size > MAX_ARRAY_BYTES
+            ):
+                raise ValueError(f"{dtype} of shape {shape} in {left} bytes")
+        with np.load(path, allow_pickle=False) as stored:
+            array: Array = stored["a"]
+        if array.dtype.kind == "f" and np.isinf(array).any():
+            raise ValueError("infinite values")
+        if array.dtype.kind == "U":
+            array.tobytes().decode(
+                "utf-32-le"
+            )  # numbers that are no characters crash whoever looks at them
+    except _BROKEN as error:
+        raise BundleError(
+            f"{path}: expected one stored array of numbers or text, got a broken file ({str(error)[:200]})"
+        ) from error
+    return array
+
+
+def _member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
+    """The only member of an array's file. Raises ValueError."""
+    infos = archive.infolist()
+    if [i.filename for i in infos] != ["a.npy"]:
+        raise ValueError(f"{len(infos)} members")
+    return infos[0]
+
+
+def _unpacked_bytes(path: Path) -> int:
+    """How large an array's file says that its content is. Raises `BundleError`."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _member(archive).file_size
+    except _BROKEN as error:
+        raise BundleError(
+            f"{path}: expected one stored array, got a broken file ({str(error)[:200]})"
+        ) from error
+
+
+def _require_storable(evidence: Evidence) -> None:
+    """Refuse what could not be read again. Raises `DataError`."""
+    sizes = [a.nbytes for o in evidence.observations.values() for a in o.arrays.values()]
+    if max(sizes, default=0) > MAX_ARRAY_BYTES or sum(sizes) > MAX_RUN_BYTES:
+        raise DataError(
+            f"run {evidence.run.key}: expected arrays of at most {MAX_ARRAY_BYTES} bytes each and {MAX_RUN_BYTES} in all, got "
+            f"{max(sizes)} and {sum(sizes)}"
+        )
 
 
 def _array_names(record: Mapping[str, Any]) -> Iterator[str]:
@@ -237,9 +456,8 @@ def _array_names(record: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _plain_name(name: str) -> bool:
-    """Whether a name stays inside the folder."""
-    path = PurePosixPath(name)
-    return not path.is_absolute() and ".." not in path.parts and "\\" not in name and "\0" not in name and ":" not in name
+    """Whether a name stays inside the folder, and is one of a bundle's."""
+    return NAME.fullmatch(name) is not None and len(name) <= MAX_NAME
 
 
 def pack(bundle: Bundle) -> bytes:
@@ -252,7 +470,7 @@ def pack(bundle: Bundle) -> bytes:
     return buffer.getvalue()
 
 
-def unpack(content: bytes, folder: Path, limit: int = 2**30) -> Bundle:
+def unpack(content: bytes, folder: Path, limit: int = MAX_BUNDLE_BYTES) -> Bundle:
     """Write a packed bundle into an empty folder and check it. What looks hostile is refused, never put right. Raises `BundleError`."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -263,7 +481,11 @@ def unpack(content: bytes, folder: Path, limit: int = 2**30) -> Bundle:
             if len(names) > MAX_FILES or len({n.lower() for n in names}) != len(names):
                 raise BundleError("packed bundle: expected every name once, got duplicates or too many")
             for info in infos:
-                if not _plain_name(info.filename) or info.is_dir() or (info.external_attr >> 16) & 0o170000 == 0o120000:
+                if (
+                    not _plain_name(info.filename)
+                    or info.is_dir()
+                    or stat.S_ISLNK(info.external_attr >> 16)
+                ):
                     raise BundleError(f"packed bundle: expected plain relative names, got {info.filename!r}")
             if sum(i.file_size for i in infos) > limit:
                 raise BundleError(f"packed bundle: expected at most {limit} bytes, got more")
@@ -271,8 +493,10 @@ def unpack(content: bytes, folder: Path, limit: int = 2**30) -> Bundle:
                 with archive.open(info) as member:
                     data = member.read(info.file_size + 1)
                 if len(data) != info.file_size:
-                    raise BundleError(f"packed bundle: expected {info.file_size} bytes in {info.filename}, got more")
+                    raise BundleError(
+                        f"packed bundle: expected {info.file_size} bytes in {info.filename}, got another number"
+                    )
                 write_atomically(folder / info.filename, data)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except _BROKEN as error:
         raise BundleError(f"packed bundle: expected a ZIP file, got a broken one ({error})") from error
     return Bundle.open(folder)

@@ -2,7 +2,7 @@
 
 A bootstrap draws samples twice, and a sample is its own nearest neighbour: for U-statistics and neighbour counts it gives another
 quantity than the one estimated. Here the influence of each sample is computed once (the infinitesimal jackknife), and the error is that of
-the sums of these contributions.
+the sums of these contributions: Student's t, or for a share Clopper and Pearson's interval at its effective n.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medpipe.errors import DataError
-from medpipe.statistics import Interval, normal_quantile, wilson
+from medpipe.statistics import Interval, clopper_pearson, effective_bounds, effective_n, spread_of, t_quantile
 
 Array = NDArray[np.float64]
+FEW = 20
+"""Of fewer clusters than this the skewness of a measurement does not average out, and half of the degrees of freedom count."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,12 +28,16 @@ class Contributed:
 
     ``strata``: float64 ``(n_s,)`` each, of samples drawn independently of the other strata; they are centred here. To first order the
     estimate from another draw is ``value`` plus the sum over strata of the mean of the influences drawn. ``least`` is what an interval
-    must hold at least, (low, high), where influences cannot tell: a share of 0 has none. Raises `DataError`.
+    must hold at least, (low, high), where influences cannot tell. ``counted`` is above 0 where the value is a share from 0 to 1: it is
+    then known at least as precisely as one counted in this part of the smallest stratum. ``squared``: it is the square of a distance, so
+    that its error grows with it. Raises `DataError`.
     """
 
     value: float
     strata: tuple[Array, ...]
     least: tuple[float, float] | None = None
+    counted: float = 0.0
+    squared: bool = False
 
     def __post_init__(self) -> None:
         if not all(len(s) for s in self.strata) or not self.strata:
@@ -50,11 +56,52 @@ class Contributed:
         """Standard error of ``value``."""
         return math.sqrt(sum(float((s**2).sum()) / len(s) ** 2 for s in self.strata))
 
+    def samples(self, alike: float = 1.0) -> tuple[float, float] | None:
+        """How many independent samples a share is of, at least and at most; None for what is no share.
+
+        ``alike``: the size of clusters of samples that depend on each other.
+        """
+        if not self.counted:
+            return None
+        return max(self.counted * min(map(len, self.strata)) / alike, 1.0), self.n
+
     def interval(self, confidence: float = 0.95, bounds: tuple[float, float] = (-math.inf, math.inf)) -> Interval:
-        """The normal interval, cut to what the quantity can be."""
-        half = normal_quantile(confidence) * self.standard_error
-        found = Interval(self.value - half, self.value, self.value + half, self.n, "normal, from the influence of each sample", confidence)
-        return within(widened(found, self.least), bounds)
+        """The interval over independent samples, cut to what the quantity can be."""
+        added = np.concatenate([contributions(s) for s in self.strata])
+        low, high = limits(self.value, added, (1 - confidence) / 2, self.samples())
+        found = Interval(low, self.value, high, self.n, how(self), confidence)
+        return within(widened(rooted(found) if self.squared else found, self.least), bounds)
+
+
+def rooted(interval: Interval) -> Interval:
+    """The interval of the square of a distance, whose upper limit is that of the distance."""
+    half = interval.high - interval.estimate
+    return replace(interval, high=interval.high + half**2 / (4 * max(interval.estimate, half))) if half else interval
+
+
+def contributions(influences: Array) -> Array:
+    """What each sample of a stratum ``(n,)`` adds to the error of the estimate."""
+    n = len(influences)
+    return influences / math.sqrt(n * max(n - 1, 1))
+
+
+def limits(value: float, added: Array, tail: float, of: tuple[float, float] | None = None,
+           units: int | None = None) -> tuple[float, float]:
+    """Limits of an estimate, each exceeded with the probability ``tail``, from what each of some
+    independent ``units`` has ``added`` to its error.
+
+    By Student's t; or of a share of at least and at most so many independent samples ``of``.
+    """
+    spread = spread_of(added, units)
+    if of is not None:
+        return effective_bounds(value, effective_n(value, spread, tail, *of), tail)
+    return value - spread.half_width(tail, 0), value + spread.half_width(tail, 1)
+
+
+def how(found: Contributed) -> str:
+    """The method of `limits`, for the reader."""
+    method = "Clopper-Pearson at the effective n" if found.counted else "Student's t"
+    return f"{method}, from the influence of each sample"
 
 
 def widened(interval: Interval, least: tuple[float, float] | None) -> Interval:
@@ -71,10 +118,21 @@ def within(interval: Interval, bounds: tuple[float, float]) -> Interval:
 
 
 def mean(values: Array) -> Contributed:
-    """The mean of independent values ``(N,)``. Where each is 0 or each is 1, Wilson's interval is the least."""
+    """The share of independent samples, each 0 to 1 ``(N,)``."""
     values = np.asarray(values, np.float64)
-    value = float(values.mean()) if len(values) else math.nan
-    return Contributed(value, (values,), at_the_edge(value, len(values)))
+    return Contributed(float(values.mean()) if len(values) else math.nan, (values,), counted=1.0)
+
+
+def clustered(values: Array, cluster: NDArray[Any] | None, confidence: float = 0.95) -> Interval:
+    """The mean of measurements ``(N,)`` that depend on each other within a cluster ``(N,)``: Student's t."""
+    n, centre = len(values), float(np.mean(values, dtype=np.float64))
+    place = np.arange(n) if cluster is None else np.unique(cluster, return_inverse=True)[1]
+    added = np.bincount(place, (values - centre) / n).astype(np.float64)
+    spread = spread_of(added)
+    df = spread.df if len(added) >= FEW else max(spread.df / 2, 1.0)
+    half = t_quantile((1 - confidence) / 2, df) * math.sqrt(spread.variance)
+    method = f"Student's t over {'samples' if cluster is None else 'clusters'}"
+    return Interval(centre - half, centre, centre + half, n, method, confidence, len(added))
 
 
 def difference(first: Array, second: Array) -> Contributed:
@@ -118,8 +176,7 @@ def area_under_curve(positive: Array, negative: Array) -> Contributed:
     if not len(positive) or not len(negative):
         raise DataError("expected samples in every part that is compared, got a part without any")
     above, below = _placements(positive, negative), 1 - _placements(negative, positive)
-    value = float(above.mean())
-    return Contributed(value, (above, below), at_the_edge(value, min(len(positive), len(negative))))
+    return Contributed(float(above.mean()), (above, below), counted=1.0)
 
 
 def _placements(scores: Array, among: Array) -> Array:
@@ -130,8 +187,8 @@ def _placements(scores: Array, among: Array) -> Array:
 
 
 def at_the_edge(share: float, n: int) -> tuple[float, float] | None:
-    """Wilson's interval of a share of 0 or 1, whose samples do not differ; None for any other."""
+    """Clopper and Pearson's interval of a share of 0 or 1, whose samples do not differ; None for any other."""
     if share not in (0.0, 1.0) or not n:
         return None
-    found = wilson(share * n, n)
+    found = clopper_pearson(share * n, n)
     return found.low, found.high

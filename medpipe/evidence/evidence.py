@@ -30,8 +30,36 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Inputs:
+    """What a run read besides medpipe's own code. Names are portable: a root such as ``project`` and a path below it.
+
+    - ``files``: SHA-256 of each file as it was when it was first opened; None for one that was not there;
+    - ``folders``: of each folder that was listed, the ``digest`` of its names ``without`` those that the run made itself;
+    - ``modules``: digest of the code, without comments, of each imported file that belongs to no installed package;
+    - ``distributions``: version of each installed distribution that was imported;
+    - ``unseen``: ways in which the run may have read what is not recorded here.
+    """
+
+    files: Mapping[str, str | None] = field(default_factory=dict)
+    folders: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    modules: Mapping[str, str] = field(default_factory=dict)
+    distributions: Mapping[str, str] = field(default_factory=dict)
+    unseen: Sequence[str] = ()
+
+    def agree_with(self, other: Inputs) -> bool:
+        """Whether no file, module or distribution that both runs read differs between them."""
+        pairs = ((self.files, other.files), (self.modules, other.modules),
+                 (self.distributions, other.distributions))
+        return all(mine[name] is None or theirs[name] is None or mine[name] == theirs[name]
+                   for mine, theirs in pairs for name in mine.keys() & theirs.keys())
+
+
+@dataclass(frozen=True)
 class Provenance:
-    """Where evidence comes from. ``revision`` and ``dirty`` are of the repository that medpipe ran in, None where there is none."""
+    """Where evidence comes from. ``revision`` and ``dirty`` are of the repository that medpipe ran in, None where there is none.
+
+    ``inputs`` is None in records of version 1, which did not note what a run read.
+    """
 
     code_digest: str
     packages: Mapping[str, str]
@@ -46,10 +74,12 @@ class Provenance:
     determinism: str = ""
     started: str = ""
     duration_s: float = 0.0
+    inputs: Inputs | None = None
 
     def same_makings(self, other: Provenance) -> bool:
         """Whether two pieces of evidence were made by the same code, packages and data, and so may be pooled."""
-        return (self.code_digest, dict(self.packages), dict(self.data_digests)) == (
+        alike = self.inputs is None or other.inputs is None or self.inputs.agree_with(other.inputs)
+        return alike and (self.code_digest, dict(self.packages), dict(self.data_digests)) == (
             other.code_digest, dict(other.packages), dict(other.data_digests))
 
 
@@ -79,11 +109,14 @@ class Evidence:
 
 def record_of(evidence: Evidence, arrays: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
     """The JSON record of evidence; ``arrays`` maps split → array name → stored array."""
+    provenance = asdict(evidence.provenance)
+    if evidence.provenance.inputs is None:
+        del provenance["inputs"]
     return {
-        "version": 1,
+        "version": 2 if "inputs" in provenance else 1,
         "run": {"experiment": evidence.run.experiment, "parameters": evidence.run.parameters, "seed": evidence.run.seed},
         "resolved": evidence.resolved,
-        "provenance": asdict(evidence.provenance),
+        "provenance": provenance,
         "observations": {
             split: {"classes": list(o.classes), "cluster": o.cluster, "arrays": dict(arrays[split])}
             for split, o in evidence.observations.items()},
@@ -96,9 +129,12 @@ def record_of(evidence: Evidence, arrays: Mapping[str, Mapping[str, str]]) -> di
 
 
 def evidence_from(record: Mapping[str, Any], observations: Mapping[str, Observations]) -> Evidence:
-    """Evidence from its JSON record and its loaded observations."""
+    """Evidence from its JSON record, of version 1 or 2, and its loaded observations."""
+    provenance = dict(record["provenance"])
+    if record["version"] == 2:
+        provenance["inputs"] = Inputs(**provenance["inputs"])
     return Evidence(
-        run=Run(**record["run"]), resolved=record["resolved"], provenance=Provenance(**record["provenance"]),
+        run=Run(**record["run"]), resolved=record["resolved"], provenance=Provenance(**provenance),
         observations=observations, scalars=record["scalars"], history=tuple(record["history"]),
         file_digests=record["file_digests"], notes=tuple(record["notes"]),
         failure=None if record["failure"] is None else Failure(**record["failure"]))

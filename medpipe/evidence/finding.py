@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 from medpipe.documents import pretty_json
-from medpipe.errors import BundleError, FormatVersionError
 from medpipe.evidence.bundle import Bundle
 
 FINDINGS = "findings.json"
@@ -68,10 +66,5 @@ def stored_audits(bundle: Bundle) -> frozenset[str]:
 def _stored(bundle: Bundle) -> tuple[tuple[Finding, ...], frozenset[str]]:
     if not (bundle.folder / FINDINGS).is_file():
         return (), frozenset()
-    data: Any = bundle.json(FINDINGS)
-    if not isinstance(data, dict) or data.get("version") != 1:
-        raise FormatVersionError(f"{bundle.folder}/{FINDINGS}", [1], data.get("version") if isinstance(data, dict) else data)
-    try:
-        return tuple(Finding(**f) for f in data["findings"]), frozenset(data.get("audits", ()))
-    except (TypeError, KeyError, ValueError) as error:
-        raise BundleError(f"{bundle.folder}/{FINDINGS}: expected findings, got something else ({error})") from error
+    data = bundle.record(FINDINGS, "findings")
+    return tuple(Finding(**f) for f in data["findings"]), frozenset(data.get("audits", ()))

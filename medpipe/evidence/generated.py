@@ -154,7 +154,7 @@ class ClassCounts:
 
 
 def class_counts(quality: Observations, confidence: float = 0.95) -> ClassCounts:
-    """Which classes are surely made, and which surely lost, each at this confidence.
+    """Which classes are surely made, and which surely lost, all of them at once at this confidence (Bonferroni).
 
     A class is *made* where Clopper and Pearson's lower bound of its share lies above `LEAST_SHARE` and, for each other class, Newcombe's
     lower bound of its share minus the share of real held-out images of that class which the network takes for it lies above 0: a
@@ -168,6 +168,7 @@ def class_counts(quality: Observations, confidence: float = 0.95) -> ClassCounts
     n = int(counts.sum())
     read, wanted = _calls_of_real(quality), _shares_shown(quality)
     made, lost, absent = (np.zeros(count, bool) for _ in range(3))
+    confidence = 1 - (1 - confidence) / count
     for c in range(count):
         share = clopper_pearson(int(counts[c]), n, confidence)
         against = [newcombe(share.estimate, n, wrong[c] / wrong.sum(), int(wrong.sum()), confidence)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from medpipe.documents import canonical_json, parse_json
+from medpipe.documents import MAX_JSON_BYTES, canonical_json, parse_json, read_file
 from medpipe.errors import BundleError, SpecError
 from medpipe.evidence.files import sha256
 
@@ -25,6 +25,8 @@ code or packages than today's.
 """
 
 EVENTS = (START, *ENDS, *TAKEN)
+
+MAX_LINE_BYTES = 10_000
 
 GENESIS = "0" * 64
 
@@ -49,7 +51,10 @@ class Entry:
 
 def read_ledger(path: Path) -> tuple[Entry, ...]:
     """The entries of a ledger file, chain checked; empty where there is none. Raises `BundleError`."""
-    return entries_from(path.read_bytes(), str(path)) if path.exists() else ()
+    try:
+        return entries_from(read_file(path, MAX_JSON_BYTES), str(path)) if path.exists() else ()
+    except SpecError as error:
+        raise BundleError(str(error)) from error
 
 
 def entries_from(raw: bytes, where: str) -> tuple[Entry, ...]:
@@ -58,7 +63,12 @@ def entries_from(raw: bytes, where: str) -> tuple[Entry, ...]:
     previous = GENESIS
     for number, line in enumerate(raw.splitlines()):
         try:
-            entry = Entry(**parse_json(line, f"{where}: line {number + 1}"))
+            entry = Entry(**parse_json(line, f"{where}: line {number + 1}", limit=MAX_LINE_BYTES))
+            if any(
+                type(value) is not (int if key == "sequence" else str)
+                for key, value in vars(entry).items()
+            ):
+                raise TypeError("a value of another type")
         except (SpecError, TypeError) as error:
             raise BundleError(f"{where}: line {number + 1}: expected an entry of the ledger, got something else") from error
         if entry.sequence != number or entry.previous != previous or entry.event not in EVENTS:

@@ -10,24 +10,40 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 from scipy.stats import kendalltau
 
-from medpipe.statistics import Interval
+from medpipe.statistics import Interval, spread_of
 
 TREND, SURE = 1.10, 0.001
 """Ratio of the first quarter of rounds to the rest from which, with a trend of this p, the warm-up was too short."""
 
+LASTING = 0.5
+"""Autocorrelation of neighbouring blocks from which on their number says nothing of how sure a mean over them is."""
+
 
 def geometric(logs: NDArray[np.float64], block: NDArray[np.str_], confidence: float = 0.95) -> Interval:
-    """The geometric mean of ratios from their logarithms ``(R,)``, with the interval of Student's t over the means of blocks."""
+    """The geometric mean of ratios from their logarithms ``(R,)``, with the interval of Student's t over blocks.
+
+    Where neighbouring blocks are alike, what slows a machine lasts longer than a block, and the interval is widened for it. One block has
+    an interval without ends: 0 and the largest number.
+    """
+    centre, added = float(logs.mean()), _added(logs, block)
+    spread, tail, alike = spread_of(added), (1 - confidence) / 2, min(alikeness(logs, block), 0.9)
+    below, above = (math.sqrt((1 + alike) / (1 - alike)) * spread.half_width(tail, side) if len(added) > 1 else math.inf for side in (0, 1))
+    return Interval(math.exp(centre - below), math.exp(centre), math.exp(min(centre + above, 700.0)), len(logs),
+                    "Student's t over blocks of rounds", confidence, clusters=len(added))
+
+
+def alikeness(logs: NDArray[np.float64], block: NDArray[np.str_]) -> float:
+    """How alike neighbouring blocks are: their first autocorrelation, corrected for their number; at least 0."""
+    added = _added(logs, block)
+    squares = float((added**2).sum())
+    return max(float((added[1:] * added[:-1]).sum()) / squares + 1 / len(added), 0.0) if squares else 0.0
+
+
+def _added(logs: NDArray[np.float64], block: NDArray[np.str_]) -> NDArray[np.float64]:
     _, number = np.unique(block, return_inverse=True)
-    means = np.bincount(number, logs) / np.bincount(number)
-    wide = float(stdtrit(len(means) - 1, (1 + confidence) / 2)) if len(means) > 1 else math.inf
-    half = wide * float(means.std(ddof=1)) / math.sqrt(len(means)) if len(means) > 1 else math.inf
-    centre = float(logs.mean())
-    return Interval(math.exp(centre - half), math.exp(centre), math.exp(min(centre + half, 700.0)), len(logs),
-                    "Student's t over blocks of rounds", confidence, clusters=len(means))
+    return np.asarray(np.bincount(number, logs - logs.mean()) / len(logs), np.float64)
 
 
 def short_warm_up(seconds: Sequence[float]) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from statistics import NormalDist
 
 from medpipe.claims.claim import Claim
 from medpipe.claims.loading import Specs, specs_from, validate
@@ -19,7 +20,9 @@ from medpipe.evidence import Bundle, Evidence, Run
 from medpipe.evidence.finding import Finding, stored_findings
 from medpipe.judging.estimate import Estimate, estimate
 from medpipe.judging.verdict import Outcome, Validity, Verdict, verdict_from
-from medpipe.judging.wording import show, show_interval, show_region
+from medpipe.judging.wording import show, show_interval, show_region, show_runs
+from medpipe.phrases import plural
+from medpipe.progress import tell
 from medpipe.statistics import Interval, detectable, normal_quantile
 
 
@@ -36,7 +39,8 @@ def judge_bundle(bundle: Bundle) -> tuple[Specs, tuple[Verdict, ...]]:
         return cache[run.key]
 
     verdicts = []
-    for claim in specs.claims:
+    for done, claim in enumerate(specs.claims):
+        tell(done, len(specs.claims), "judging")
         runs = {p.run: [Run(*r) for r in planned(specs.protocols[p.run], profile)] for p in claim.measure.parts()}
         left_out = [r for p in runs if (r := profile.run_for(p).leave_out)]
         if left_out:
@@ -56,8 +60,9 @@ def _from_runs(claim: Claim, specs: Specs, evidence: Mapping[str, Sequence[tuple
     if claim.unmeasured is not None:
         return _not_tested(claim, claim.unmeasured)
     missing = _missing(evidence)
-    if missing:
-        return _not_tested(claim, missing)
+    if missing is not None:
+        reason, failed = missing
+        return replace(_not_tested(claim, reason), incomplete=failed)
     complete = {p: [e for _, e in pairs if e is not None] for p, pairs in evidence.items()}
     try:
         found = estimate(claim, complete)
@@ -82,22 +87,26 @@ def _weighed(verdict: Verdict, claim: Claim, findings: Sequence[Finding]) -> Ver
     return replace(weighed, outcome=Outcome.REFUTED, reason=reason, indication=None, needed_n=None, grade=verdict.grade or "published")
 
 
-def _missing(evidence: Mapping[str, Sequence[tuple[Run, Evidence | None]]]) -> str | None:
-    """Why planned runs cannot be judged: not made, failed, or not made alike; None where all is there."""
+def _missing(evidence: Mapping[str, Sequence[tuple[Run, Evidence | None]]]) -> tuple[str, bool] | None:
+    """Why planned runs cannot be judged, and whether something failed or is not done rather than cannot be had here;
+    None where all is there.
+    """
+    unavailable = None
     for protocol, pairs in evidence.items():
-        absent = [run.key for run, e in pairs if e is None]
-        if absent:
-            return f"{len(absent)} of {len(pairs)} planned runs of {protocol} were not made; run: medpipe run"
         there = [e for _, e in pairs if e is not None]
-        broken = [e for e in there if e.failure is not None]
-        if broken and broken[0].failure is not None:
-            failure = broken[0].failure
-            if failure.kind == "unavailable":
-                return failure.message
-            return f"{len(broken)} of {len(there)} planned runs of {protocol} failed: {failure.message}"
-        if any(not e.provenance.same_makings(there[0].provenance) or e.resolved != there[0].resolved for e in there):
-            return f"the runs of {protocol} were made by different code, packages or data and are not pooled; run: medpipe run"
-    return None
+        failures = [e.failure for e in there if e.failure is not None]
+        failed = [f for f in failures if f.kind != "unavailable"]
+        absent = len(pairs) - len(there)
+        if failed:
+            return f"{len(failed)} of {len(there)} planned runs of {protocol} failed: {failed[0].message}", True
+        if absent:
+            return f"{absent} of {len(pairs)} planned runs of {protocol} were not made; run: medpipe run", True
+        if failures:
+            unavailable = unavailable or failures[0].message
+        elif any(not e.provenance.same_makings(there[0].provenance) or e.resolved != there[0].resolved for e in there):
+            return (f"the runs of {protocol} were made by different code, packages or data and are not pooled; "
+                    "run: medpipe run"), True
+    return None if unavailable is None else (unavailable, False)
 
 
 def _decide(claim: Claim, specs: Specs, evidence: Mapping[str, Sequence[Evidence]], found: Estimate) -> Verdict:
@@ -110,13 +119,15 @@ def _decide(claim: Claim, specs: Specs, evidence: Mapping[str, Sequence[Evidence
     worst = max(grades, key=GRADES.index)
     decisive = bearing(differing, claim.depends_on)
     side = position(found.decided_by, claim.criterion.region)
+    turned = any(position(o, claim.criterion.region) != side for o in found.otherwise)
     runs_made = min(len(runs) for runs in evidence.values())
-    outcome, reason, indication, needed = _outcome(claim, found, side, worst, decisive, runs_made)
+    outcome, reason, indication, needed = _outcome(claim, found, "unknown" if turned else side, worst, decisive, runs_made)
     every = [e for runs in evidence.values() for e in runs]
     return Verdict(
         claim.id, claim.title, outcome, reason, Validity.NOT_ASSESSED, "", claim.criterion.unit, claim.published.value,
         claim.source.printed, claim.criterion.region, worst, found.found, found.decided_by, indication, tuple(differing), needed,
-        tuple(e.run.key for e in every), tuple(sorted({e.run.seed for e in every})))
+        tuple(e.run.key for e in every), tuple(sorted({e.run.seed for e in every})),
+        convention=found.convention)
 
 
 def _outcome(claim: Claim, found: Estimate, side: str, worst: str, decisive: Sequence[Deviation],
@@ -124,6 +135,10 @@ def _outcome(claim: Claim, found: Estimate, side: str, worst: str, decisive: Seq
     """Outcome, reason, indication and the n that would be needed."""
     unit, region = claim.criterion.unit, claim.criterion.region
     shown = f"found {show_interval(found.decided_by, unit)}, accepted {show_region(region, unit)}"
+    if found.decided_by.runs == 1 and found.decided_by.low < found.decided_by.high and claim.measure.scalar is None:
+        shown += f" ({show_runs(found.decided_by)})"
+    if found.unknown and side != "unknown":
+        shown += f"; the {plural(found.unknown, 'sample')} of unknown group do not change this, whichever group they are put in"
     if decisive and worst == "demonstration":
         return Outcome.INCONCLUSIVE, f"demonstration data says nothing about this claim; {shown}", None, None
     if decisive:
@@ -132,7 +147,11 @@ def _outcome(claim: Claim, found: Estimate, side: str, worst: str, decisive: Seq
         return (Outcome.INCONCLUSIVE, f"not the published protocol ({'; '.join(map(str, decisive))}); the evidence {towards}: {shown}",
                 indication, None)
     if runs_made < claim.criterion.min_runs:
-        return Outcome.INCONCLUSIVE, f"{runs_made} run(s) where the claim asks for {claim.criterion.min_runs}; {shown}", None, None
+        few = f"{plural(runs_made, 'run')} where the claim asks for {claim.criterion.min_runs}"
+        return Outcome.INCONCLUSIVE, f"{few}; {shown}", None, None
+    if side == "unknown":
+        reason = f"{plural(found.unknown, 'sample')} of unknown group could change the verdict, depending on their group: {shown}"
+        return Outcome.INCONCLUSIVE, reason, None, None
     if side == "within":
         return Outcome.SUPPORTED, f"the interval lies inside the accepted region: {shown}", None, None
     if side in ("below", "above"):
@@ -142,7 +161,9 @@ def _outcome(claim: Claim, found: Estimate, side: str, worst: str, decisive: Seq
         error = (found.decided_by.high - found.decided_by.low) / (2 * normal_quantile(claim.criterion.confidence))
         least = show(detectable(error, claim.criterion.confidence), unit)
         shown += f", a difference from about {least} on could have been shown (80 % power)"
-    would = f"about {needed:,} samples would be needed" if needed else "more samples alone would not decide it"
+    would = "more samples alone would not decide it"
+    if needed:
+        would = f"about {needed:,} samples would be needed for a decision with 80 % power"
     return Outcome.INCONCLUSIVE, f"the interval straddles the edge of the accepted region: {shown}; {would}", None, needed
 
 
@@ -158,15 +179,33 @@ def position(interval: Interval, region: tuple[float, float]) -> str:
     return "straddles"
 
 
+POWER = 0.8
+"""The chance of a decision at the number of samples that is said to be needed."""
+
+
 def needed_samples(found: Estimate, region: tuple[float, float], confidence: float) -> int | None:
-    """Samples at which the interval would no longer straddle, all else equal; None where samples alone would not do."""
-    centre = found.found.estimate
-    distance = min(abs(centre - edge) for edge in region if math.isfinite(edge))
-    allowed = (distance / normal_quantile(confidence)) ** 2 - found.other_variance
+    """Samples at which the interval decides in 80 of 100 cases, all else equal; None where samples alone would not do."""
+    distances = [found.found.estimate - region[0], region[1] - found.found.estimate]
+    least = _standard_error_for(distances, confidence)
+    allowed = least**2 - found.other_variance
     if allowed <= 0 or found.sample_variance == 0:
         return None
     needed = math.ceil(found.found.n * found.sample_variance / allowed)
     return max(needed, found.found.n + 1)
+
+
+def _standard_error_for(distances: Sequence[float], confidence: float) -> float:
+    """The standard error at which an estimate so far inside (or, negative, outside) of each edge is decided in 80 of 100 cases."""
+    z, quantile = normal_quantile(confidence), NormalDist()
+    outside = max(-d for d in distances)
+    if outside > 0:
+        return outside / (z + quantile.inv_cdf(POWER))
+    low, high = 0.0, min(distances) / (z + quantile.inv_cdf(POWER))
+    for _ in range(60):
+        middle = (low + high) / 2
+        missed = sum(quantile.cdf(z - d / middle) for d in distances if math.isfinite(d)) if middle > 0 else 0.0
+        low, high = (middle, high) if 1 - missed >= POWER else (low, middle)
+    return low
 
 
 def assess_validity(claim: Claim, findings: Sequence[Finding]) -> tuple[Validity, str]:

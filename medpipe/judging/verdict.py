@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from medpipe.claims.protocol import Deviation
+from medpipe.phrases import plural
 from medpipe.statistics import Interval
 
 
@@ -38,6 +39,8 @@ class Verdict:
     at; ``accepted`` is the region it was held against, infinite where open. ``indication`` tells on which side the evidence
     lies where deviations forbid more. ``needed_n`` is how many samples an inconclusive claim would need, None where samples
     alone would not do. ``published`` is None where the claim is words. ``findings`` are the ids of what audits saw that bears on it.
+    ``convention`` says what was averaged, which class is the positive one and from which probability on.
+    ``incomplete``: not measured because a run failed or was not made, not because it cannot be measured here.
     """
 
     claim: str
@@ -59,6 +62,8 @@ class Verdict:
     runs: Sequence[str] = ()
     seeds: Sequence[int] = ()
     findings: Sequence[str] = ()
+    convention: str = ""
+    incomplete: bool = False
 
     @property
     def estimate(self) -> float | None:
@@ -76,7 +81,9 @@ class Verdict:
             "accepted": {side: v if math.isfinite(v) else None for side, v in zip(("low", "high"), self.accepted, strict=True)},
             "published": self.published, "printed": self.printed, "indication": self.indication,
             "deviations": [asdict(d) for d in self.deviations], "needed_n": self.needed_n,
-            "runs": list(self.runs), "seeds": list(self.seeds), "findings": list(self.findings)}
+            "runs": list(self.runs), "seeds": list(self.seeds), "findings": list(self.findings),
+            "convention": self.convention,
+            **({"incomplete": True} if self.incomplete else {})}
 
 
 def verdict_from(data: Mapping[str, Any]) -> Verdict:
@@ -91,4 +98,16 @@ def verdict_from(data: Mapping[str, Any]) -> Verdict:
         decided_by=None if data["decided_by"] is None else Interval(**data["decided_by"]),
         indication=data["indication"], deviations=tuple(Deviation(**d) for d in data["deviations"]),
         needed_n=data["needed_n"], runs=tuple(data["runs"]), seeds=tuple(data["seeds"]),
-        findings=tuple(data.get("findings", ())))
+        findings=tuple(data.get("findings", ())), convention=data.get("convention", ""),
+        incomplete=data.get("incomplete", False))
+
+
+def not_measured(verdicts: Sequence[Verdict]) -> str:
+    """One sentence on the claims that were not measured because something failed; empty where there are none."""
+    titles = [v.title for v in verdicts if v.incomplete]
+    if not titles:
+        return ""
+    shown = "; ".join(titles[:3]) + (f"; and {len(titles) - 3} more" if len(titles) > 3 else "")
+    were = "was" if len(titles) == 1 else "were"
+    return (f"Not complete: {len(titles)} of {plural(len(verdicts), 'claim')} {were} not measured, because runs failed or "
+            f"were not made: {shown}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from medpipe.claims.claim import FREE_UNITS
+from medpipe.phrases import plural
 from medpipe.statistics import Interval
 
 
@@ -33,7 +34,7 @@ def show(value: float | None, unit: str, decimals: int | None = None) -> str:
             return f"{value:,.0f}"
         return f"{value:,.{decimals}f}" if abs(value) >= 1 else f"{value:.{decimals}g}"
     figure = _never_minus_nothing(f"{100 * value:.{decimals}f}")
-    return f"{figure} %" if unit == "proportion" else f"{figure} points"
+    return f"{figure} %" if unit == "proportion" else plural(figure, "point")
 
 
 def _never_minus_nothing(figure: str) -> str:
@@ -53,6 +54,13 @@ def show_interval(interval: Interval, unit: str) -> str:
     places = decimals_for(100 * (interval.high - interval.low))
     low, high = (show(v, unit, places).rsplit(" ", 1)[0] for v in (interval.low, interval.high))
     return f"{show(interval.estimate, unit, places)} ({low} to {high})"
+
+
+def show_runs(interval: Interval) -> str:
+    """How many training runs a number is the mean of; one says nothing about others."""
+    if interval.runs != 1 or interval.low == interval.high:
+        return plural(interval.runs, "run")
+    return "1 run; other training runs may differ"
 
 
 def show_region(region: tuple[float, float], unit: str) -> str:

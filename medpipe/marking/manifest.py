@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from medpipe.documents import parse_json, pretty_json
+from medpipe.documents import parse_json, pretty_json, read_file
 from medpipe.errors import SpecError
 from medpipe.evidence.files import sha256, write_atomically
 
@@ -96,19 +96,12 @@ def write_manifest(path: Path, manifest: SyntheticManifest) -> None:
 
 def read_manifest(path: Path) -> SyntheticManifest:
     """Read a manifest file strictly. Raises `SpecError`."""
-    try:
-        size = path.stat().st_size
-        content = path.read_bytes() if size <= MAX_BYTES else b""
-    except OSError as error:
-        raise SpecError(str(path), "a readable manifest of synthetic images", error.strerror or str(error)) from error
-    if size > MAX_BYTES:
-        raise SpecError(str(path), f"a manifest of at most {MAX_BYTES} bytes", f"{size} bytes")
-    return parse_manifest(content, str(path))
+    return parse_manifest(read_file(path, MAX_BYTES), str(path))
 
 
 def parse_manifest(content: bytes, where: str) -> SyntheticManifest:
     """A manifest given as bytes; ``where`` names it in messages. Unknown keys and versions are refused. Raises `SpecError`."""
-    data = parse_json(content, where)
+    data = parse_json(content, where, limit=MAX_BYTES)
     if isinstance(data, dict) and data.get("version") != 1:
         raise SpecError(f"{where}: version", "format version 1", f"{data.get('version')!r}; use the medpipe that wrote it")
     _keys(data, ("images", "key", "run", "version"), where)

@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from medpipe.phrases import plural
 from medpipe.statistics import Interval, cluster_weights, percentile
 
 Array = NDArray[np.float64]
@@ -34,7 +35,8 @@ def weighted_kappa(first: Answers, second: Answers) -> Agreement:
     n = len(x)
     if n < 2:
         return Agreement(None, None, n)
-    return _agreement(lambda w: _kappa(x, y, w), n, f"bootstrap over {n} images shown twice")
+    return _agreement(lambda w: _kappa(x, y, w), n, f"bootstrap over {plural(n, 'image')} shown "
+                                                    "twice")
 
 
 def _kappa(x: Array, y: Array, weights: Array) -> Array:
@@ -52,7 +54,8 @@ def ordinal_alpha(answers: Answers, steps: int) -> Agreement:
         return Agreement(None, None, n)
     counts = (answers[:, :, None] == np.arange(1, steps + 1)).sum(axis=0).astype(np.float64)  # (N, steps)
     pairs = (counts[:, :, None] * counts[:, None, :] - counts[:, :, None] * np.eye(steps)) / (r - 1)
-    return _agreement(lambda w: _alpha(w, pairs), n, f"bootstrap over {n} images, {r} readers")
+    return _agreement(lambda w: _alpha(w, pairs), n, f"bootstrap over {plural(n, 'image')}, "
+                                                     f"{plural(r, 'reader')}")
 
 
 def _alpha(weights: Array, pairs: Array) -> Array:

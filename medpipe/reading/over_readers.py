@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
+from medpipe.phrases import plural
 from medpipe.statistics import Interval, normal_quantile
 
 Array = NDArray[np.float64]
@@ -60,7 +61,10 @@ class Mean:
     def method(self) -> str:
         """What the interval is, for the reader."""
         if self.readers == 1:
-            return f"over {self.n} images; one reader, so it says nothing of other readers"
+            return (
+                f"over {plural(self.n, 'image')}; one reader, so it says nothing of other "
+                "readers"
+            )
         return f"Obuchowski and Rockette, Hillis: {self.readers} readers and {self.n} images as random, Student's t with {self.df:.1f} df"
 
     def quantile(self, p: float) -> float:

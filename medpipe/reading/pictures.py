@@ -65,11 +65,11 @@ def decoded(content: bytes, where: str, *, colour: bool) -> Pixels:
     try:
         with _strict(pillow), pillow.open(io.BytesIO(content), formats=("JPEG", "PNG")) as image:
             if image.width * image.height > MAX_PIXELS or getattr(image, "n_frames", 1) != 1:
-                raise DataError(f"{where}: expected one picture of at most {MAX_PIXELS:,} pixels, got more; remove it")
+                raise DataError(f"{where}: expected one picture of at most {MAX_PIXELS:,} pixels, got more; leave it out")
             image.load()
             return np.asarray(_plain(pillow, image).convert("RGB" if colour else "L"))
     except (OSError, SyntaxError, ValueError, EOFError, UserWarning, pillow.DecompressionBombError, RuntimeWarning) as error:
-        raise DataError(f"{where}: expected a whole JPEG or PNG image, got something else or a damaged one; remove it") from error
+        raise DataError(f"{where}: expected a whole JPEG or PNG image, got something else or a damaged one; leave it out") from error
 
 
 def fitted(pixels: Pixels, size: int, fit: Fit) -> Pixels:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from medpipe.claims.loading import validate
-from medpipe.documents import canonical_json, parse_json, pretty_json
+from medpipe.documents import canonical_json, parse_json, pretty_json, read_file
 from medpipe.errors import SpecError
 
 Origin = Literal["real", "synthetic", "control"]
@@ -92,17 +92,7 @@ def read_key(path: Path) -> Study:
 
 def read_json(path: Path) -> Any:
     """A JSON file of at most 20 MB, read strictly. Raises `SpecError`."""
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise SpecError(str(path), f"at most {MAX_BYTES:,} bytes", "more")
-        raw = path.read_bytes()
-    except OSError as error:
-        raise SpecError(str(path), "a readable file", error.strerror or str(error)) from error
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise SpecError(str(path), "UTF-8 text", f"byte {error.start} that is not") from error
-    return parse_json(text, str(path))
+    return parse_json(read_file(path, MAX_BYTES), str(path), limit=MAX_BYTES)
 
 
 def refuse_to_overwrite(folder: Path) -> None:

@@ -117,7 +117,9 @@ def _answer(e: Evidence) -> str:
     """What a model gives back, as its observations show."""
     if "quality" in e.observations:
         return "images"
-    o = next(iter(e.observations.values()))
+    o = next((o for o in e.observations.values() if o.classes), None)
+    if o is None:
+        return "no classes"
     return f"{'a probability for each of' if 'y_prob' in o else 'one of'} {', '.join(o.classes)}"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from textwrap import shorten
 
 from medpipe.audits.questions import QUESTIONS
 from medpipe.claims.claim import Claim, Measure
@@ -15,7 +16,7 @@ from medpipe.errors import BundleError, UnknownNameError
 from medpipe.evidence import Bundle, Evidence, Run
 from medpipe.evidence.finding import SEVERITIES, Finding, stored_findings
 from medpipe.evidence.ledger import Attempts, Entry
-from medpipe.judging import Outcome, Verdict, stored_verdicts
+from medpipe.judging import Outcome, Verdict, not_measured, stored_verdicts
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,11 @@ class Case:
         """The grades of evidence that occur, the closest to the published protocol first."""
         there = {item.verdict.grade for item in self.items}
         return tuple(g for g in GRADES if g in there)
+
+    @cached_property
+    def not_measured(self) -> str:
+        """The first line of each document: what was not measured because runs failed; empty where none did."""
+        return shorten(not_measured([i.verdict for i in self.items]), 400, placeholder=" …")
 
     @property
     def is_demonstration(self) -> bool:

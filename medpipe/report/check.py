@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from medpipe.audits.bundles import audit_again
 from medpipe.claims.loading import specs_from
-from medpipe.errors import MedpipeError, SignatureError
+from medpipe.errors import CodeNotAllowed, MedpipeError, MissingDependency, SignatureError
 from medpipe.evidence import Bundle, unpack
 from medpipe.evidence.attestation import key_id, open_statement
 from medpipe.evidence.files import sha256
 from medpipe.evidence.ledger import START
 from medpipe.judging import Verdict, judge_bundle, stored_verdicts
-from medpipe.phrases import plural
+from medpipe.phrases import agree, plural
+from medpipe.registry import code_from
 from medpipe.report.policy import PolicyViolation, SignedPdf, Step, check_signed_pdf
 from medpipe.report.signers import TrustedSigner
 from medpipe.report.statement import DATA_AUDIT, EVIDENCE, PREDICATE_TYPE, STATEMENT, VERDICTS, statement_for
@@ -41,7 +43,7 @@ def check_report(data: bytes, *, trusted: Mapping[str, TrustedSigner], allow_cod
     """Check a signed report from its bytes alone.
 
     ``trusted`` holds the signers the reader accepts, by fingerprint. Metrics that the evidence names as ``package.module:function`` are
-    code, and are run only with ``allow_code``.
+    code, and are run only with ``allow_code``; without it nothing is decided, and ``code`` is ``not-checked``.
     """
     unknown = False
     try:
@@ -56,16 +58,16 @@ def check_report(data: bytes, *, trusted: Mapping[str, TrustedSigner], allow_cod
             steps = (*steps, Step(len(steps) + 1, name, True, detail))
     except _Contradiction as found:
         steps = (*steps, Step(len(steps) + 1, found.step, False, str(found)))
-        return Checked(steps, signed, ok=False, code="evidence")
+        return Checked(steps, signed, ok=False, code=found.code)
     return Checked(steps, signed, ok=not unknown, only_signer_unknown=unknown, code="unknown-signer" if unknown else "")
 
 
 class _Contradiction(SignatureError):
-    """The evidence is not what the report says."""
+    """The evidence is not what the report says, or cannot be held against it (``code``)."""
 
-    def __init__(self, step: str, sentence: str) -> None:
+    def __init__(self, step: str, sentence: str, code: str = "evidence") -> None:
         super().__init__(sentence)
-        self.step = step
+        self.step, self.code = step, code
 
 
 def _evidence(signed: SignedPdf, trusted: Mapping[str, TrustedSigner], unknown: bool, allow_code: bool) -> Any:
@@ -89,12 +91,18 @@ def _evidence(signed: SignedPdf, trusted: Mapping[str, TrustedSigner], unknown: 
     with tempfile.TemporaryDirectory(prefix="medpipe-check-") as folder:
         try:
             bundle = unpack(files[EVIDENCE], Path(folder))
-            yield "evidence", f"{len(bundle.manifest())} files, each as the manifest says"
-            if not allow_code:
-                _refuse_code(bundle)
-            yield from _judged_again(bundle, files[VERDICTS], statement)
+            yield "evidence", f"{plural(len(bundle.manifest()), 'file')}, each as the manifest says"
+            with code_from(bundle.code_folder) if allow_code else nullcontext() as code:
+                yield from _judged_again(bundle, files[VERDICTS], statement)
+                if code is not None and (ran := sorted(code.files())):
+                    yield (
+                        "code",
+                        f"ran code that the evidence brings along, as you allowed: {', '.join(ran)}",
+                    )
         except _Contradiction:
             raise
+        except (CodeNotAllowed, MissingDependency) as error:
+            raise _Contradiction("metrics", str(error), "not-checked") from error
         except MedpipeError as error:
             raise _Contradiction("evidence", str(error).replace(folder, "evidence.zip")) from error
 
@@ -114,14 +122,6 @@ def _statement(envelope: bytes, signed: SignedPdf, trusted: Mapping[str, Trusted
     return statement
 
 
-def _refuse_code(bundle: Bundle) -> None:
-    """Judging must not run what a file that came by mail names."""
-    for claim in specs_from(bundle.specs(), "evidence.zip/specs").claims:
-        if claim.measure.metric is not None and ":" in claim.measure.metric:
-            raise _Contradiction("metrics", f"claim {claim.id} is judged by the code {claim.measure.metric}, which is not medpipe's; "
-                                            "look at that code, then allow it with --allow-code")
-
-
 def _judged_again(bundle: Bundle, attached: bytes, statement: Mapping[str, Any]) -> Any:
     stated = statement["subject"][0]["digest"]["sha256"]
     if bundle.root_digest != f"sha256:{stated}":
@@ -137,7 +137,8 @@ def _judged_again(bundle: Bundle, attached: bytes, statement: Mapping[str, Any])
         raise _Contradiction("judged again", f"judging the observations again gives other verdicts for {', '.join(different)}")
     if statement_for(bundle, again) != statement:
         raise _Contradiction("judged again", "the statement does not follow from the evidence")
-    yield "judged again", f"{len(again)} verdicts recomputed from the observations, all equal"
+    recomputed = plural(len(again), "verdict")
+    yield "judged again", f"{recomputed} recomputed from the observations, all equal"
     yield "attempts", _attempts(bundle)
     yield "trust level", ("L2 recomputed: the figures follow from the recorded predictions; that the predictions are real is not shown "
                           "by this file")
@@ -148,7 +149,12 @@ def _audited_again(bundle: Bundle) -> str:
     again = audit_again(bundle, specs_from(bundle.specs(), "evidence.zip/specs"))
     if again.odd:
         raise _Contradiction("audited again", f"audited again, the bundle gives other findings: {', '.join(again.odd[:5])}")
-    said = f"{again.found} findings from published figures and evidence, all found again" if again.found else "nothing that audits look at"
+    said = "nothing that audits look at"
+    if again.found:
+        said = (
+            f"{plural(again.found, 'finding')} from published figures and evidence, all found "
+            "again"
+        )
     if again.unasked:
         said += (f"; {len(again.unasked)} more by audits that were not made for this report: {', '.join(again.unasked[:5])}; "
                  "ask its signer why")
@@ -157,11 +163,16 @@ def _audited_again(bundle: Bundle) -> str:
 
 def _attempts(bundle: Bundle) -> str:
     attempts = bundle.attempts()
-    told = f"{sum(e.event == START for e in attempts.entries)} starts in {plural(len(attempts.chains), 'ledger')}"
+    starts = plural(sum(e.event == START for e in attempts.entries), "start")
+    told = f"{starts} in {plural(len(attempts.chains), 'ledger')}"
     untold = len(attempts.untold(bundle.keys()))
     head = attempts.own[-1].digest if attempts.own else "none"
-    return (f"{told}, {len(attempts.unfinished)} unfinished; " + (f"how often {plural(untold, 'run')} were started, no ledger here tells; "
-            if untold else "") + f"head {head}; unanchored unless you hold an earlier head")
+    unknown = ""
+    if untold:
+        runs = f"{plural(untold, 'run')} {agree(untold, 'was', 'were')}"
+        unknown = f"how often {runs} started, no ledger here tells; "
+    return (f"{told}, {len(attempts.unfinished)} unfinished; {unknown}head {head}; "
+            "unanchored unless you hold an earlier head")
 
 
 WORDS = ("title", "reason", "validity_reason", "method")

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import io
+import resource
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
+from medpipe.phrases import plural
 from medpipe.report.render import MAX_ATTACHED_BYTES, is_plain_name
 from medpipe.report.seal import LIBRARY_ERRORS, Refusal
+
+MAX_XREF_BYTES: Final = 4 * 2**20
+MAX_PACK_BYTES: Final = 16 * 2**20
+MAX_HEADER_BYTES: Final = 2 * 2**20
+MAX_QUESTIONS: Final = 20_000_000
+MAX_MEMORY_BYTES: Final = 512 * 2**20
+"""Of a report with 65,000 dictionaries, the largest that there is, 0.3 MB of cross-references and 4 MB of packed objects are read in
+5.6 million steps, with less than 250 MB of memory."""
 
 # Keys and action or annotation types that act, fetch, play or switch what is shown; none is ever rendered by medpipe.
 _ACTIVE_KEYS: Final = frozenset({"/JS", "/JavaScript", "/OpenAction", "/AA", "/XFA", "/OCProperties", "/Encrypt", "/RichMediaContent",
@@ -20,11 +31,55 @@ _ACTIVE_TYPES: Final = frozenset({"/JavaScript", "/Launch", "/SubmitForm", "/Imp
 
 def open_pdf(data: bytes, *, strict: bool = True) -> Any:
     """A pyHanko reader over ``data`` with limits on what may be unpacked. Raises library errors."""
-    from pyhanko.pdf_utils.decode_limits import DecodeLimits, DocumentDecodeBudget, StreamDecodeLimits
+    from pyhanko.pdf_utils.decode_limits import (
+        DEFAULT_PURPOSE_LIMITS,
+        DecodeLimits,
+        DecodePurpose,
+        DocumentDecodeBudget,
+        StreamDecodeLimits,
+    )
     from pyhanko.pdf_utils.reader import PdfFileReader
-    limits = DecodeLimits(per_stream=StreamDecodeLimits(max_output_size=MAX_ATTACHED_BYTES),
-                          document_budget=DocumentDecodeBudget(base_allowance=4 * MAX_ATTACHED_BYTES, max_ratio=4))
-    return PdfFileReader(io.BytesIO(data), strict=strict, decode_limits=limits)
+    limits = DecodeLimits(
+        per_stream=StreamDecodeLimits(max_output_size=MAX_ATTACHED_BYTES),
+        per_purpose={
+            **DEFAULT_PURPOSE_LIMITS,
+            DecodePurpose.XREF_STREAM: StreamDecodeLimits(max_output_size=MAX_XREF_BYTES),
+            DecodePurpose.OBJECT_STREAM: StreamDecodeLimits(max_output_size=MAX_PACK_BYTES),
+        },
+        document_budget=DocumentDecodeBudget(base_allowance=4 * MAX_ATTACHED_BYTES, max_ratio=4),
+    )
+    return PdfFileReader(_Metered(data), strict=strict, decode_limits=limits)
+
+
+class _Metered(io.BytesIO):
+    """The bytes of a file whose parser may not ask for ever, nor make far more of them than they are.
+
+    A parser of PDF asks for a byte or two at a time, and makes half a kilobyte of ``[]``. So the number of questions bounds its time, and
+    now and then the memory is looked at.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.questions, self.before = 0, _resident_bytes()
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.questions += 1
+        if self.questions > MAX_QUESTIONS:
+            raise ValueError("it takes too long to read")
+        if self.questions % 20_000 == 0 and _resident_bytes() - self.before > MAX_MEMORY_BYTES:
+            raise ValueError("it takes too much memory to read")
+        return super().read(size)
+
+
+def _resident_bytes() -> int:
+    """The memory of this process; 0 where the system does not tell."""
+    try:
+        return (
+            int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+            * resource.getpagesize()
+        )
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def library_errors() -> tuple[type[Exception], ...]:
@@ -61,7 +116,7 @@ def require_inert(found: Survey) -> str:
     if found.active:
         raise Refusal("active-content", "expected pages that only show, got active or switchable content "
                                         f"({', '.join(sorted(found.active))}); medpipe renders none: do not open this file elsewhere")
-    return f"{found.dictionaries} objects looked at"
+    return f"{plural(found.dictionaries, 'object')} looked at"
 
 
 def _dictionaries(reader: Any) -> Iterator[dict[str, Any]]:
@@ -98,8 +153,10 @@ def _unpacked(pack: Any) -> Iterator[Any]:
     if pack["/Type"] != "/ObjStm":
         raise ValueError("objects are packed into something that is no object stream")
     data, first = pack.data, int(pack["/First"])
+    if not 0 <= first <= MAX_HEADER_BYTES or len(data) > MAX_PACK_BYTES:
+        raise ValueError("a pack of objects is too large")
     header = [int(number) for number in data[:first].split()][:2 * int(pack["/N"])]
-    stream = io.BytesIO(data)
+    stream = _Metered(data)
     for offset in header[1::2]:
         stream.seek(first + offset)
         yield read_object(stream, pack.container_ref)
@@ -118,7 +175,8 @@ def read_attachments(reader: Any, found: Survey) -> dict[str, bytes]:
     held = [spec.reference for _, spec in specs]
     if len(listed) != len(held) or set(listed) != set(held) or found.file_specs != len(held):
         raise Refusal("bad-attachments", f"expected every attachment once in /AF and in /EmbeddedFiles, got {len(listed)}, {len(held)} "
-                                         f"and {found.file_specs} file specifications in all; the file was not rendered by medpipe")
+                                         f"and {plural(found.file_specs, 'file specification')} in "
+                                         "all; the file was not rendered by medpipe")
     files: dict[str, bytes] = {}
     for name, spec in specs:
         files[name] = _content(name, spec.get_object())

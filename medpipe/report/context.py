@@ -7,7 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from medpipe.evidence import Evidence
-from medpipe.judging.wording import show, show_interval, show_region
+from medpipe.judging.verdict import Verdict
+from medpipe.judging.wording import show, show_interval, show_region, show_runs
 from medpipe.phrases import listed, plural
 from medpipe.report import record
 from medpipe.report.baselines import baselines
@@ -62,7 +63,7 @@ def frame(case: Case) -> dict[str, Any]:
     return {
         "subject": case.specs.subject, "number": case.number, "date": day(case.created), "moment": minute(case.created),
         "version": package_version(), "grade": " and ".join(case.grades) or "no evidence",
-        "demonstration": DEMONSTRATION if case.is_demonstration else "", "marks": MARKS,
+        "not_measured": case.not_measured, "demonstration": DEMONSTRATION if case.is_demonstration else "", "marks": MARKS,
         "root": grouped(case.root_digest), "root_head": grouped(case.root_digest)[:19]}
 
 
@@ -88,11 +89,16 @@ def line(case: Case, item: Item) -> dict[str, Any]:
         "printed": item.printed, "asked": _asked(case, item), "source": f"{claim.source.document}, {claim.source.place}",
         "accepted": show_region(v.accepted, v.unit), "published": show(v.published, v.unit),
         "found": "–" if v.interval is None else show_interval(v.interval, v.unit),
-        "method": "" if v.interval is None else as_sentence(f" interval: {v.interval.method}"),
-        "n": n, "runs": "" if v.interval is None else plural(v.interval.runs, "run"), "trust": item.trust or "–",
+        "method": "" if v.interval is None else as_sentence(f" interval: {v.interval.method}") + _convention(v),
+        "n": n, "runs": "" if v.interval is None else show_runs(v.interval), "trust": item.trust or "–",
         "outcome": v.outcome.value, "validity": v.validity.value, "grade": v.grade or "–",
         "reason": as_sentence(v.reason), "validity_reason": as_sentence(f"validity: {_validity(case, item)}"),
         "known": as_sentence(f" known to be {claim.known['outcome']}: {claim.known['reason']}") if claim.known else ""}
+
+
+def _convention(v: Verdict) -> str:
+    """What the value averages and which class is the positive one, as a sentence after that on its interval."""
+    return as_sentence(f" convention: {v.convention}") if v.convention else ""
 
 
 def _asked(case: Case, item: Item) -> str:

@@ -19,14 +19,14 @@ from medpipe.report.write import to_html
 FILE = "data-report.pdf"
 MEANINGS = {
     "clean": "Surely fewer than one image in a hundred has a copy among images trained on (in a set without parts, among all), or a group "
-             "of a table, where one was given; fewer has a copy under another label; and file marks and the border tell the classes by "
+             "of a table, where one was given; fewer has a copy under another label; and file metadata and the border tell the classes by "
              "surely less than five points above the commonest. Nothing else was weighed.",
     "inflated": "Images reported on have copies, or others of their group of a table, among images trained on, or would have in a random "
                 "split: an accuracy on them may be memory, by an unknown amount.",
-    "confounded": "File marks or the border alone tell the classes, without the subject: an accuracy may be that of a short cut.",
+    "confounded": "File metadata or the border alone tell the classes, without the subject: an accuracy may be that of a short cut.",
     "open": "Neither inflation nor a short cut was surely found, and it was not shown that there is none: too little was compared.",
     "inflated and confounded": "Images reported on have copies, or others of their group of a table, among images trained on, or would "
-                               "have in a random split, and file marks or the border alone tell the classes: an accuracy on them says "
+                               "have in a random split, and file metadata or the border alone tell the classes: an accuracy on them says "
                                "little about the subject."}
 MOST_PAIRS, MOST_PROBLEMS = 8, 40
 
@@ -55,7 +55,8 @@ def _context(found: Mapping[str, Any], pictures: Mapping[str, bytes]) -> dict[st
                    for kind, n in found["slices"].items()],
         "splits": [_split(s) for s in found["split"]], "sheets": [_sheet(g, pictures) for g in found["groups"]],
         "galleries": list(_galleries(found, pictures)),
-        "oddities": [{"kind": o["kind"], "share": _share(o["found"])} for o in found["oddities"]],
+        "oddities": [{"kind": o["kind"], "share": _share(o["found"]) if o["found"] else "", "note": o["note"]} for o in found["oddities"]],
+        "layout": found["layout"], "notes": found["notes"],
         "odd_galleries": [{"title": o["kind"], "figures": [{"path": path, "what": what, "uri": _uri(pictures[path])}
                                                            for path, what in o["examples"][:MOST_PAIRS]]}
                           for o in found["oddities"] if o["examples"]],

@@ -11,11 +11,12 @@ import numpy as np
 from medpipe.audits import collapse
 from medpipe.audits.memorisation import GUESSING
 from medpipe.claims.claim import Measure
+from medpipe.errors import DataError
 from medpipe.evidence import Evidence
 from medpipe.evidence.generated import GENERATED, HELD_OUT, compared, membership
 from medpipe.judging.estimate import interval_of
 from medpipe.judging.metrics.neighbours import usual_coverage
-from medpipe.judging.wording import show_interval
+from medpipe.judging.wording import show, show_interval
 from medpipe.phrases import plural
 from medpipe.report.case import Case, protocol_title
 
@@ -169,4 +170,8 @@ def _pairs(case: Case, part: str) -> list[tuple[str, str]]:
 def _value(runs: Sequence[Evidence], measure: Measure, name: str, unit: str) -> str:
     if any(measure.scalar not in e.scalars if measure.scalar is not None else measure.split not in e.observations for e in runs):
         return "–"
-    return show_interval(interval_of(replace(measure, run=name), runs, unit), unit)
+    try:
+        return show_interval(interval_of(replace(measure, run=name), runs, unit), unit)
+    except DataError:  # a single run's scalar has no interval
+        values = [e.scalars[str(measure.scalar)] for e in runs if measure.scalar is not None]
+        return f"{show(values[0], unit)} (1 run)" if len(values) == 1 else "–"

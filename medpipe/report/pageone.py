@@ -70,6 +70,7 @@ def line_count(text: str, size: float, width: float) -> int:
 def _fixed(case: Case, title: str, about: str, rows: Sequence[Row], evidence: str, trust: str) -> float:
     """Height of everything but the rows of the table."""
     head = 24 + 23 * line_count(title, 19.6, TEXT) + 2 + 15 * line_count(about, 10.5, TEXT) + 6
+    head += 13 * line_count(case.not_measured, 9.5, TEXT) + 3 if case.not_measured else 0
     boxed = 8 + sum(8 + sum(12.6 * line_count(s, 9.5, BOX) + 2 for s in (*r.sentences, *([r.rest] if r.rest else []))) for r in rows)
     stated = sum(12.6 * line_count(label + s, 9.5, TEXT) + 3 for label, s in (("Grade of evidence. ", evidence), ("Trust level. ", trust)))
     legend = 12 * line_count(_legend(case), 8.5, TEXT) + 4
@@ -82,7 +83,8 @@ def _legend(case: Case) -> str:
     found.append(("Asked by medpipe beside them", asked(case)))
     said = [(name, c["total"], [*c["outcomes"], ("undermined", c["undermined"])]) for name, c in found if c["total"]]
     return "00 of 000 claims; all of them follow. " + " ".join(
-        f"{name}, {total} published claims: {' · '.join(f'● {n} {word}' for word, n in numbers if n)}." for name, total, numbers in said)
+        f"{name}, {plural(total, 'published claim')}: "
+        f"{' · '.join(f'● {n} {word}' for word, n in numbers if n)}." for name, total, numbers in said)
 
 
 def counts(case: Case, part: str) -> dict[str, Any]:

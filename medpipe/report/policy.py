@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from medpipe.errors import MissingDependency, SignatureError
+from medpipe.phrases import agree, plural
 from medpipe.report import contents, seal
 from medpipe.report.issuing import LOCAL_MARKER
 from medpipe.report.render import SIGNATURE_FIELD
@@ -146,7 +147,9 @@ def _signed_once(case: _Case) -> str:
     case.seal = seals[0]
     if len(seals) > 1:
         seal.require_intact(case.data, case.seal)
-        raise seal.Refusal("appended-update", f"the file was changed after it was signed: {len(seals) - 1} more signature(s) were added; "
+        raise seal.Refusal("appended-update", "the file was changed after it was signed: "
+                                              f"{plural(len(seals) - 1, 'more signature')} {agree(len(seals) - 1, 'was', 'were')} "
+                                              "added; "
                                               "get the file again from its signer")
     return "one signature"
 

@@ -38,7 +38,10 @@ def result_page(result: Result) -> str:
 
 def who(result: Result) -> str:
     """How much was read by how many."""
-    images = f"{result.real + result.synthetic} images, {result.real} real and {result.synthetic} synthetic"
+    images = (
+        f"{plural(result.real + result.synthetic, 'image')}, {result.real} real and "
+        f"{result.synthetic} synthetic"
+    )
     more = f"{result.repeats} of them twice, and {plural(result.controls, 'bent control')}"
     return f"{plural(len(result.readers), 'reader')} read {images}, {more}."
 
@@ -51,7 +54,10 @@ def found(result: Result) -> Iterator[str]:
     yield (f"Guessing counts as shown where the 90 % interval lies between {0.5 - e.margin:g} and {0.5 + e.margin:g}, as fixed before the "
            f"reading: it is {e.interval.low:.2f} to {e.interval.high:.2f}{p}.")
     yield f"Right answers: {share(result.accuracy)} over readers."
-    by = f"by {plural(len(result.readers), 'reader')} on {result.synthetic} synthetic and {result.real} real images"
+    by = (
+        f"by {plural(len(result.readers), 'reader')} on {result.synthetic} synthetic and "
+        f"{plural(result.real, 'real image')}"
+    )
     for r in result.ratings:
         means = f"synthetic {number(r.synthetic)}, real {number(r.real)}, difference {signed(r.difference)}"
         yield f"{r.question.capitalize()}, 1 to 5: {means}; {by}."

@@ -51,7 +51,8 @@ def _why(item: Item) -> tuple[str, str]:
         kind = "Run on demonstration data." if v.grade == "demonstration" else "Not run as published."
         return kind, f"A run with {takes}."
     if v.needed_n:
-        return f"The interval lies across the edge of the accepted region (claim {item.number}).", f"About {v.needed_n:,} samples."
+        return (f"The interval lies across the edge of the accepted region (claim {item.number}).",
+                f"About {plural(v.needed_n, 'sample')}.")
     return v.reason, "More training runs or a narrower question; more samples alone would not decide it."
 
 

@@ -17,7 +17,7 @@ from medpipe.report.identity import CURVES, MIN_RSA_BITS
 
 STRONG_DIGESTS: Final = ("sha256", "sha384", "sha512")
 LIBRARY_ERRORS: Final = (ValueError, LookupError, TypeError, AttributeError, AssertionError, ArithmeticError, RecursionError,
-                         NotImplementedError, EOFError, zlib.error, struct.error)
+                         NotImplementedError, EOFError, MemoryError, zlib.error, struct.error)
 _KNOWN_DIGESTS: Final = (*STRONG_DIGESTS, "sha1", "sha224", "md5")
 _BYTE_RANGE: Final = re.compile(rb"/ByteRange\s*\[\s*(\d{1,12})\s+(\d{1,12})\s+(\d{1,12})\s+(\d{1,12})\s*\]")
 _ALTERED: Final = "get the file again from its signer"

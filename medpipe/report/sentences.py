@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from textwrap import shorten
 
 from medpipe.judging import Outcome, Validity
-from medpipe.judging.wording import show_interval, show_region
+from medpipe.judging.wording import show_interval, show_region, show_runs
 from medpipe.phrases import listed, plural
 from medpipe.report.case import Case, Item
 from medpipe.report.words import first_clause
@@ -145,13 +145,16 @@ def population(item: Item) -> str:
     interval, m = item.verdict.interval, item.claim.measure
     if interval is None:
         return ""
-    runs = plural(interval.runs, "run")
+    runs = show_runs(interval)
     if m.split is None:
         return runs
-    clusters = f" in {interval.clusters:,} clusters" if interval.clusters else ""
+    clusters = f" in {plural(interval.clusters, 'cluster')}" if interval.clusters else ""
     among = f" that are truly {listed(m.among)}," if m.among else ""
     sides = f" with {listed(m.positive)} as one class and the rest as the other," if m.positive else ""
-    return f"on {interval.n:,} samples{clusters} of the split “{m.split}”,{among}{sides} {runs}"
+    return (
+        f"on {plural(interval.n, 'sample')}{clusters} of the split “{m.split}”,{among}{sides} "
+        f"{runs}"
+    )
 
 
 def clause(text: str) -> str:

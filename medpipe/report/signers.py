@@ -22,9 +22,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from medpipe.errors import MissingDependency, SignatureError
+from medpipe.documents import read_file
+from medpipe.errors import MissingDependency, SignatureError, SpecError
 from medpipe.report.identity import Identity, public_record
 
+MAX_LIST_BYTES: Final = 2**20
 _REQUIRED: Final = {"name", "fingerprint", "certificate", "root", "attest_public_key"}
 
 
@@ -43,10 +45,10 @@ class TrustedSigner:
 def load_signers(path: Path) -> dict[str, TrustedSigner]:
     """The accepted signers of a ``signers.toml`` by fingerprint. Raises :class:`SignatureError` naming file, entry and fault."""
     try:
-        document = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise SignatureError(f"expected a list of signers at {path}, got: {error.strerror or error}") from error
-    except ValueError as error:
+        document = tomllib.loads(read_file(path, MAX_LIST_BYTES).decode("utf-8-sig"))
+    except SpecError as error:
+        raise SignatureError(str(error)) from error
+    except (ValueError, RecursionError) as error:
         raise SignatureError(f"{path}: expected TOML with [[signer]] tables, got: {str(error)[:200]}") from error
     entries = document.get("signer")
     if set(document) - {"signer"} or not isinstance(entries, list):

@@ -9,6 +9,8 @@ from typing import Any
 
 from medpipe.errors import MissingDependency
 from medpipe.evidence import Bundle, pack
+from medpipe.phrases import agree, plural
+from medpipe.progress import tell
 from medpipe.report.card import card_context
 from medpipe.report.case import Case, read_case
 from medpipe.report.context import audit_context
@@ -28,9 +30,12 @@ def write_reports(bundle: Bundle, extra: Sequence[AttachedFile] = ()) -> dict[st
     case = read_case(bundle)
     verdicts = AttachedFile(VERDICTS, (bundle.folder / VERDICTS).read_bytes(), "Every verdict, for programs")
     evidence = AttachedFile(EVIDENCE, pack(bundle), f"The evidence, root digest {case.root_digest}", "Source")
-    return {
-        REPORT: _pdf(case, REPORT, audit_html(case), [evidence, verdicts, *extra]),
-        CARD: _pdf(case, CARD, card_html(case), [verdicts, *extra])}
+    tell(0, 5, "writing the report")
+    pages = audit_html(case)
+    tell(1, 5, "laying out the report")
+    report = _pdf(case, REPORT, pages, [evidence, verdicts, *extra])
+    tell(4, 5, "writing the model card")
+    return {REPORT: report, CARD: _pdf(case, CARD, card_html(case), [verdicts, *extra])}
 
 
 def result_files(bundle: Bundle) -> dict[str, bytes]:
@@ -64,6 +69,7 @@ def to_html(template: str, context: Mapping[str, Any]) -> str:
         raise MissingDependency("jinja2", "report", "writing a report") from error
     environment = Environment(loader=PackageLoader("medpipe.report"), autoescape=True, undefined=StrictUndefined, finalize=_text,
                               trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"plural": plural, "agree": agree}
     style = files("medpipe.report").joinpath("templates/report.css").read_text(encoding="utf-8")
     return environment.get_template(template).render(context, style=style)
 

@@ -1,12 +1,14 @@
 """The contract between `running` and an experiment.
 
 An experiment is a function ``run(config, seed, context) -> ExperimentResult``. ``config`` is a nested mapping, the
-parameters as written in protocol and profile; unknown keys are refused. If its module also has
-``data_digests(config) -> dict[str, str]``, stored evidence is used again only where the digests are the same.
+parameters as written in protocol and profile; unknown keys are refused. Stored evidence is used again only if every file
+that the run opened is unchanged. If its module also has ``data_digests(config) -> dict[str, str]``, these must be equal too.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +18,17 @@ from medpipe.evidence.observations import Observations
 
 Progress = Callable[[int, int, str], None]
 """``progress(done, total, message)``: done and total in the experiment's own steps over the whole run."""
+
+
+READ_EVENT = "medpipe.read"
+
+
+def declare_read(path: str | os.PathLike[str]) -> None:
+    """Tell medpipe of a file or folder that native code is about to read (``cv2.imread``, HDF5, safetensors).
+
+    What Python itself opens needs no such call. Outside a run this does nothing.
+    """
+    sys.audit(READ_EVENT, os.fspath(path))
 
 
 def no_progress(done: int, total: int, message: str) -> None:

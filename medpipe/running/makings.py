@@ -13,8 +13,10 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from importlib.metadata import packages_distributions, version
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import cache
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +25,16 @@ from medpipe import registry
 DOCUMENTATION = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-def makings(experiment: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Code digest, package versions and data digests of a run, as they are now. Imports the experiment."""
+def makings(experiment: str, parameters: Mapping[str, Any],
+            unrecorded: Callable[[], AbstractContextManager[None]] = nullcontext) -> dict[str, Any]:
+    """Code digest, package versions and data digests of a run, as they are now. Imports the experiment.
+
+    ``unrecorded`` surrounds the reading of source code, which the digest of the code covers.
+    """
     module_name = registry.target("experiment", experiment).partition(":")[0]
     registry.resolve("experiment", experiment)
-    code, packages = code_of(module_name)
+    with unrecorded():
+        code, packages = code_of(module_name)
     digests = getattr(sys.modules[module_name], "data_digests", None)
     return {"code_digest": code, "packages": packages, "data_digests": dict(digests(parameters)) if digests else {}}
 
@@ -60,7 +67,7 @@ def code_of(module_name: str) -> tuple[str, dict[str, str]]:
             else:
                 others.add(imported.split(".")[0])
     text = "\0".join(f"{name}\0{sources[name]}" for name in sorted(sources))
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest(), _versions(others)
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest(), versions_of(others)
 
 
 def _source(name: str) -> Path | None:
@@ -115,11 +122,35 @@ def _without_documentation(tree: ast.Module) -> str:
     return ast.unparse(tree)
 
 
-def _versions(modules: set[str]) -> dict[str, str]:
-    """Versions of the distributions behind top-level modules; the standard library has none."""
-    distributions = packages_distributions()
-    names = {d for m in modules - sys.stdlib_module_names for d in distributions.get(m, ())}
-    return {name.lower(): version(name) for name in sorted(names)}
+def digest_of_code(path: Path) -> str:
+    """Digest of a module's code without comments, docstrings and layout; of its bytes where it is no Python source."""
+    content = path.read_bytes()
+    if path.suffix == ".py":
+        with suppress(SyntaxError, ValueError):
+            content = _without_documentation(ast.parse(content)).encode()
+    return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+def versions_of(modules: Iterable[str]) -> dict[str, str]:
+    """Versions of the distributions behind modules, but for medpipe itself; the standard library has none."""
+    distributions = _distributions()
+    names = {d for m in {m.partition(".")[0] for m in modules} - {*sys.stdlib_module_names, "medpipe"}
+             for d in distributions.get(m, ())}
+    return {name.lower(): version_of(name) or "" for name in sorted(names)}
+
+
+@cache
+def version_of(distribution: str) -> str | None:
+    """The installed version of a distribution, None where it is not installed."""
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    return packages_distributions()
 
 
 def machine() -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from medpipe.claims.claim import Claim
 from medpipe.claims.loading import Specs
@@ -13,12 +13,16 @@ from medpipe.evidence import Run
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A run, the protocol it belongs to, the claims that need it, and about how many minutes it takes on one core (None: unknown)."""
+    """A run, the protocol it belongs to, the claims that need it, and about how many minutes it takes on one core (None: unknown).
+
+    ``again`` is why evidence that is there cannot be used again; empty where there is none.
+    """
 
     run: Run
     protocol: str
     claims: tuple[str, ...]
     minutes: float | None
+    again: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,17 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from queue import Empty, Queue
 from typing import IO, Any
 
-from medpipe.errors import BundleError, ExperimentError
-from medpipe.evidence import Bundle, Evidence, Failure, Provenance, Run, ledger
+from medpipe import registry
+from medpipe.errors import BusyError, ExperimentError
+from medpipe.evidence import Bundle, Evidence, Failure, Inputs, Provenance, Run, ledger
 from medpipe.running.plan import Plan, PlannedRun
+from medpipe.running.reads import Unchanged
+from medpipe.running.roots import Roots
 
 ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "8589934592", "MALLOC_TOP_PAD_": "268435456"}
 """glibc keeps freed memory instead of giving it back at each step: the page faults cost a fifth of an LSTM step's processor time."""
@@ -25,16 +29,26 @@ Listener = Callable[[str, Mapping[str, Any]], None]
 """``listener(run key, event)``: events hold ``status`` (started, finished, failed, unavailable) or ``done``, ``total``, ``message``."""
 
 
-def to_run(plan: Plan, bundle: Bundle) -> tuple[PlannedRun, ...]:
-    """The planned runs for which the bundle has no evidence that matches. Probes code, packages and data in a process of its own."""
+def to_run(plan: Plan, bundle: Bundle, roots: Roots) -> tuple[PlannedRun, ...]:
+    """The planned runs for which the bundle has no evidence that may be used again, each with the reason.
+
+    Probes code, packages and data in a process of its own.
+    """
     stored = {p.run.key: bundle.get(p.run.key) for p in plan.runs}
     if not any(stored.values()):
         return plan.runs
-    now = _probe([p.run for p in plan.runs])
-    return tuple(p for p, made in zip(plan.runs, now, strict=True) if not _matches(stored[p.run.key], made))
+    unchanged = Unchanged(roots)
+    found = []
+    for planned, now in zip(plan.runs, _probe([p.run for p in plan.runs]), strict=True):
+        evidence = stored[planned.run.key]
+        why = "" if evidence is None else _difference(evidence, now, unchanged)
+        if why is not None:
+            found.append(replace(planned, again=why))
+    return tuple(found)
 
 
-def reuse(waiting: Sequence[PlannedRun], bundle: Bundle, sources: Sequence[Bundle], *, any_code: bool = False) -> tuple[PlannedRun, ...]:
+def reuse(waiting: Sequence[PlannedRun], bundle: Bundle, sources: Sequence[Bundle], roots: Roots, *,
+          any_code: bool = False) -> tuple[PlannedRun, ...]:
     """Take from ``sources`` the evidence that `to_run` would have accepted; what is left to run. Each one taken stands in the ledger,
     and the ledgers of where it was taken from come along.
 
@@ -43,30 +57,53 @@ def reuse(waiting: Sequence[PlannedRun], bundle: Bundle, sources: Sequence[Bundl
     stored = {p.run.key: [(e, source) for source in sources if (e := source.get(p.run.key)) is not None] for p in waiting}
     there = [p for p in waiting if stored[p.run.key]]
     taken: dict[str, Bundle] = {}
+    left: dict[str, str] = {}
+    unchanged = Unchanged(roots)
     for p, made in zip(there, _probe([p.run for p in there]) if there else (), strict=True):
         for event, other_code in (("reused", False), ("kept", True))[:1 + any_code]:
-            found = next(((e, source) for e, source in stored[p.run.key] if _matches(e, made, any_code=other_code)), None)
+            reasons = [(_difference(e, made, unchanged, any_code=other_code), e, source) for e, source in stored[p.run.key]]
+            found = next(((e, source) for why, e, source in reasons if why is None), None)
             if found is not None:
                 bundle.put(found[0])
                 ledger.append(bundle.ledger_path, event, p.run.key)
                 taken[p.run.key] = found[1]
                 break
+            left[p.run.key] = reasons[0][0] or ""
     for source in set(taken.values()):
         bundle.take_ledgers(source)
-    return tuple(p for p in waiting if p.run.key not in taken)
+    return tuple(replace(p, again=p.again or left.get(p.run.key, "")) for p in waiting if p.run.key not in taken)
 
 
-def _matches(evidence: Evidence | None, now: Mapping[str, Any] | None, *, any_code: bool = False) -> bool:
-    if evidence is None or evidence.failure is not None or now is None:
-        return False
+def _difference(evidence: Evidence, now: Mapping[str, Any] | None, unchanged: Unchanged, *, any_code: bool = False) -> str | None:
+    """Why evidence cannot be used again; None where all that it was made of is as it was."""
+    if evidence.failure is not None:
+        return "it could not be made the last time" if evidence.failure.kind == "unavailable" else "it failed the last time"
+    if now is None:
+        return "its code cannot be loaded"
     stored = evidence.provenance
-    same_data = now["data_digests"] in (None, dict(stored.data_digests))  # data that is not here cannot have changed for us
-    return same_data and (any_code or (now["code_digest"], now["packages"]) == (stored.code_digest, dict(stored.packages)))
+    if now["data_digests"] not in (None, dict(stored.data_digests)):  # data that is not here cannot have changed for us
+        names = [n for n, d in now["data_digests"].items() if stored.data_digests.get(n) != d] or [*stored.data_digests]
+        return f"the data {', '.join(names)} changed"
+    if not any_code and now["code_digest"] != stored.code_digest:
+        return "the code changed"
+    if not any_code and now["packages"] != dict(stored.packages):
+        names = sorted(n for n in now["packages"].keys() | stored.packages.keys() if now["packages"].get(n) != stored.packages.get(n))
+        return f"{', '.join(names)}: other versions than then"
+    built_in = registry.is_built_in("experiment", evidence.run.experiment)
+    if stored.inputs is None:
+        return None if built_in else "its record is of an earlier version, which did not note what a run read"
+    return unchanged.reason(stored.inputs, built_in=built_in, any_code=any_code)
+
+
+def trusted_without_files(plan: Plan, bundle: Bundle, waiting: Sequence[PlannedRun]) -> int:
+    """How many runs that are used again have a record of version 1, which does not note the files that they read."""
+    again = {p.run.key for p in plan.runs} - {p.run.key for p in waiting}
+    return sum((e := bundle.get(key)) is not None and e.provenance.inputs is None for key in again)
 
 
 def _probe(runs: Sequence[Run]) -> list[Mapping[str, Any] | None]:
     distinct = {json.dumps([r.experiment, r.parameters], sort_keys=True): r for r in runs}
-    job = {"task": "probe", "runs": [{"experiment": r.experiment, "parameters": r.parameters} for r in distinct.values()]}
+    job = {"task": "probe", "code": _code(), "runs": [{"experiment": r.experiment, "parameters": r.parameters} for r in distinct.values()]}
     done = subprocess.run(_command(), input=json.dumps(job), capture_output=True, text=True, env=_environment(1), check=False)
     if done.returncode != 0:
         raise ExperimentError("probe", RuntimeError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "no output"))
@@ -74,7 +111,8 @@ def _probe(runs: Sequence[Run]) -> list[Mapping[str, Any] | None]:
     return [found[json.dumps([r.experiment, r.parameters], sort_keys=True)] for r in runs]
 
 
-def execute(runs: Sequence[PlannedRun], bundle: Bundle, *, work: Path, jobs: int, device: str, listener: Listener) -> None:
+def execute(runs: Sequence[PlannedRun], bundle: Bundle, *, work: Path, jobs: int, device: str, roots: Roots,
+            listener: Listener) -> None:
     """Make the evidence of runs, ``jobs`` at a time, each in its own process. Every start stands in the ledger before it begins.
 
     A run killed half-way goes on from its checkpoint the next time. Raises KeyboardInterrupt after stopping all processes.
@@ -88,7 +126,7 @@ def execute(runs: Sequence[PlannedRun], bundle: Bundle, *, work: Path, jobs: int
                 planned = waiting.pop(0)
                 ledger.append(bundle.ledger_path, "started", planned.run.key)
                 listener(planned.run.key, {"status": "started"})
-                active[planned.run.key] = _start(planned, bundle, work, device, jobs, events)
+                active[planned.run.key] = _start(planned, bundle, work, device, jobs, roots, events)
             try:
                 planned, event = events.get(timeout=0.5)
             except Empty:
@@ -107,7 +145,8 @@ def execute(runs: Sequence[PlannedRun], bundle: Bundle, *, work: Path, jobs: int
         raise
 
 
-def _start(planned: PlannedRun, bundle: Bundle, work: Path, device: str, jobs: int, events: Any) -> subprocess.Popen[str]:
+def _start(planned: PlannedRun, bundle: Bundle, work: Path, device: str, jobs: int, roots: Roots,
+           events: Any) -> subprocess.Popen[str]:
     run = planned.run
     work.mkdir(parents=True, exist_ok=True)
     log = (work / f"{run.key}.log").open("w", encoding="utf-8")
@@ -115,7 +154,8 @@ def _start(planned: PlannedRun, bundle: Bundle, work: Path, device: str, jobs: i
     log.close()
     assert process.stdin is not None and process.stdout is not None
     json.dump({"task": "run", "run": {"experiment": run.experiment, "parameters": run.parameters, "seed": run.seed},
-               "work": str(work), "bundle": str(bundle.folder), "device": device}, process.stdin)
+               "work": str(work), "bundle": str(bundle.folder), "device": device, "code": _code(),
+               "roots": {name: str(folder) for name, folder in roots.folders.items()}, "notes": str(roots.notes)}, process.stdin)
     process.stdin.close()
     threading.Thread(target=_listen, args=(planned, process.stdout, events), daemon=True).start()
     return process
@@ -136,7 +176,7 @@ def _close(planned: PlannedRun, process: subprocess.Popen[str], bundle: Bundle, 
         tail = (work / f"{planned.run.key}.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
         how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
         failure = Failure("failed", f"the run's process {how}" + (f": {tail[0]}" if tail else ""))
-        evidence = Evidence(planned.run, planned.run.parameters, Provenance("", {}, {}), failure=failure)
+        evidence = Evidence(planned.run, planned.run.parameters, Provenance("", {}, {}, inputs=Inputs()), failure=failure)
         bundle.put(evidence)
     status = "finished" if evidence.failure is None else evidence.failure.kind
     ledger.append(bundle.ledger_path, status, planned.run.key)
@@ -144,24 +184,31 @@ def _close(planned: PlannedRun, process: subprocess.Popen[str], bundle: Bundle, 
 
 
 def _command() -> list[str]:
-    return [sys.executable, "-m", "medpipe.running.worker"]
+    return [sys.executable, "-P", "-m", "medpipe.running.worker"]  # -P: the current folder is not on the import path
+
+
+def _code() -> str | None:
+    """The folder whose code a worker may run, as this process may."""
+    allowed = registry.allowed_code()
+    return None if allowed is None else str(allowed.folder)
 
 
 def _environment(jobs: int) -> dict[str, str]:
     """The worker's environment: our import path, and its share of the cores, so that runs side by side do not fight."""
     threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, (os.cpu_count() or 1) // jobs))
-    path = os.pathsep.join([str(Path(p).resolve()) for p in sys.path])
+    here = Path(__file__).resolve().parents[2]  # where medpipe itself is, if the current folder was it
+    path = os.pathsep.join(dict.fromkeys([*(str(Path(p).resolve()) for p in sys.path if p), str(here)]))
     return {**ALLOCATOR, **os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads,
             "TOKENIZERS_PARALLELISM": "false", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 
 
 @contextmanager
 def only_one(work: Path) -> Iterator[None]:
-    """Hold a bundle's work folder for this process alone. Raises `BundleError` where another one has it."""
+    """Hold a bundle's work folder for this process alone. Raises `BusyError` where another one has it."""
     work.mkdir(parents=True, exist_ok=True)
     with (work / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise BundleError(f"{work}: another medpipe is making this bundle; wait for it, or give another --name") from error
+            raise BusyError(f"{work}: another medpipe is making this bundle; wait for it, or give another --name") from error
         yield

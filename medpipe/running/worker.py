@@ -14,17 +14,20 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from medpipe import registry
-from medpipe.errors import MedpipeError, UnavailableError
+from medpipe.errors import UnavailableError
 from medpipe.evidence import Bundle, Evidence, Failure, Provenance, Run
 from medpipe.evidence.files import sha256
+from medpipe.phrases import listed
 from medpipe.running.experiment import ExperimentResult, RunContext
 from medpipe.running.makings import machine, makings, makings_without_data
+from medpipe.running.reads import Recorder
+from medpipe.running.roots import Roots, below_any, installed, package
 
 
 def main() -> None:
@@ -32,6 +35,11 @@ def main() -> None:
     job = json.load(sys.stdin)
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a library prints goes to the log, not between our lines
+    with registry.code_from(Path(job["code"])) if job["code"] else nullcontext():
+        _do(job, out)
+
+
+def _do(job: Mapping[str, Any], out: IO[str]) -> None:
     if job["task"] == "probe":
         with _without_collecting():
             probed = [_probe(r) for r in job["runs"]]
@@ -42,8 +50,13 @@ def main() -> None:
     work.mkdir(parents=True, exist_ok=True)
     with (work.parent / f"{run.key}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # an orphan of a killed parent may still be ending
-        evidence = _make(run, job["device"], work, _Reporter(out))
-        _keep(Bundle(Path(job["bundle"])), evidence)
+        bundle = Bundle(Path(job["bundle"]))
+        roots = Roots.of(job["roots"], Path(job["notes"]))
+        beside = work.parent / run.key
+        own = (work, bundle.folder, roots.notes, *(beside.with_name(beside.name + end) for end in (".log", ".lock", ".reads")))
+        recorder = Recorder(roots, own, beside.with_name(beside.name + ".reads"))
+        evidence = _make(run, job["device"], work, _Reporter(out), recorder)
+        _keep(bundle, evidence)
     status = "finished" if evidence.failure is None else evidence.failure.kind
     out.write(json.dumps({"status": status, "message": evidence.failure.message if evidence.failure else ""}) + "\n")
 
@@ -74,38 +87,72 @@ class _Reporter:
 
 def _probe(run: Mapping[str, Any]) -> dict[str, Any] | None:
     """The makings of a run as they are now; None where its code cannot be had, which the run itself will say."""
-    try:
-        return makings(run["experiment"], run["parameters"])
-    except UnavailableError:
-        return makings_without_data(run["experiment"])
-    except MedpipeError:
-        return None
+    with suppress(Exception):  # such as a mistake in the syntax of one experiment among others
+        try:
+            return makings(run["experiment"], run["parameters"])
+        except UnavailableError:
+            return makings_without_data(run["experiment"])
+    return None
 
 
-def _make(run: Run, device: str, work: Path, progress: _Reporter) -> Evidence:
+def _make(run: Run, device: str, work: Path, progress: _Reporter, recorder: Recorder) -> Evidence:
     """Run the experiment. Whatever it raises is evidence too: this is the one place that catches everything."""
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     made: dict[str, Any] = {"code_digest": "", "packages": {}, "data_digests": {}}
     result: ExperimentResult | None = None
     failure: Failure | None = None
+    recorder.start()
     try:
         with _without_collecting():
-            made = makings(run.experiment, run.parameters)
+            made = makings(run.experiment, run.parameters, recorder.paused)
         experiment = registry.resolve("experiment", run.experiment)
-        result = experiment(run.parameters, run.seed, RunContext(work, device, progress))
+        returned = experiment(run.parameters, run.seed, RunContext(work, device, progress))
+        if not isinstance(returned, ExperimentResult):
+            raise TypeError(f"expected an ExperimentResult from {run.experiment}, got {type(returned).__name__}")
+        result = returned
     except UnavailableError as error:
-        failure = Failure("unavailable", str(error))
-    except Exception as error:  # a failed run is evidence, not a crash
-        failure = Failure("failed", f"{type(error).__name__}: {error}", traceback.format_exc())
+        failure = Failure("unavailable", recorder.roots.without_paths(str(error)))
+    except BaseException as error:  # a failed run is evidence, not a crash; so is one that ends the process
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        traceback.print_exc()  # into the run's log
+        failure = failure_of(error, recorder.roots)
+    inputs = recorder.inputs(vouched=_vouched(run))
+    changed = recorder.changed_meanwhile()
     if result is not None and dict(result.data_digests) != made["data_digests"] and made["data_digests"]:
         failure, result = Failure("failed", "the data changed while the run was going"), None
+    elif result is not None and changed:
+        failure, result = Failure("failed", f"{listed(changed)} changed while the run was going"), None
     provenance = Provenance(
         **made, **machine(), device=result.device if result else device, determinism=_determinism(),
-        started=started, duration_s=round(time.monotonic() - clock, 1))
+        started=started, duration_s=round(time.monotonic() - clock, 1), inputs=inputs)
     if result is None:
         return Evidence(run, run.parameters, provenance, failure=failure)
     return Evidence(run, result.resolved, provenance, result.observations, result.scalars, result.history,
                     {name: "sha256:" + sha256(path.read_bytes()) for name, path in result.files.items()}, result.notes)
+
+
+def failure_of(error: BaseException, roots: Roots) -> Failure:
+    """What was raised, with the file and line of the code that is neither medpipe's nor a package's, and no path of this machine."""
+    frames = traceback.extract_tb(error.__traceback__)
+    skipped = (*installed(), package())
+    theirs = [f for f in frames if not below_any(f.filename, skipped) and not f.filename.startswith("<")]
+    where = (theirs or frames)[-1] if frames else None
+    place = "" if where is None else f" ({os.path.basename(where.filename)}, line {where.lineno})"
+    said = " ".join(str(error).split())
+    message = shorten_message(f"{type(error).__name__}: {said}" if said else type(error).__name__)
+    return Failure("failed", roots.without_paths(message + place), roots.without_paths(traceback.format_exc()))
+
+
+def shorten_message(message: str, most: int = 500) -> str:
+    """A message that fits a report; the whole of it stands in the run's log."""
+    return message if len(message) <= most else message[:most] + " …"
+
+
+def _vouched(run: Run) -> bool:
+    """Whether the experiment tells the digests of its data itself."""
+    module = sys.modules.get(registry.target("experiment", run.experiment).partition(":")[0])
+    return hasattr(module, "data_digests")
 
 
 @contextmanager

@@ -71,6 +71,10 @@ class Table:
         writer.writerows(rows)
         return file.getvalue().encode()
 
+    def stated(self) -> Table:
+        """The same table with a column that says that each row is one count."""
+        return replace(self, sizes=(self.sizes[0] | {"runs": "1"}, self.sizes[1] | {"runs": "1"}))
+
     def moved(self, column: str, units: int) -> Table:
         """The same table with one figure of the second row moved."""
         new = {**self.figures[1], column: replace(self.figures[1][column], moved=units)}

@@ -10,6 +10,7 @@ from .drawn import Figure, Table, scores_of
 
 SCORES = ("precision", "recall", "specificity", "f1")
 ROUNDS, BATCH = 600, 64
+TIMES = ("time_ms", "speedup")
 
 
 def ends(figure: Figure) -> tuple[Fraction, Fraction]:
@@ -92,3 +93,15 @@ def averages_exist(table: Table, rng: np.random.Generator) -> bool:
         if distances.min() < distance:
             best, distance = tried[int(distances.argmin())], float(distances.min())
     return distance <= 1e-12
+
+
+def moved(table: Table, rng: np.random.Generator) -> tuple[str, int, Table] | None:
+    """One figure of the second row moved by 1 to 20 units of its last digit, so that it is no rounding of the truth any more."""
+    column = str(rng.choice(list(table.figures[1])))
+    units = int(rng.integers(1, 21)) * int(rng.choice([-1, 1]))
+    other = table.moved(column, units)
+    figure = other.figures[1][column]
+    low, high = ends(figure)
+    value, least = (low + high) / 2, -1 if column in ("gap", "gain") else 0
+    possible = least <= value and (value <= 1 or column in TIMES)
+    return (column, units, other) if possible and not low <= Fraction(figure.truth) <= high else None

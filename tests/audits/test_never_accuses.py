@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +23,13 @@ from medpipe.claims.figures import Figures
 
 pytest.importorskip("sklearn")
 from .drawn import SHARES, Table, draw
-from .other_truths import averages_exist, ends, right_answers, times_exist, two_classes_exist
+from .other_truths import TIMES, averages_exist, ends, moved, right_answers, times_exist, two_classes_exist
 
 pytestmark = pytest.mark.slow
 ARITHMETIC: tuple[Callable[[Figures], Iterator[Seen]], ...] = (recomputed, attainable, scores_together, restated)
 TABLES, MOVED = 10_000, 5_000
 NOT_TOLD = {("macro", "precision"), ("macro", "recall"), ("macro", "f1"), ("weighted", "precision"), ("weighted", "f1")}
 """Averages over three and more classes from which many confusion matrices are free to choose."""
-TIMES = ("time_ms", "speedup")
 NAMES = {"accuracy": "accuracy", "train_accuracy": "training accuracy", "gap": "gap", "gain": "gain", "precision": "precision",
          "recall": "recall", "specificity": "specificity", "f1": "F1", "time_ms": "time", "speedup": "speed-up"}
 Outcome = tuple[str, int, Table, bool]
@@ -58,18 +56,6 @@ def test_of_10_000_consistent_tables_none_is_accused(tables: list[Table]) -> Non
         examined.update({s.audit for s in seen})
     assert len(tables) == TABLES
     assert min(examined[name] for name in ("recomputed", "attainable", "scores_together")) > 0.8 * TABLES  # they did look
-
-
-def moved(table: Table, rng: np.random.Generator) -> tuple[str, int, Table] | None:
-    """One figure of the second row moved by 1 to 20 units of its last digit, so that it is no rounding of the truth any more."""
-    column = str(rng.choice(list(table.figures[1])))
-    units = int(rng.integers(1, 21)) * int(rng.choice([-1, 1]))
-    other = table.moved(column, units)
-    figure = other.figures[1][column]
-    low, high = ends(figure)
-    value, least = (low + high) / 2, -1 if column in ("gap", "gain") else 0
-    possible = least <= value and (value <= 1 or column in TIMES)
-    return (column, units, other) if possible and not low <= Fraction(figure.truth) <= high else None
 
 
 @pytest.fixture(scope="module")

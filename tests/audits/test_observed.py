@@ -41,7 +41,7 @@ def evidence(source: str = "real", failure: Failure | None = None, **splits: Obs
                     splits if failure is None else {}, failure=failure)
 
 
-@pytest.mark.parametrize(("share", "severity"), [(0.0, "clean"), (0.001, "clean"), (0.03, "narrows"), (0.2, "undermines")])
+@pytest.mark.parametrize(("share", "severity"), [(0.0, "clean"), (0.001, "narrows"), (0.03, "narrows"), (0.2, "undermines")])
 def test_the_share_is_weighed_with_its_interval(share: float, severity: str) -> None:
     (found,) = observed([evidence(validation=split(share), training=split(0.0, "unknown_flag", "t"))], claims(), SETTINGS)
     assert (found.audit, found.severity, found.claims) == ("sentence_overlap", severity, ("text.a.validation",))
@@ -49,6 +49,15 @@ def test_the_share_is_weighed_with_its_interval(share: float, severity: str) -> 
     assert f"{round(share * N):,} of 2,000 validation sentences" in found.statement
     assert "2,000 training sentences looked at" in found.statement
     assert len(found.samples) == min(5, round(share * N))
+
+
+@pytest.mark.parametrize(("found", "chance", "severity"), [(0.003, 0.003, "clean"), (0.05, 0.05, "narrows"), (0.3, 0.01, "undermines")])
+def test_a_second_method_counts_only_beyond_chance(found: float, chance: float, severity: str) -> None:
+    flag = "sentence_reworded"
+    (only,) = observed([evidence(validation=split(found, flag), training=split(chance, flag, "t"))], claims(), SETTINGS)
+    assert (only.id, only.severity) == ("sentence_overlap:validation.sentence_reworded", severity)
+    assert only.figures["share"] == pytest.approx((found - chance) / (1 - chance))
+    assert f"{100 * chance:.1f} % of the 2,000 training sentences" in only.statement
 
 
 def test_each_split_bears_on_the_claims_that_measure_it() -> None:

@@ -96,7 +96,7 @@ def test_a_word_that_its_number_contradicts_is_undermined() -> None:
     (seen,) = word("0.08 points")
     assert (seen.audit, seen.key, seen.severity, seen.certain) == ("judgement", "word", "undermines", True)
     assert seen.bears_on == ("word",)
-    assert seen.arithmetic == "needs gap of the sorter above 1 points; printed 0.08 points"
+    assert seen.arithmetic == "needs gap of the sorter above 1 point; printed 0.08 points"
     (chance,) = word("3.1 points")
     assert (chance.severity, "cannot be told from chance" in chance.statement) == ("undermines", True)
     assert "95 % interval -2.17 points to 8.36 points (Newcombe)" in chance.arithmetic

@@ -5,15 +5,15 @@ import pytest
 
 from medpipe.audits.shares import share
 from medpipe.errors import DataError
-from medpipe.statistics import wilson
+from medpipe.statistics import clopper_pearson
 
 
 def test_a_share_never_seen_is_bounded_by_the_clusters_looked_at() -> None:
     ids, clusters = [str(i) for i in range(100)], [str(i // 10) for i in range(100)]
     found = share("x", np.zeros(100, bool), ids, clusters)
     assert (found.count, found.interval.estimate, found.interval.n, found.interval.clusters) == (0, 0.0, 100, 10)
-    assert found.interval.high == wilson(0, 10).high > wilson(0, 100).high
-    assert share("x", np.ones(100, bool), ids).interval.low == wilson(100, 100).low
+    assert found.interval.high == clopper_pearson(0, 10).high > clopper_pearson(0, 100).high
+    assert share("x", np.ones(100, bool), ids).interval.low == clopper_pearson(100, 100).low
 
 
 def test_dependent_flags_make_a_wider_interval() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from made_up import claim_data
 
-from medpipe.audits.shortcuts import above_commonest, shortcuts
+from medpipe.audits.shortcuts import METADATA_NOTE, above_commonest, shortcuts
 from medpipe.claims.claim import claim_from
 from medpipe.evidence import Evidence, Observations, Provenance, Run
 
@@ -25,10 +25,10 @@ def told(right: float, cluster: bool = True) -> Observations:
                         tuple("abcd"), "cluster" if cluster else None)
 
 
-def baseline(right: float, kind: str = "file", source: str = "real") -> Evidence:
+def baseline(right: float, kind: str = "file", source: str = "real", notes: tuple[str, ...] = (METADATA_NOTE,)) -> Evidence:
     parameters = {"data": {"source": source}, "model": {"kind": kind}}
     return Evidence(Run("image_baselines", parameters, 0), parameters, Provenance("sha256:0", {}, {}),
-                    {"training": told(1.0), "validation": told(right)})
+                    {"training": told(1.0), "validation": told(right)}, notes=notes)
 
 
 def claims() -> tuple[Any, ...]:
@@ -47,6 +47,13 @@ def test_what_is_above_chance_is_weighed_with_its_interval(right: float, severit
     assert found.figures["above"] == pytest.approx(right - 0.25)
 
 
+def test_evidence_that_rests_on_the_size_in_bytes_narrows_at_most() -> None:
+    (old,) = shortcuts([baseline(0.9, notes=())], claims(), SETTINGS)
+    assert old.severity == "narrows" and old.statement.startswith("File metadata and the size in bytes tell 90.0 %")
+    assert "depends on what an image shows" in old.statement
+    assert [f.severity for f in shortcuts([baseline(0.9, "border", notes=())], claims(), SETTINGS)] == ["undermines"]
+
+
 def test_only_blind_baselines_and_real_data_speak() -> None:
     assert shortcuts([baseline(0.9, "nearest"), baseline(0.9, source="demonstration")], claims(), SETTINGS) == ()
 
@@ -60,4 +67,5 @@ def test_the_interval_agrees_with_the_textbook() -> None:
     o = told(0.6, cluster=False)
     d = (o["y_true"] == o["y_pred"]).astype(float) - (o["y_true"] == 0)
     found = above_commonest(o)
-    assert (found.high - found.low) / 2 == pytest.approx(1.96 * d.std() / np.sqrt(N), rel=0.1)
+    assert found.estimate - found.low == pytest.approx(1.96 * d.std() / np.sqrt(N), rel=0.1)
+    assert found.high - found.estimate > found.estimate - found.low  # which class is the commonest is not known for sure

@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 from medpipe.cli import auditing
 
 ROOT = Path(__file__).resolve().parents[2]
-TABLE = "name,n,train_n,accuracy,train_accuracy,gap\nfirst,500,2000,81.2%,85.0%,3.8%\nsecond,500,2000,83.1%,86.0%,2.9%\n"
+TABLE = ("name,n,train_n,runs,accuracy,train_accuracy,gap\n"
+         "first,500,2000,1,81.2%,85.0%,3.8%\nsecond,500,2000,1,83.1%,86.0%,2.9%\n")
 DOCUMENTS = {
     "subject.yaml": f"""version: 1
 id: x

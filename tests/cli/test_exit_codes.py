@@ -74,7 +74,7 @@ def test_judging_prints_json_under_its_schema_and_strict_gates(place: Path) -> N
 
 
 @pytest.mark.parametrize(("words", "code", "says"), [
-    (["judge", "--bundle", "nowhere"], 3, "expected a bundle with manifest.json"),
+    (["judge", "--bundle", "nowhere"], 2, "expected a bundle with manifest.json"),
     (["plan", "--specs", "nowhere", "--profile", "small"], 2, "subject.yaml"),
     (["plan", "--profile", "smal"], 2, "did you mean small"),
     (["check-report", "nowhere.pdf"], 2, "No such file"),
@@ -112,10 +112,11 @@ def test_a_changed_bundle_is_exit_4_and_names_the_file(place: Path, tmp_path: Pa
     assert "changed bundle.json" in one_sentence(done)
 
 
-def test_a_run_that_cannot_be_made_is_not_tested_and_the_audit_completes(place: Path) -> None:
+def test_a_run_whose_experiment_cannot_be_loaded_has_failed(place: Path) -> None:
     done = medpipe(place, "run", "--profile", "small")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 3, done.stderr
     judged = medpipe(place, "judge", "--bundle", "reports/made-up-small", "--json")
+    assert judged.returncode == 3
     verdict = json.loads(judged.stdout)["verdicts"][0]
     assert verdict["outcome"] == "not-tested"
     assert "no module 'no_such_module'" in verdict["reason"]
@@ -181,6 +182,7 @@ def test_lists_of_signers_and_identities_that_cannot_be_used_are_wrong_usage(pla
 def test_json_of_verify_is_nothing_but_json(place: Path) -> None:
     pytest.importorskip("pyhanko")
     done = medpipe(place, "verify", "--profile", "small", "--json")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["verdicts"][0]["outcome"] == "not-tested"
+    assert done.returncode == 3, done.stderr
+    verdict = json.loads(done.stdout)["verdicts"][0]
+    assert (verdict["outcome"], verdict["incomplete"]) == ("not-tested", True)
     assert "1 to make" in done.stderr

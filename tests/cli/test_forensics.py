@@ -138,16 +138,39 @@ def test_unusable_files_get_a_sentence_each_and_the_others_are_examined(place: P
     assert all(what.startswith(f"{path}: expected ") and "\n" not in what for path, what in told["problems"])
 
 
-def test_marking_leaves_nothing_behind_if_a_file_cannot_be_used(
-        place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def unmarkable(place: Path) -> list[str]:
     Image.fromarray(np.full((64, 64), 700, dtype=np.uint16)).save("sixteen.png")
     Image.new("RGBA", (64, 64)).save("clear.png")
-    names = [*unusable(place), "sixteen.png", "clear.png"]
+    return [*unusable(place), "sixteen.png", "clear.png"]
+
+
+def test_files_that_cannot_be_marked_are_named_and_the_others_are_marked(place: Path) -> None:
+    names = unmarkable(place)
+    del names[names.index("other.gif")]  # its copy would be called as that of other.png
+    result = invoked("mark", "grey.png", *names, "other.png", "--key", "key")
+    assert result.exit_code == 3 and "2 images marked" in result.output and f"{len(names)} files could not be marked" in result.output
+    assert all(f"{name}: expected " in result.output for name in names)
+    assert sorted(p.name for p in (place / "marked").iterdir()) == ["grey.png", "other.png", "synthetic-manifest.json"]
+    told = found("marked/grey.png", "marked/other.png", "--key", "key", "--manifest", "marked/synthetic-manifest.json")
+    assert [f["found"] for f in told["files"]] == [["marked", "listed"]] * 2
+    assert {i.name for i in read_manifest(place / "marked/synthetic-manifest.json").images} == {"grey.png", "other.png"}
+
+
+def test_marking_leaves_nothing_behind_if_no_file_can_be_used(
+        place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    names = unmarkable(place)
     before = {p.name for p in place.iterdir()}
     for name in names:
-        code, said = refused(capsys, monkeypatch, "mark", "grey.png", name, "--key", "key", "--manifest", "m.json")
+        code, said = refused(capsys, monkeypatch, "mark", name, "--key", "key", "--manifest", "m.json")
         assert code == 3 and name in said
+    code, said = refused(capsys, monkeypatch, "mark", *names[:3], "--key", "key")
+    assert code == 3 and f"none of 3 files could be marked; the first: {names[0]}" in said
     assert {p.name for p in place.iterdir()} == before
+
+
+def test_an_image_with_transparency_is_examined_beside_others(place: Path) -> None:
+    Image.new("RGBA", (64, 64)).save("clear.png")
+    assert [f["file"] for f in found("grey.png", "clear.png", "--key", "key")["files"]] == ["grey.png", "clear.png"]
 
 
 def test_a_sixteen_bit_image_is_looked_through_by_its_upper_bits(place: Path) -> None:
@@ -167,7 +190,9 @@ def test_a_sixteen_bit_image_is_looked_through_by_its_upper_bits(place: Path) ->
     (["mark", "grey.png", "--key", "key", "--out", "full"], 3, "empty folder"),
     (["mark", "grey.png", "--key", "key", "--manifest", "other.png"], 3, "new manifest"),
     (["mark", "grey.png", "./grey.png", "--key", "key"], 3, "twice"),
-    (["mark", "grey.png", "--key", "key", "--out", "grey.png/x"], 3, "can be written"),
+    (["mark", "grey.png", "--key", "key", "--out", "grey.png/x"], 2, "can be written"),
+    (["mark", "grey.png", "--key", "key", "--out", "/proc/none"], 2, "can be written"),
+    (["mark", "grey.png", "--key", "key", "--manifest", "grey.png/x"], 2, "--manifest: expected a folder"),
     (["mark", "grey.png", "--key", "key", "--c2pa-key", "key"], 2, "together"),
     (["mark", "grey.png", "--key", "key", "--c2pa-key", "key", "--c2pa-certificate", "key"], 2, "PEM file"),
     (["forensics", "grey.png", "--manifest", "none.json"], 2, "none.json"), (["forensics", "grey.png", "--manifest", "text"], 2, "JSON")])

@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 
 pytest.importorskip("cv2", reason="the training extra is not installed")
 
-from PIL import Image
+from hypothesis import given, settings
+from hypothesis.extra.numpy import arrays
+from hypothesis.strategies import sampled_from
+from PIL import ExifTags, Image
 
 from medpipe.pipeline.data.image_files import FileMarks, marks_of
 from medpipe.pipeline.data.images import ImageData, ImagePart, load_images
@@ -111,8 +114,8 @@ def test_other_exporters_are_told_by_their_files(run: Callable[..., ExperimentRe
     data = load_images("demonstration")
 
     def marks(shifted: bool) -> Any:
-        return lambda _: {name: tuple(FileMarks(512, 512, 20_000 + i % 7, "L", "a" if not shifted or k < 2 else "b", "")
-                                      for i, k in enumerate(part.label)) for name, part in data.parts.items()}
+        return lambda _: {name: tuple(FileMarks(512, 512, "L", "a" if not shifted or k < 2 else "b", "")
+                                      for k in part.label) for name, part in data.parts.items()}
 
     for shifted, low, high in ((True, 0.4, 1.0), (False, 0.0, 0.4)):
         monkeypatch.setattr(image_baselines, "file_marks", marks(shifted))
@@ -141,3 +144,19 @@ def test_marks_tell_exporters_apart() -> None:
     assert one.tables != other.tables and one.tables and png.tables == ""
     assert (one.width, one.height, one.mode) == (40, 30, "L")
     assert stored(format="JPEG", quality=75, comment=b"scanner").extras == "comment"
+    assert (one.format, png.format, one.sampling, png.sampling) == ("JPEG", "PNG", "other", "")
+    exif = Image.Exif()
+    exif[ExifTags.Base.Software] = "Exporter 2"
+    assert stored(format="JPEG", exif=exif).software == "Exporter 2" and one.software == png.software == ""
+
+
+@settings(max_examples=40, deadline=None)
+@given(one=arrays(np.uint8, (24, 31)), other=arrays(np.uint8, (24, 31)),
+       how=sampled_from([{"format": "PNG"}, {"format": "JPEG", "quality": 60}, {"format": "JPEG", "quality": 95}]))
+def test_files_that_differ_in_content_alone_have_the_same_metadata(one: Pixels, other: Pixels, how: dict[str, Any]) -> None:
+    found = []
+    for pixels in (one, other):
+        content = io.BytesIO()
+        Image.fromarray(pixels).save(content, **how)
+        found.append(marks_of(content.getvalue(), "x"))
+    assert found[0] == found[1]

@@ -68,14 +68,14 @@ def test_a_mislabelled_block_stands_out_and_its_labels_are_called_doubtful(made:
     chosen = np.flatnonzero((kinds == "pituitary") | (kinds == "notumor"))
     label, person = (kinds[chosen] == "notumor").astype(np.int64), people(made)[chosen]
     grey = np.stack([cv2.resize(p, (SIDE, SIDE)) for p in made.pixels[chosen]])
-    clean = doubtful(grey, label, person) >= 0
+    clean = doubtful(grey, label, person).class_of >= 0
     found, false, named, amiss = 0, 0, [], []
     for seed in range(draws):
         rng = np.random.default_rng([seed, 4])
         block = np.zeros(len(chosen), bool)
         start = int(rng.integers(0, len(chosen) // 2 - size)) + (len(chosen) // 2 if rng.random() < 0.5 else 0)
         block[start:start + size] = True
-        doubted = doubtful(grey, np.where(block, 1 - label, label), person) >= 0
+        doubted = doubtful(grey, np.where(block, 1 - label, label), person).class_of >= 0
         found, false = found + stands_out(doubted, block), false + stands_out(clean, block)
         named.append(doubted[block].mean())
         amiss.append(doubted[~block].mean())

@@ -11,6 +11,7 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 from medpipe.audits import text_labels, text_overlap
 from medpipe.audits.shares import share
 
+VARIED = faults.clean("train", abstracts=100, shared_words=4000)
 TRAINING, CLEAN = faults.clean("train"), faults.clean("dev", seed=1)
 
 
@@ -28,6 +29,41 @@ def test_a_nearly_equal_sentence_is_found() -> None:
     assert np.flatnonzero(score >= text_overlap.NEAR).tolist() == [3]
     assert len(TRAINING.sentences[place[3]].split()) == 19 and not text_overlap.repeated(TRAINING.sentences, planted.sentences)[3]
     assert text_overlap.nearest(TRAINING.sentences, CLEAN.sentences)[0].max() < text_overlap.NEAR
+
+
+@pytest.mark.parametrize(("alter", "strength"), [("cut off", 0.3), ("numbers replaced", 1.0)])
+def test_a_cut_sentence_and_one_with_other_numbers_are_found(alter: str, strength: float) -> None:
+    draw, words = np.random.default_rng(0), np.array(["other"])
+    original = "a total of @ patients with @ mg of the drug or placebo were seen again after @ weeks in two clinics of one town"
+    planted = faults.ALTERATIONS[alter][0](original, draw, strength, words)
+    assert planted != original
+    score, place = text_overlap.nearest([*TRAINING.sentences, original], [planted])
+    assert score[0] >= text_overlap.NEAR and place[0] == len(TRAINING.sentences)
+
+
+def test_a_short_sentence_inside_a_longer_one_is_no_copy() -> None:
+    score, _ = text_overlap.nearest(["the patients received aspirin daily for two weeks at home"], ["the patients received aspirin"])
+    assert score[0] < text_overlap.NEAR
+
+
+@pytest.mark.parametrize("alter", ["words replaced", "halves change places"])
+def test_reworded_copies_are_found_by_the_second_method(alter: str) -> None:
+    draw, vocabulary = np.random.default_rng(3), np.array([f"w{i}" for i in range(4000)])
+    rows = [i for i, s in enumerate(VARIED.sentences) if len(set(s.split())) >= 14]
+    planted = [faults.ALTERATIONS[alter][0](VARIED.sentences[i], draw, 0.1, vocabulary) for i in rows]
+    score, place = text_overlap.reworded(VARIED.sentences, VARIED.abstract, planted, ["planted"] * len(rows))
+    assert len(rows) > 50 and ((score >= text_overlap.REWORDED) & (place == np.array(rows))).mean() > 0.8
+    clean = faults.clean("dev", abstracts=100, seed=1, shared_words=4000)
+    by_chance, _ = text_overlap.reworded(VARIED.sentences, VARIED.abstract, clean.sentences, clean.abstract)
+    assert (by_chance >= text_overlap.REWORDED).mean() < 0.01
+
+
+def test_the_second_method_never_compares_a_group_with_itself() -> None:
+    sides = VARIED.sentences, VARIED.abstract, VARIED.sentences
+    assert not any(flags.any() for flags in text_overlap.reworded_flags(*sides, VARIED.abstract))
+    renamed = [f"renamed {name}" for name in VARIED.abstract]
+    sentence, abstract = text_overlap.reworded_flags(*sides, renamed)
+    assert sentence.mean() > 0.5 and abstract.all()
 
 
 @pytest.mark.parametrize("renamed", [False, True])

@@ -24,7 +24,8 @@ PUBLIC = SIGNER.attest_key.public_key().public_bytes_raw()
 KEYS = {key_id(PUBLIC): PUBLIC}
 STATEMENT = {"_type": STATEMENT_TYPE, "subject": [{"name": "bundle", "digest": {"sha256": "ab" * 32}}], "predicateType": "x",
              "predicate": {"n": 1}}
-VALUES = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+NUMBERS = st.integers(-(2**63 - 1), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+VALUES = st.recursive(st.none() | st.booleans() | NUMBERS | st.text(),
                       lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3), max_leaves=8)
 
 
@@ -96,7 +97,7 @@ def test_types_cannot_be_confused() -> None:
 @pytest.mark.parametrize("body", [
     b'{"_type": "x", "_type": "y"}', b'{"a": NaN}', b'{"a": Infinity}', b'{"a": 1e999}', b"\xff\xfe", b"[" * 100_000, b"", b"{"])
 def test_signed_but_sloppy_json_is_refused(body: bytes) -> None:
-    with pytest.raises(SignatureError, match="strict JSON"):
+    with pytest.raises(SignatureError, match="the signed statement: expected"):
         open_statement(signed_body(body), KEYS)
 
 
@@ -112,9 +113,9 @@ def test_sloppy_envelopes_are_refused() -> None:
     for value in bad:
         with pytest.raises(SignatureError):
             open_statement(dumped(value), KEYS)
-    with pytest.raises(SignatureError, match="repeated key"):
+    with pytest.raises(SignatureError, match="every key once"):
         open_statement(dumped(good).replace(b"{", b'{"payload": "", ', 1), KEYS)
-    with pytest.raises(SignatureError, match="bytes at most"):
+    with pytest.raises(SignatureError, match="at most 16777216 bytes"):
         open_statement(b" " * (16 * 2**20 + 1), KEYS)
 
 

@@ -78,8 +78,8 @@ def test_symbolic_links_are_refused(bundle: Bundle) -> None:
 @pytest.mark.parametrize("name", ["bundle.json", "manifest.json", "runs"])
 def test_unknown_format_versions_are_refused(bundle: Bundle, name: str) -> None:
     path = bundle.folder / (f"runs/{bundle.keys()[0]}.json" if name == "runs" else name)
-    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), "version": 2}), encoding="utf-8")
-    with pytest.raises(FormatVersionError, match="expected format version 1, got 2"):
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), "version": 3}), encoding="utf-8")
+    with pytest.raises(FormatVersionError, match=r"expected format version 1( or 2)?, got 3"):
         bundle.manifest() if name == "manifest.json" else bundle.header() if name == "bundle.json" else bundle.get(bundle.keys()[0])
 
 
@@ -142,9 +142,9 @@ def test_hostile_names_are_refused_not_put_right(name: str, tmp_path: Path) -> N
 
 def test_case_twins_bombs_and_broken_files_are_refused(tmp_path: Path, bundle: Bundle) -> None:
     with pytest.raises(BundleError, match="every name once"):
-        unpack(zipped([("a", b""), ("A", b"")]), tmp_path / "twins")
+        unpack(zipped([("a.json", b""), ("A.json", b"")]), tmp_path / "twins")
     with pytest.raises(BundleError, match="at most"):
-        unpack(zipped([("a", b"0" * 10_000)]), tmp_path / "bomb", limit=5_000)
+        unpack(zipped([("a.json", b"0" * 10_000)]), tmp_path / "bomb", limit=5_000)
     packed = pack(bundle)
     with pytest.raises(BundleError, match="broken one"):
         unpack(packed[: len(packed) // 2], tmp_path / "cut")

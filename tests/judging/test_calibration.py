@@ -72,3 +72,27 @@ def test_a_network_that_says_what_it_knows_has_no_error() -> None:
         p = np.tile([stated, 1 - stated], (10, 1))
         o = Observations({"sample_id": np.arange(10).astype(str), "y_true": truth, "y_pred": np.zeros(10, int), "y_prob": p}, ("a", "b"))
         assert calibration.expected_calibration_error(o) == pytest.approx(off, abs=1e-3)
+
+
+def test_the_score_of_two_classes_is_the_usual_one() -> None:
+    """Not summed over both classes, which would give twice as much (the default of scikit-learn's ``brier_score_loss``)."""
+    rng = np.random.default_rng(0)
+    p = rng.random(400).astype(np.float16).astype(float)
+    truth = (rng.random(400) < p).astype(int)
+    o = Observations({"sample_id": np.arange(400).astype(str), "y_true": truth, "y_prob": np.stack([1 - p, p], axis=1)}, ("well", "ill"))
+    assert calibration.brier_score(o) == pytest.approx(sklearn.brier_score_loss(truth, p), abs=1e-3)
+    assert calibration.brier_score.convention(o.classes) == "mean squared error of the probability of ill, 0 to 1"
+    assert calibration.brier_score.convention(tuple("abc")) == "squared errors summed over 3 classes, 0 to 2"
+
+
+def test_a_perfectly_calibrated_network_is_not_refuted() -> None:
+    """200 samples of a calibrated network have an expected calibration error of about 5 %; the interval reaches down to 0."""
+    from made_up_studies import Confident, confidences
+
+    from medpipe.judging.units import rows_of
+
+    reached = 0
+    for seed in range(40):
+        rows = rows_of([confidences(np.random.default_rng(seed), Confident(200, 0.9))])[0][0]
+        reached += calibration.expected_calibration_error.statistic(rows, ()).bounds(0.025)[0] <= 0.02
+    assert reached >= 38

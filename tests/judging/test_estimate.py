@@ -5,29 +5,35 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from made_up import evidence_of, observations
 from scipy import stats
 
+from medpipe.claims.claim import Measure
 from medpipe.claims.loading import Specs
 from medpipe.errors import DataError
 from medpipe.evidence import Observations
-from medpipe.judging.estimate import estimate
+from medpipe.judging.estimate import _is_count, estimate
+from medpipe.registry import code_from
 
 SpecsMaker = Callable[..., Specs]
+COUNT = {"kind": "at_most", "value": 100, "rationale": "x", "unit": "count"}
 
 
-def test_one_run_of_independent_samples_is_wilson(specs: SpecsMaker) -> None:
+def test_one_run_of_independent_samples_is_exact(specs: SpecsMaker) -> None:
     o = observations(np.random.default_rng(0), 400, 0.8)
     found = estimate(specs().claims[0], {"toy": [evidence_of({"validation": o})]}).found
     k = int((o["y_true"] == o["y_pred"]).sum())
-    reference = stats.binomtest(k, 400).proportion_ci(method="wilson")
+    reference = stats.binomtest(k, 400).proportion_ci(method="exact")
     assert (found.low, found.estimate, found.high) == pytest.approx((reference.low, k / 400, reference.high))
-    assert (found.method, found.n) == ("Wilson", 400)
+    assert (found.method, found.n) == ("Clopper-Pearson over samples", 400)
 
 
 def test_clusters_widen_the_interval_as_the_design_effect_says(specs: SpecsMaker) -> None:
@@ -134,9 +140,21 @@ def test_absent_split_and_scalar_are_named(specs: SpecsMaker) -> None:
 
 
 def test_a_count_is_exact(specs: SpecsMaker) -> None:
-    claim = specs(measure={"scalar": "parameters", "run": "toy"}).claims[0]
+    claim = specs(measure={"scalar": "parameters", "run": "toy"}, criterion=COUNT).claims[0]
     found = estimate(claim, {"toy": [evidence_of({}, scalars={"parameters": 12})]}).found
     assert (found.low, found.high, found.method) == (12, 12, "counted exactly")
+
+
+@pytest.mark.parametrize(("unit", "value"), [("count", 0.5294), ("number", 12.25), ("proportion", 1.0), ("proportion", 0.83)])
+def test_what_one_run_measured_without_an_interval_decides_nothing(specs: SpecsMaker, unit: str, value: float) -> None:
+    claim = specs(measure={"scalar": "ratio", "run": "toy"}, criterion=COUNT | {"unit": unit, "value": 0.5}).claims[0]
+    with pytest.raises(DataError, match="one run reports ratio = .* other training runs may differ"):
+        estimate(claim, {"toy": [evidence_of({}, scalars={"ratio": value})]})
+
+
+@given(st.integers(1, 10**10))
+def test_bytes_of_a_file_are_counted(count: int) -> None:
+    assert _is_count(Measure(run="toy", scalar="size_mb_script"), "number", count / 2**20)
 
 
 def test_published_error_widens_what_decides(specs: SpecsMaker) -> None:
@@ -159,7 +177,8 @@ def test_a_strangers_metric_gives_the_same_interval(specs: SpecsMaker, monkeypat
     evidence = {"toy": [evidence_of({"validation": observations(np.random.default_rng(7), 300, 0.8, clusters=60)})]}
     ours = estimate(specs().claims[0], evidence).found
     measure = {"metric": "stranger_metrics:right", "run": "toy", "split": "validation"}
-    theirs = estimate(specs(measure=measure).claims[0], evidence).found
+    with code_from(Path("no such folder")):
+        theirs = estimate(specs(measure=measure).claims[0], evidence).found
     assert theirs.estimate == ours.estimate
     assert theirs.high - theirs.low == pytest.approx(ours.high - ours.low, rel=0.2)
 
@@ -195,8 +214,8 @@ def test_a_share_with_the_interval_that_its_run_reports_keeps_it(specs: SpecsMak
     found = estimate(claim, {"toy": [evidence_of({}, scalars=scalars)]})
     assert (found.decided_by.low, found.decided_by.estimate, found.decided_by.high, found.decided_by.n) == (0.07, 0.08, 0.095, 5000)
     assert found.sample_variance > 0
-    bare = estimate(claim, {"toy": [evidence_of({}, scalars={"odd_share": 0.08})]}).found
-    assert (bare.low, bare.high, bare.method) == (0.08, 0.08, "counted exactly")
+    with pytest.raises(DataError, match="without an interval"):
+        estimate(claim, {"toy": [evidence_of({}, scalars={"odd_share": 0.08})]})
 
 
 def test_a_difference_of_scalars_keeps_the_spread_over_runs(specs: SpecsMaker) -> None:

@@ -16,7 +16,7 @@ from scipy import linalg, stats
 
 from medpipe import registry
 from medpipe.claims.loading import Specs
-from medpipe.errors import DataError
+from medpipe.errors import DataError, SpecError
 from medpipe.evidence import Observations
 from medpipe.evidence.contributions import Contributed
 from medpipe.evidence.generated import class_counts
@@ -227,7 +227,7 @@ STUDIES, SIZE = 200, 100
 
 @pytest.mark.parametrize("name", COVERED)
 def test_intervals_hold_the_truth_as_often_as_they_say(name: str) -> None:
-    """Over 200 made-up studies; the truth is the mean over other studies of the same n. KID and FID of 100 are skewed: 92 % pass.
+    """Over 200 made-up studies; the truth is the mean over other studies of the same n. tests/full has many more.
 
     At least 180 of 200: binomial(200, 0.95) falls below it with probability 0.003. Too wide is seen by the spread of the values.
     """
@@ -237,7 +237,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(name: str) -> None:
     held = sum(i.low <= truth <= i.high for i in found)
     wide = np.mean([i.high - i.low for i in found]) / (2 * 1.96 * np.std([i.estimate for i in found]))
     assert held >= 180
-    assert wide < 2.0
+    assert wide < (2.5 if name == "fid" else 2.0)  # the lower end of a FID is 0
 
 
 def test_the_estimate_carries_the_same_error_and_shares_what_two_parts_share(specs: SpecsMaker) -> None:
@@ -248,14 +248,14 @@ def test_the_estimate_carries_the_same_error_and_shares_what_two_parts_share(spe
     criterion = {"kind": "at_most", "value": 0.05, "rationale": "x", "unit": "number"}
     alone = estimate(specs(measure=measure, criterion=criterion).claims[0], {"toy": [evidence_of({"quality": first})]}).found
     contributed = generation.kid.of(first)[0]
-    assert (alone.high - alone.low) / (2 * 1.96) == pytest.approx(contributed.standard_error, rel=0.07)
-    assert (alone.n, alone.method) == (600, "influence of each of the samples")
+    assert (alone.estimate - alone.low) / 1.96 == pytest.approx(contributed.standard_error, rel=0.1)
+    assert (alone.n, alone.method) == (600, "Student's t, from the influence of each sample")
     paired = specs(measure={**measure, "minus": {"run": "other"}}, criterion=criterion).claims[0]
     both = estimate(paired, {"toy": [evidence_of({"quality": first})], "other": [evidence_of({"quality": second}, protocol="other")]}).found
     assert both.estimate == pytest.approx(generation.kid(first) - generation.kid(second))
     own = [f.strata for f in (contributed, generation.kid.of(second)[0])]
     expected = np.sqrt(((own[0][0] - own[1][0]) ** 2).sum() + sum((made**2).sum() for _, made in own)) / 300  # the real ones are shared
-    assert (both.high - both.low) / (2 * 1.96) == pytest.approx(expected, rel=0.07)
+    assert (both.high - both.low) / (2 * 1.96) == pytest.approx(expected, rel=0.12)  # the square of a distance reaches higher
 
 
 def test_runs_spread_as_students_t(specs: SpecsMaker) -> None:
@@ -304,7 +304,23 @@ def test_training_images_stand_in_where_none_were_held_out() -> None:
 
 
 def test_a_metric_that_compares_groups_itself_takes_no_by(specs: SpecsMaker) -> None:
-    o = quality(np.zeros((20, 2)), np.ones((20, 2)))
-    claim = specs(measure={"metric": "kid", "run": "toy", "split": "quality", "by": "origin"}).claims[0]
-    with pytest.raises(DataError, match="expected no 'by' with the metric KID"):
-        estimate(claim, {"toy": [evidence_of({"quality": o})]})
+    with pytest.raises(SpecError, match="got the key 'by', which it does not use"):
+        specs(measure={"metric": "kid", "run": "toy", "split": "quality", "by": "origin"})
+
+
+def test_a_fid_shows_that_it_is_small_and_never_that_it_is_large(specs: SpecsMaker) -> None:
+    """Two samples of one distribution, whose FID at this n is 0.5: "at most 0.1" is not refuted by it."""
+    rng = np.random.default_rng(0)
+    o = quality(rng.normal(0, 1, (100, 8)), rng.normal(0, 1, (100, 8)))
+    claim = specs(measure={"metric": "fid", "run": "toy", "split": "quality"},
+                  criterion={"kind": "at_most", "value": 0.1, "rationale": "x", "unit": "number"}).claims[0]
+    found = estimate(claim, {"toy": [evidence_of({"quality": o})]}).found
+    assert found.low == 0 and found.estimate > 0.3
+
+
+def test_shares_of_classes_that_agree_are_not_told_to_differ() -> None:
+    """The distance of two samples of the same shares is above 0 by chance; its interval holds 0."""
+    rng = np.random.default_rng(1)
+    o = quality(np.zeros((100, 1)), np.zeros((4, 1)), np.zeros((100, 1)), called=rng.integers(0, 4, 100), labels=rng.integers(0, 4, 100))
+    found = registry.resolve("metric", "class_share_distance").of(o)[0].interval(bounds=(0, 1))
+    assert found.low == 0 and found.estimate > 0.03

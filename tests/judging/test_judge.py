@@ -92,7 +92,7 @@ def test_too_few_runs_decide_nothing(specs: SpecsMaker) -> None:
     loaded = specs(criterion={"kind": "within", "margin": 0.02, "rationale": "x", "unit": "proportion", "min_runs": 3})
     verdict = judge(loaded.claims[0], loaded, {"toy": pairs(with_accuracy(0.8))})
     assert verdict.outcome is Outcome.INCONCLUSIVE
-    assert "1 run(s) where the claim asks for 3" in verdict.reason
+    assert "1 run where the claim asks for 3" in verdict.reason
 
 
 @pytest.mark.parametrize(("broken", "says"), [

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from medpipe.judging.wording import show, show_interval, show_region
+from medpipe.judging.wording import show, show_interval, show_region, show_runs
 from medpipe.statistics import Interval
 
 
@@ -37,3 +37,9 @@ def test_numbers_get_the_digits_of_their_interval(bounds: tuple[float, float, fl
     ((0.0, math.inf), "at least 0.00 %"), ((0.5, 0.5), "50.00 %")])
 def test_regions(region: tuple[float, float], text: str) -> None:
     assert show_region(region, "proportion") == text
+
+
+def test_one_run_says_that_others_may_differ() -> None:
+    assert show_runs(Interval(0.7, 0.8, 0.9, 10, "x")) == "1 run; other training runs may differ"
+    assert show_runs(Interval(0.7, 0.8, 0.9, 10, "x", runs=3)) == "3 runs"
+    assert show_runs(Interval(8, 8, 8, 1, "counted exactly")) == "1 run"

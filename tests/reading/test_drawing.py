@@ -152,7 +152,7 @@ def test_copies_within_a_folder_are_drawn_once(tmp_path: Path) -> None:
 def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
     real, synthetic = folders(tmp_path, synthetic=12)
     (synthetic / "00003.png").write_bytes(content)
-    with pytest.raises(DataError, match=r"00003\.png: expected a whole JPEG or PNG image.*remove it"):
+    with pytest.raises(DataError, match=r"00003\.png: expected a whole JPEG or PNG image.*leave it out"):
         draw(Folder(real), Folder(synthetic), SMALL)
 
 

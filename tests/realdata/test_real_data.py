@@ -86,12 +86,12 @@ def test_one_short_run_of_the_whole_chain(sentences: TextData, images: ImageData
             run.pop("seeds")
     (tmp_path / "specs/profiles/reduced.yaml").write_text(json.dumps(profile), encoding="utf-8")
 
-    def medpipe(*words: str) -> str:
+    def medpipe(*words: str, stream: str = "stdout") -> str:
         environment = {**os.environ, "PYTHONPATH": str(repository), "MEDPIPE_DATA": str(Path(os.environ["MEDPIPE_DATA"]).resolve())}
         done = subprocess.run([sys.executable, "-m", "medpipe.cli", *words], cwd=tmp_path, env=environment, capture_output=True, text=True,
                               check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return str(getattr(done, stream))
 
     medpipe("run", "--profile", "reduced")
     found = json.loads(medpipe("judge", "--bundle", "reports/medical-ai-pipeline-reduced", "--json"))["verdicts"]
@@ -104,4 +104,4 @@ def test_one_short_run_of_the_whole_chain(sentences: TextData, images: ImageData
     assert verdicts["text.lstm.parameters"]["outcome"] == "refuted"
     assert verdicts["fairness.gap.imaging_sex"]["outcome"] == "not-tested"
     assert verdicts["imaging.resnet50.accuracy"]["outcome"] == "not-tested"
-    assert "0 to make" in medpipe("run", "--profile", "reduced")
+    assert "0 to make" in medpipe("run", "--profile", "reduced", stream="stderr")

@@ -15,6 +15,7 @@ import pytest
 from medpipe.errors import BundleError
 from medpipe.evidence import Bundle
 from medpipe.judging import judge_bundle, stored_verdicts
+from medpipe.registry import code_from
 from medpipe.report.check import Checked, check_report, differing
 from medpipe.report.identity import Identity, local_identity
 from medpipe.report.signers import trusted_from
@@ -134,20 +135,33 @@ def test_differing_compares_both_ways(small_bundle: Bundle) -> None:
 
 
 def test_code_that_the_evidence_names_is_not_run_unasked(
-        bundle_maker: Callable[..., Bundle], claim_maker: Callable[..., dict[str, Any]], identity: Identity, tmp_path: Path,
-        monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle_maker: Callable[..., Bundle],
+    claim_maker: Callable[..., dict[str, Any]],
+    identity: Identity,
+    tmp_path: Path,
+) -> None:
     trace = tmp_path / "ran"
     (tmp_path / "stranger_metric.py").write_text(
         f"def accuracy(o):\n    open({str(trace)!r}, 'w').close()\n    return float((o['y_true'] == o['y_pred']).mean())\n",
         encoding="utf-8")
-    monkeypatch.syspath_prepend(str(tmp_path))
     claim = claim_maker("text.toy.accuracy", "Accuracy", run="text.toy", metric="stranger_metric:accuracy", split="validation")
-    bundle = bundle_maker([claim])
-    report = signed_reports(bundle, identity)["audit-report.pdf"]
+    with code_from(tmp_path) as code:
+        bundle = bundle_maker([claim])
+        bundle.write_code(code.files())
+        bundle.seal()
+        report = signed_reports(bundle, identity)["audit-report.pdf"]
     trace.unlink()
-    name, sentence = failed(check(report, identity))
-    assert (name, trace.exists()) == ("metrics", False)
+    (tmp_path / "stranger_metric.py").unlink()
+    checked = check(report, identity)
+    name, sentence = failed(checked)
+    assert (name, checked.code, trace.exists()) == ("metrics", "not-checked", False)
     assert "--allow-code" in sentence
+    permitted = check_report(
+        report, trusted={identity.fingerprint: trusted_from(identity)}, allow_code=True
+    )
+    assert permitted.ok
+    assert "stranger_metric.py" in {s.name: s.detail for s in permitted.steps}["code"]
+    assert trace.exists()
     assert check_report(report, trusted={identity.fingerprint: trusted_from(identity)}, allow_code=True).ok
 
 

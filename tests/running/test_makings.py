@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from medpipe.registry import code_from
 from medpipe.running.makings import code_of, machine, makings
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def package(tmp_path: Path) -> Iterator[Path]:
     """A stranger's package: an experiment that uses one of two helpers."""
     root = tmp_path / "stranger_code"
     root.mkdir()
@@ -21,10 +23,8 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (root / "experiment.py").write_text(
         "import numpy\nfrom stranger_code.used import f\n\ndef run(config, seed, context):\n    import scipy.stats\n    return f(1)\n\n"
         "def data_digests(config):\n    return {'data': config['digest']}\n", encoding="utf-8")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    yield root
-    for name in [m for m in sys.modules if m.startswith("stranger_code")]:
-        del sys.modules[name]
+    with code_from(tmp_path):
+        yield root
 
 
 def digest() -> str:

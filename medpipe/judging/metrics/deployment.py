@@ -6,43 +6,47 @@ is the one that audits and figures tell.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from medpipe.evidence.contributions import Contributed, mean
+from medpipe.errors import DataError
+from medpipe.evidence.answers import flipped, lost
 from medpipe.evidence.observations import Observations
-from medpipe.evidence.rounds import geometric
-from medpipe.judging.metrics.contributing import ByContribution, ByInterval, Rows
-from medpipe.statistics import Interval
+from medpipe.evidence.rounds import LASTING, alikeness, geometric
+from medpipe.judging.metrics.contributing import ByInterval
+from medpipe.statistics import Interval, clustered_mean
 
 
-def median_seconds(o: Observations) -> float:
-    """The median time of an answer in seconds."""
-    return float(np.median(o["seconds"]))
-
-
-def p95_seconds(o: Observations) -> float:
-    """The time in seconds within which 95 in 100 answers come."""
-    return float(np.quantile(o["seconds"], 0.95))
+def _quantile(o: Observations, share: float, confidence: float) -> Interval:
+    """The time within which a ``share`` of answers come: the times that bound it are those at the bounds of the share of rounds within it
+    (Woodruff 1952), over blocks. Raises `DataError` where so high a quantile has no upper bound yet.
+    """
+    seconds = np.sort(np.asarray(o["seconds"], np.float64))
+    value, n = float(np.quantile(seconds, share)), len(seconds)
+    within = clustered_mean((o["seconds"] <= value).astype(np.float64), o["block"], confidence)
+    first, last = math.floor(within.low * n) - 1, math.ceil(within.high * n)
+    if first < 0 or last >= n:
+        raise DataError(f"times: {n} rounds in {within.clusters} blocks are too few to bound the time within which {100 * share:g} in 100 "
+                        "answers come; time more rounds")
+    return Interval(float(seconds[first]), value, float(seconds[last]), n, "Woodruff's, over blocks of rounds", confidence,
+                    clusters=within.clusters)
 
 
 def _ratio(o: Observations, confidence: float) -> Interval:
-    return geometric(np.log(o["ratio"]), o["block"], confidence)
+    """Raises `DataError` where the blocks of rounds do not tell how sure the ratio is."""
+    found = geometric(np.log(o["ratio"]), o["block"], confidence)
+    if found.low == 0.0 or alikeness(np.log(o["ratio"]), o["block"]) > LASTING:
+        raise DataError(f"times: {found.clusters} blocks of rounds are too few or too like their neighbours to tell how sure the ratio of "
+                        f"{found.estimate:.3g} is; time again with more rounds on a machine that does nothing else")
+    return found
 
 
-def _flipped(o: Observations) -> tuple[Contributed, tuple[Rows]]:
-    return mean((o["y_pred"] != o["reference_pred"]).astype(np.float64)), (np.ones(len(o), bool),)
-
-
-def _lost(o: Observations) -> tuple[Contributed, tuple[Rows]]:
-    """Right answers of the reference less those of this form, of the same samples; where no answer differs, Wilson's bound of a flip."""
-    right, wanted = (o[name] == o["y_true"] for name in ("y_pred", "reference_pred"))
-    found = mean(wanted.astype(np.float64) - right)
-    least = None if found.least is None else (-found.least[1], found.least[1])
-    return Contributed(found.value, found.strata, least), (np.ones(len(o), bool),)
-
-
+median_seconds = ByInterval("median time", "the time in seconds within which half of the answers come",
+                            lambda o, confidence: _quantile(o, 0.5, confidence), (0.0, math.inf))
+p95_seconds = ByInterval("95th percentile of times", "the time in seconds within which 95 in 100 answers come",
+                         lambda o, confidence: _quantile(o, 0.95, confidence), (0.0, math.inf))
 speed_ratio = ByInterval("times as fast", "geometric mean over rounds of how many times as fast as the baseline of the same round", _ratio)
-flipped_share = ByContribution("flipped predictions", "share of samples that are called otherwise than by the reference", _flipped,
-                               (0.0, 1.0), made_by_run=None)
-accuracy_loss = ByContribution("accuracy lost", "accuracy of the reference - accuracy, of the same samples", _lost, (-1.0, 1.0),
-                               made_by_run=None)
+flipped_share = ByInterval("flipped predictions", "share of samples that are called otherwise than by the reference", flipped,
+                           (0.0, 1.0))
+accuracy_loss = ByInterval("accuracy lost", "accuracy of the reference - accuracy, of the same samples", lost, (-1.0, 1.0))

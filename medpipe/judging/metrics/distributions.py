@@ -27,7 +27,7 @@ def kernel_distance(first: Array, second: Array) -> Contributed:
     own_first = (within_first.sum(axis=1) - np.diagonal(within_first)) / (len(first) - 1)
     own_second = (within_second.sum(axis=1) - np.diagonal(within_second)) / (len(second) - 1)
     value = own_first.mean() + own_second.mean() - 2 * between.mean()
-    return Contributed(float(value), (2 * (own_first - between.mean(axis=1)), 2 * (own_second - between.mean(axis=0))))
+    return Contributed(float(value), (2 * (own_first - between.mean(axis=1)), 2 * (own_second - between.mean(axis=0))), squared=True)
 
 
 def _kernel(first: Array, second: Array) -> Array:
@@ -37,10 +37,11 @@ def _kernel(first: Array, second: Array) -> Array:
 def frechet_distance(first: Array, second: Array) -> Contributed:
     """Fréchet distance of the Gaussians with the mean and covariance (n - 1) of each sample: 0 upwards.
 
-    It is biased upwards by about the trace of the covariance over n, so it is a quantity *at this n*: compare it only with a distance
-    from as many samples. Influences are its derivative along each sample: with T the optimal transport map between the Gaussians,
-    2 (m1 - m2)·(x - m1) + (x - m1)ᵀ (I - T) (x - m1). With fewer samples than features T is taken on the directions that both span, and
-    the interval is rough. Raises `DataError` for fewer than two samples a side.
+    It is biased upwards by about the trace of the covariance over n, so it is a quantity *at this n*, and its interval has no lower end
+    but 0: it can show that the distance is small, never that it is large. Influences are its derivative along each sample: with T the
+    optimal transport map between the Gaussians,
+    2 (m1 - m2)·(x - m1) + (x - m1)ᵀ (I - T) (x - m1). With fewer samples than features T is taken on the directions that both span. Raises
+    `DataError` for fewer than two samples a side.
     """
     _check(first, second)
     shift = first.mean(axis=0) - second.mean(axis=0)
@@ -53,7 +54,8 @@ def frechet_distance(first: Array, second: Array) -> Contributed:
         transport = (of_target[:, kept] / common[kept]) @ of_target[:, kept].T
         influences.append(2 * sign * samples @ shift + np.einsum("ij,ij->i", samples, samples - samples @ transport))
     spread = sum(float((c**2).sum()) / (len(c) - 1) for c in centred)
-    return Contributed(max(float(shift @ shift + spread - 2 * common.sum()), 0.0), (influences[0], influences[1]))
+    value = max(float(shift @ shift + spread - 2 * common.sum()), 0.0)
+    return Contributed(value, (influences[0], influences[1]), (0.0, value), squared=True)
 
 
 def _root(matrix: Array) -> Array:

@@ -2,8 +2,8 @@
 
 Reach of a sample is the distance to its k-th nearest other sample of its own side; on the edge is within. The influence of a sample is what
 leaving it out changes (the jackknife, computed exactly): its own part, the reach that it has, and the reach of those whose neighbour it is.
-So the error is that of both samples; it is on the safe side, by a tenth to twice what it should be. The values depend on n, and compare
-only at equal n.
+So the error is that of both samples; it is on the safe side, by a tenth to nine tenths. A share that is 0 or 1 is bounded as one of
+n / k samples, for what is within reach of one sample is within that of its neighbours. The values depend on n, and compare only at equal n.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medpipe.errors import DataError
-from medpipe.evidence.contributions import Contributed, at_the_edge
+from medpipe.evidence.contributions import Contributed
 from medpipe.evidence.generated import squared_distances
 
 Array = NDArray[np.float64]
@@ -55,7 +55,7 @@ def precision(real: Array, generated: Array, k: int = PRECISION_K) -> Contribute
         instead[r.neighbours[i]] |= r.further[i]
     without = ((times - r.near > 0) | instead).mean(axis=1)
     value = float(reached.mean())
-    return Contributed(value, (reached, (n - 1) * (value - without)), at_the_edge(value, m))
+    return Contributed(value, (reached, (n - 1) * (value - without)), counted=1 / k)
 
 
 def recall(real: Array, generated: Array, k: int = PRECISION_K) -> Contributed:
@@ -83,7 +83,7 @@ def coverage(real: Array, generated: Array, k: int = COVERAGE_K) -> Contributed:
     without_real = (covered.sum() - covered + r.of_those_beside(r.further.any(axis=1) - covered)) / (n - 1)
     value = float(covered.mean())
     only = r.near[times == 1].sum(axis=0) / n
-    return Contributed(value, ((n - 1) * (value - without_real), (m - 1) * only), at_the_edge(value, n))
+    return Contributed(value, ((n - 1) * (value - without_real), (m - 1) * only), counted=1 / k)
 
 
 def usual_coverage(real: int, generated: int, k: int = COVERAGE_K) -> float:

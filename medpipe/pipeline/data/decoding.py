@@ -17,6 +17,10 @@ MAX_PIXELS = 50_000_000
 """Larger pictures are refused before they are decoded."""
 
 _FORMATS = ("JPEG", "PNG")
+_KINDS = ((b"GIF8", 0, "a GIF image"), (b"II*\0", 0, "a TIFF image"), (b"MM\0*", 0, "a TIFF image"),
+          (b"DICM", 128, "a DICOM file"), (b"WEBP", 8, "a WebP image"), (b"BM", 0, "a BMP image"))
+"""First bytes, where they stand, and the kind of file."""
+
 _PLAIN_MODES = ("1", "L", "RGB", "CMYK", "YCbCr", "LAB", "HSV")
 
 
@@ -52,17 +56,18 @@ def _read(content: bytes, where: str) -> Image.Image:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise DataError(f"{where}: expected an image of at most {MAX_PIXELS} pixels, "
-                                f"got {image.width} by {image.height}; remove it")
+                                f"got {image.width} by {image.height}; give it in a smaller size")
             frames = getattr(image, "n_frames", 1)
             if frames != 1:
-                raise DataError(f"{where}: expected one picture, got {frames} frames; keep one of them")
+                raise DataError(f"{where}: expected one picture, got {frames} frames; "
+                                "give one of them")
             image.load()
             return _to_rgb(image, where)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"{where}: expected an image of at most {MAX_PIXELS} pixels, got a larger one; remove it") from error
+        raise DataError(f"{where}: expected an image of at most {MAX_PIXELS} pixels, got a larger one; "
+                        "give it in a smaller size") from error
     except (OSError, SyntaxError, ValueError, EOFError, UserWarning) as error:
-        raise DataError(f"{where}: expected a whole JPEG or PNG image, got something else or a damaged one; "
-                        "get the file again") from error
+        raise not_an_image(content, where) from error
 
 
 def size_of(content: bytes, where: str) -> tuple[int, int]:
@@ -71,7 +76,21 @@ def size_of(content: bytes, where: str) -> tuple[int, int]:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
             return image.size
     except (OSError, SyntaxError, ValueError, UserWarning, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"{where}: expected a JPEG or PNG image, got something else or a damaged one; get the file again") from error
+        raise not_an_image(content, where) from error
+
+
+def not_an_image(content: bytes, where: str) -> DataError:
+    """The error for a file that cannot be read as JPEG or PNG: what it is instead, as far as its first bytes say."""
+    kind = next((kind for start, at, kind in _KINDS if content[at:at + len(start)] == start), "")
+    if not content:
+        got = "an empty file; see whether its copy was finished"
+    elif kind:
+        got = f"{kind}; convert it"
+    elif content.startswith((b"\xff\xd8", b"\x89PNG")):
+        got = "one that is cut short or damaged; see whether its copy was finished"
+    else:
+        got = "a file of another kind"
+    return DataError(f"{where}: expected a whole JPEG or PNG image, got {got}")
 
 
 def resize_grey(planes: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

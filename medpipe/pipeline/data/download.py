@@ -156,7 +156,7 @@ def _append(chunks: Iterator[bytes], part: Path, start: int, report: Callable[[i
         for chunk in chunks:
             done += len(chunk)
             if done > MAX_BYTES:
-                raise DataError(f"{part}: expected at most {MAX_BYTES} bytes, got more; remove it")
+                raise DataError(f"{part}: expected at most {MAX_BYTES} bytes, got more; fetch into another --folder")
             try:
                 stream.write(chunk)
                 stream.flush()

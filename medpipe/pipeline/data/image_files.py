@@ -1,4 +1,7 @@
-"""What is known of an image file before its pixels are looked at: the marks that collections and exporting programs leave."""
+"""Metadata of image files: what collections and exporting programs leave, whatever an image shows.
+
+The size in bytes is not among it: of two files stored alike, the one that shows more is larger.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +10,33 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from PIL import Image
+from PIL import ExifTags, Image, JpegImagePlugin
 
 from medpipe.errors import DataError
+from medpipe.pipeline.data.decoding import not_an_image
 from medpipe.pipeline.data.files import open_files
 from medpipe.pipeline.data.folders import find_known, path_of
+from medpipe.pipeline.data.image_layout import index_images
 from medpipe.pipeline.data.images import ImageData
 from medpipe.pipeline.data.places import IMAGE_FOLDERS, find
 
 
 @dataclass(frozen=True)
 class FileMarks:
-    """``width`` and ``height`` in pixels, ``size`` in bytes, ``mode`` as Pillow names it, ``tables`` a digest of the JPEG quantisation
-    tables (``""`` for another format), ``extras`` the names of what else the file carries (comment, EXIF, colour profile, resolution).
+    """``width`` and ``height`` in pixels; ``format`` and ``mode`` as Pillow names them; ``tables``: a digest of
+    the JPEG quantisation tables, and ``sampling`` of colour (4:2:0 and the like), ``""`` for another format;
+    ``software``: the program that the file names; ``extras``: the names of what else the file carries
+    (comment, EXIF, colour profile, resolution).
     """
 
     width: int
     height: int
-    size: int
     mode: str
     tables: str
     extras: str
+    format: str = ""
+    sampling: str = ""
+    software: str = ""
 
 
 def file_marks(data: ImageData) -> Mapping[str, tuple[FileMarks, ...]]:
@@ -38,6 +47,8 @@ def file_marks(data: ImageData) -> Mapping[str, tuple[FileMarks, ...]]:
     if place is None:
         raise DataError(f"{data.source}: expected images that lie in files, got pixels made by the package")
     files = open_files(place)
+    if data.source not in IMAGE_FOLDERS:
+        files = index_images(files).files
     return {name: tuple(marks_of(content, f"{place}/{path}") for path, content in files.read_each(part.sample_id.tolist()))
             for name, part in data.parts.items()}
 
@@ -48,7 +59,19 @@ def marks_of(content: bytes, where: str) -> FileMarks:
         with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as image:
             tables = getattr(image, "quantization", None)
             extras = sorted(str(key) for key in image.info if key not in ("jfif_version", "jfif_unit", "jfif_density", "jfif"))
-            return FileMarks(image.width, image.height, len(content), image.mode,
-                             hashlib.sha256(repr(tables).encode()).hexdigest()[:8] if tables else "", ",".join(extras))
+            digest = hashlib.sha256(repr(tables).encode()).hexdigest()[:8] if tables else ""
+            return FileMarks(image.width, image.height, image.mode, digest, ",".join(extras),
+                             str(image.format), _sampling(image), _software(image))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{where}: expected a JPEG or PNG image, got something else or a damaged one; get the data set again") from error
+        raise not_an_image(content, where) from error
+
+
+def _sampling(image: Image.Image) -> str:
+    if not isinstance(image, JpegImagePlugin.JpegImageFile):
+        return ""
+    return {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}.get(JpegImagePlugin.get_sampling(image), "other")
+
+
+def _software(image: Image.Image) -> str:
+    """What EXIF or a PNG text names as the program that wrote the file."""
+    return str(image.info.get("Software") or image.getexif().get(ExifTags.Base.Software, ""))[:100]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from medpipe.pipeline.data import drawn, phantoms
 from medpipe.pipeline.data.decoding import resize_grey, strict_images
 from medpipe.pipeline.data.files import FileSet, Stamp, open_files
 from medpipe.pipeline.data.folders import find_known, path_of
+from medpipe.pipeline.data.image_layout import ENDINGS, ImageIndex, LabelledImage, index_images
 from medpipe.pipeline.data.phantoms import MRI_CLASSES
 from medpipe.pipeline.data.pixel_cache import cached_planes
 from medpipe.pipeline.data.places import DEMONSTRATION, IMAGE_FOLDERS, data_home, find, unavailable
@@ -25,7 +26,6 @@ from medpipe.pipeline.data.synthetic import manifests_around, read_listings, ref
 __all__ = ["MRI_CLASSES", "ImageData", "ImagePart", "load_images"]
 
 PARTS = ("Training", "Testing")
-_ENDINGS = (".jpg", ".jpeg", ".png")
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,8 @@ class ImagePart:
 
     ``label``: int64 ``(N,)``, indices into the classes. ``sample_id``: str ``(N,)``, the relative path such as
     ``"Training/glioma/Tr-gl_0010.jpg"``. ``groups``: str arrays ``(N,)``; for the demonstration ``patient_id``, ``sex``,
-    ``age_band``, ``scanner``, ``site``; none is known for the Kaggle set.
+    ``age_band``, ``scanner``, ``site``; none is known for the Kaggle set; for a folder of one's own those of
+    `groups_by_part`.
     """
 
     label: NDArray[np.int64]
@@ -76,8 +77,9 @@ class ImageData:
 def load_images(source: str | Sequence[str], folder: Path | None = None) -> ImageData:
     """Load an image data set; files are read and hashed, not yet decoded.
 
-    ``source``: ``"brain-tumor-mri-dataset"``, ``"demonstration"``, or ``"folder:<path>"`` for ``<part>/<class>/<image>`` of one's own,
-    absolute or below the data home; of several the first that exists is taken. ``folder``: where to look; by default `data_home`.
+    ``source``: ``"brain-tumor-mri-dataset"``, ``"demonstration"``, or ``"folder:<path>"`` for images of one's
+    own, in a folder or an archive, absolute or below the data home, as `medpipe.pipeline.data.image_layout`
+    reads them; of several the first that exists is taken. ``folder``: where to look; else `data_home`.
 
     Raises `UnavailableError` where none exists, `DataError` where the one taken is broken or holds an image that a manifest lists as
     synthetic (`medpipe.pipeline.data.synthetic`), `UnknownNameError`.
@@ -100,60 +102,93 @@ def load_images(source: str | Sequence[str], folder: Path | None = None) -> Imag
     raise unavailable(names, known, folder)
 
 
-def sort_by_part(files: FileSet, parts: Sequence[str] = PARTS, classes: Sequence[str] = MRI_CLASSES) -> dict[str, list[str]]:
-    """The image files of each part, in sorted order, nothing read yet.
+def sort_by_part(files: FileSet) -> dict[str, list[str]]:
+    """The image files of each part of the Kaggle set, in sorted order, nothing read yet.
 
     Raises `DataError` for a file outside ``<part>/<class>/``, one that is no image by its name, or a class without images.
     """
-    found: dict[str, list[str]] = {part: [] for part in parts}
+    found: dict[str, list[str]] = {part: [] for part in PARTS}
     seen = set()
     for name in files.names:
         steps = name.split("/")
-        if len(steps) != 3 or steps[0] not in parts or steps[1] not in classes or not name.lower().endswith(_ENDINGS):
-            raise DataError(f"{files.place}: expected images (.jpg or .png) in {' and '.join(parts)}, in the folders "
-                            f"{', '.join(classes)}, got {name!r}; restore the layout of the data set")
+        if len(steps) != 3 or steps[0] not in PARTS or steps[1] not in MRI_CLASSES or not name.lower().endswith(ENDINGS):
+            raise DataError(f"{files.place}: expected images (.jpg or .png) in {' and '.join(PARTS)}, in the folders "
+                            f"{', '.join(MRI_CLASSES)}, got {name!r}; restore the layout of the data set")
         found[steps[0]].append(name)
         seen.add((steps[0], steps[1]))
-    absent = [f"{part}/{kind}" for part in parts for kind in classes if (part, kind) not in seen]
+    absent = [f"{part}/{kind}" for part in PARTS for kind in MRI_CLASSES if (part, kind) not in seen]
     if absent:
         raise DataError(f"{files.place}: expected images in each class of each part, got none in {', '.join(absent)}; "
                         "get the data set again")
     return found
 
 
-def _own_layout(files: FileSet) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Parts and classes of a folder of one's own, from its first two levels. Raises `DataError` where there are no two classes."""
-    steps = [name.split("/") for name in files.names]
-    parts, classes = (tuple(sorted({s[level] for s in steps if len(s) == 3})) for level in (0, 1))
-    if len(classes) < 2:
-        raise DataError(f"{files.place}: expected images as <part>/<class>/<image> in at least two classes, "
-                        f"got {', '.join(classes) or 'none'}")
-    return parts, classes
+def digest_of(index: ImageIndex, digests: Mapping[str, str]) -> str:
+    """``ImageData.digest``: over the images by path, and the tables that say what they are."""
+    tables = {name: hashlib.sha256(index.files.read(name)).hexdigest() for name in index.tables}
+    lines = "".join(f"{path}\t{digest}\n" for path, digest in sorted({**digests, **tables}.items()))
+    return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
+
+
+def groups_by_part(index: ImageIndex, among: Collection[str]) -> dict[str, dict[str, NDArray[np.str_]]]:
+    """The groups of each part's images ``among`` all, in the order of their paths: ``patient_id`` or
+    ``lesion_id`` where each is known, else ``patient`` or ``lesion``, "" where it is unknown."""
+    images = [image for image in index.images if image.path in among]
+    if not any(image.group for image in images):
+        return {}
+    name = f"{index.group}_id" if all(image.group for image in images) else index.group
+    found: dict[str, list[str]] = {}
+    for image in sorted(images, key=lambda image: image.path):
+        found.setdefault(image.part, []).append(image.group)
+    return {part: {name: np.array(groups)} for part, groups in found.items()}
 
 
 @lru_cache(maxsize=2)
 def _read(name: str, place: Path, stamp: Stamp, manifests: Stamp) -> ImageData:
     """Hash the files in ``place``; the stamps make a changed file be read again."""
-    every = open_files(place)
-    files, listings = without_manifest(every), read_listings(every, manifests)
-    names, classes = (PARTS, MRI_CLASSES) if name in IMAGE_FOLDERS else _own_layout(files)
-    by_part = sort_by_part(files, names, classes)
+    index = _known_index(open_files(place)) if name in IMAGE_FOLDERS else _own_index(open_files(place))
+    files, listings = index.files, read_listings(index.files, manifests)
     digests, synthetic = {}, []
     with strict_images():
-        for path, content in files.read_each(files.names):
+        for path, content in files.read_each([image.path for image in index.images]):
             digests[path] = hashlib.sha256(content).hexdigest()
             if (where := listings.find(content, digests[path])) is not None:
                 synthetic.append((path, where))
     refuse(place, synthetic)
-    lines = "".join(f"{path}\t{digests[path]}\n" for path in sorted(digests))
-    digest = f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
-    parts = {part: _real_part(files, {path: digests[path] for path in paths}, classes) for part, paths in by_part.items()}
-    return ImageData(name, classes, parts, digest)
+    classes = MRI_CLASSES if name in IMAGE_FOLDERS else index.classes
+    groups = groups_by_part(index, digests)
+    parts = {}
+    for part in dict.fromkeys(image.part for image in index.images):
+        label = {image.path: classes.index(image.label) for image in index.images if image.part == part}
+        parts[part] = _real_part(files, {path: digests[path] for path in label}, label, groups.get(part, {}))
+    return ImageData(name, classes, parts, digest_of(index, digests))
 
 
-def _real_part(files: FileSet, digests: Mapping[str, str], classes: Sequence[str]) -> ImagePart:
-    label = np.array([classes.index(path.split("/")[1]) for path in digests], dtype=np.int64)
-    return ImagePart(label, np.array(list(digests)), {}, lambda size: cached_planes(files, digests, size))
+def _known_index(files: FileSet) -> ImageIndex:
+    """A data set that medpipe knows, whose layout it knows, too."""
+    by_part = sort_by_part(without_manifest(files))
+    images = tuple(LabelledImage(path, part, path.split("/")[1], "") for part, paths in by_part.items() for path in paths)
+    return ImageIndex(files, "<part>/<class>/<image>", images, "", (), (), ())
+
+
+def _own_index(files: FileSet) -> ImageIndex:
+    """Images of one's own. Raises `DataError` for a file that has no place, or fewer than two classes."""
+    index = index_images(files)
+    if index.problems:
+        name, what = index.problems[0]
+        raise DataError(f"{files.place}: expected nothing but the images of a data set, got {name!r}, of which "
+                        f"audit-data would say: {what}; move it elsewhere")
+    if len(index.classes) < 2:
+        raise DataError(f"{files.place}: expected images of at least two classes as {index.layout}, "
+                        f"got {', '.join(index.classes)}")
+    images = tuple(sorted(index.images, key=lambda image: (image.part, image.path)))
+    return replace(index, images=images)
+
+
+def _real_part(files: FileSet, digests: Mapping[str, str], label: Mapping[str, int],
+               groups: Mapping[str, NDArray[np.str_]]) -> ImagePart:
+    numbers = np.array([label[path] for path in digests], dtype=np.int64)
+    return ImagePart(numbers, np.array(list(digests)), groups, lambda size: cached_planes(files, digests, size))
 
 
 @lru_cache(maxsize=1)

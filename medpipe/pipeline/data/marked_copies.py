@@ -1,4 +1,4 @@
-"""Marked copies of synthetic images, with their manifest: all of them or none."""
+"""Marked copies of synthetic images, with their manifest; files that cannot be marked are named, the others done."""
 
 from __future__ import annotations
 
@@ -28,11 +28,15 @@ Told = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class MarkedCopies:
-    """``manifest`` as it was written to ``path``; ``weak``: names of copies in which the mark is not found, for they are small or flat."""
+    """``manifest`` as it was written to ``path``; ``weak``: names of copies in which the mark is not found, for they are small or flat;
+    ``count`` of the files marked; ``problems``: a sentence for each file that was not.
+    """
 
     manifest: SyntheticManifest
     path: Path
     weak: tuple[str, ...]
+    count: int
+    problems: tuple[str, ...]
 
 
 def read_image_file(path: Path) -> tuple[bytes, NDArray[np.uint8]]:
@@ -52,28 +56,34 @@ def write_marked(files: Sequence[Path], out: Path, key: Key, *, manifest: Path |
                  signer: ContentSigner | None = None, told: Told = lambda done, total: None) -> MarkedCopies:
     """Write a marked PNG of each file into the new or empty folder ``out``, and their manifest there or to ``manifest``.
 
-    8-bit grey and RGB only: anything else would have to be converted. The files themselves are listed, too: they are as synthetic as
-    their copies. ``signer`` adds a C2PA manifest to each copy. Nothing is left behind if a file cannot be used. Raises `DataError`,
-    `SpecError` for ``manifest``, `SignatureError`, `MissingDependency`.
+    8-bit grey and RGB only: anything else would have to be converted; such a file is among the problems, and the others are marked. The
+    files themselves are listed, too: they are as synthetic as their copies. ``signer`` adds a C2PA manifest to each copy. Nothing is
+    written if no file can be used. Raises `DataError`, `SpecError` for ``manifest``, `SignatureError`, `MissingDependency`.
     """
     names = _names(files)
     target = manifest or out / NAME
     draft = _draft(out, target)
     try:
-        entries, weak = [], []
+        entries, weak, problems = [], [], []
         with strict_images():
             for done, (path, name) in enumerate(zip(files, names, strict=True), 1):
-                copied, found = _copy(path, draft / name, key, signer)
-                entries += copied
-                weak += [] if found else [name]
+                try:
+                    copied, found = _copy(path, draft / name, key, signer)
+                    entries += copied
+                    weak += [] if found else [name]
+                except DataError as error:
+                    problems.append(str(error))
                 told(done, len(files))
+        if not entries:
+            raise DataError(problems[0] if len(problems) == 1 else
+                            f"none of {len(problems):,} files could be marked; the first: {problems[0]}")
         made = SyntheticManifest(tuple(entries), run, key.id)
         _publish(draft, out, target, made)
     except OSError as error:
         raise DataError(f"{out}: expected a folder that can be written, got: {error.strerror or error}") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return MarkedCopies(made, target, tuple(weak))
+    return MarkedCopies(made, target, tuple(weak), len(files) - len(problems), tuple(problems))
 
 
 def _publish(draft: Path, out: Path, target: Path, made: SyntheticManifest) -> None:

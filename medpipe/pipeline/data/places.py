@@ -18,6 +18,9 @@ TEXT_FOLDERS = {
 IMAGE_FOLDERS = {"brain-tumor-mri-dataset": ("brain-tumor-mri-dataset",)}
 """Image data sets, likewise."""
 
+ARCHIVES = (".zip", ".tar.gz", ".tgz", ".tar")
+"""Endings of the archives that a data set may lie in."""
+
 DEMONSTRATION = "demonstration"
 """The source that the package makes itself."""
 
@@ -51,7 +54,7 @@ def find(name: str, known: Mapping[str, tuple[str, ...]], folder: Path | None) -
 def candidates(name: str, known: Mapping[str, tuple[str, ...]], folder: Path | None) -> list[Path]:
     """Every place where the data set ``name`` may lie, in the order in which they are tried."""
     home = data_home() if folder is None else Path(folder)
-    return [home / (place + ending) for place in known[name] for ending in ("", ".zip")]
+    return [home / (place + ending) for place in known[name] for ending in ("", *ARCHIVES)]
 
 
 def unavailable(names: Sequence[str], known: Mapping[str, tuple[str, ...]], folder: Path | None) -> UnavailableError:

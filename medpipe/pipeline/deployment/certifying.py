@@ -15,9 +15,10 @@ from torch import nn
 
 from medpipe.audits.deployment import Parity, calls
 from medpipe.errors import DataError
-from medpipe.pipeline.deployment.bench import Asked, Measured, digest_of, parity_of
+from medpipe.pipeline.deployment.bench import Asked, Choice, Measured, parity_of
 from medpipe.pipeline.deployment.building import opened
 from medpipe.pipeline.deployment.conditions import conditions
+from medpipe.pipeline.deployment.model_files import digest_of
 from medpipe.pipeline.deployment.rungs import FAILURES, first_line, logits_of
 from medpipe.pipeline.prediction import probabilities
 
@@ -48,14 +49,21 @@ def keep(m: Measured, network: nn.Module, asked: Asked, out: Path, batch: int) -
     return kept, found
 
 
-def certificate(m: Measured, files: Sequence[Path], found: Parity, network: str, weights: str, asked: Asked, batch: int) -> dict[str, Any]:
-    """What a kept form was measured to be: its digest, the parity of the kept file, its speed and the conditions."""
+def certificate(choice: Choice, files: Sequence[Path], found: Parity, network: str, weights: str,
+                asked: Asked, batch: int) -> dict[str, Any]:
+    """What a kept form was measured to be: its digest, the parity of the kept file, its speed,
+    whether that could be ranked, and the conditions.
+    """
+    m = choice.best
     fitted = "torch.jit.load, then torch.jit.optimize_for_inference" if m.built.rung.name == "frozen" else ""
-    return {"network": network, "weights": weights, "form": m.built.rung.slug, "made_by": m.built.version,
+    return {"version": 2,
+            "network": network, "weights": weights, "form": m.built.rung.slug, "made_by": m.built.version,
             **({"opened_by": fitted} if fitted else {}), "side": asked.images.shape[-1], "batch": batch,
             "files": {f.name: digest_of(f) for f in files},
             "parity": {"images": asked.told, "n": found.flipped.n, "flipped": calls(found.flipped),
                        "flipped_high": found.flipped.high, "accuracy_lost": found.lost.estimate, "accuracy_lost_low": found.lost.low,
                        "accuracy_lost_high": found.lost.high, "largest_difference_of_probabilities": found.difference},
             "speed": {"times_as_fast_as_eager": m.times.estimate, "low": m.times.low, "high": m.times.high, "rounds": m.times.n,
-                      "median_seconds": float(np.median(m.seconds)), "method": m.times.method}, "conditions": list(conditions())}
+                      "median_seconds": float(np.median(m.seconds)), "method": m.times.method,
+                      "fastest": choice.ranked,
+                      "not_ranked": list(choice.unranked)}, "conditions": list(conditions())}

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import torch
 
+from medpipe.phrases import plural
+
 UNREADABLE = "not readable"
 _CPU = Path("/sys/devices/system/cpu/cpu0/cpufreq")
 _ENERGY = Path("/sys/class/powercap/intel-rapl:0/energy_uj")
@@ -22,7 +24,8 @@ _GPU = "name,driver_version,clocks.sm,clocks.mem,pstate,temperature.gpu,power.dr
 def conditions() -> tuple[str, ...]:
     """Sentences for the reader; what cannot be read is said to be so."""
     governor, clock = (_text(_CPU / name) for name in ("scaling_governor", "scaling_cur_freq"))
-    said = [f"processor: {_processor()}; {torch.get_num_threads()} threads within an operation, {torch.get_num_interop_threads()} between",
+    said = [f"processor: {_processor()}; {plural(torch.get_num_threads(), 'thread')} within an "
+            f"operation, {torch.get_num_interop_threads()} between",
             f"clock governor: {governor}; clock now: {clock}; temperature: {_text(_HEAT)}",
             "allocator and threads: " + ", ".join(f"{name}={os.environ.get(name, 'not set')}" for name in _ALLOCATOR)]
     return (*said, *([f"GPU ({_GPU}): {_gpu()}"] if torch.cuda.is_available() else []))

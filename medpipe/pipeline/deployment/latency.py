@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 Progress = Callable[[int, int], None]
+Clock = Callable[[], float]
 WINDOW = 5
 """Calls whose median is held against that of as many calls before them."""
 STABLE = 0.10
@@ -72,46 +73,49 @@ class Measured:
 
 
 def measure(configurations: Sequence[Configuration], *, rounds: int, seed: int, most_warm_up_s: float = 10.0, least_warm_up: int = 10,
-            settle: int = 1, progress: Progress = lambda done, total: None) -> Measured:
+            settle: int = 1, progress: Progress = lambda done, total: None,
+            clock: Clock = time.perf_counter) -> Measured:
     """Warm up each configuration, then time one call of each in every round, in an order drawn anew, ``settle`` untimed ones before it.
 
     Warm-up goes on for at least ``least_warm_up`` calls, until the median of the last `WINDOW` calls is within `STABLE` of that of the
     `WINDOW` before, or for ``most_warm_up_s`` seconds, whichever is first; `WarmUp.stable` says which.
     """
     turns = {c.name: cycle(c.inputs) for c in configurations}
-    warm_ups = {c.name: warm_up(c, turns[c.name], least_warm_up, most_warm_up_s) for c in configurations}
+    warm_ups = {c.name: warm_up(c, turns[c.name], least_warm_up, most_warm_up_s, clock)
+                for c in configurations}
     draw = np.random.default_rng(seed)
     timings = []
     for number in range(rounds):
         for position, place in enumerate(draw.permutation(len(configurations)).tolist()):
             c = configurations[place]
             for _ in range(settle):
-                timed(c, next(turns[c.name]))
-            timings.append(Timing(c.name, number, position, timed(c, next(turns[c.name]))))
+                timed(c, next(turns[c.name]), clock)
+            timings.append(Timing(c.name, number, position, timed(c, next(turns[c.name]), clock)))
         progress(number + 1, rounds)
     return Measured(tuple(timings), warm_ups)
 
 
-def timed(configuration: Configuration, value: Any) -> float:
+def timed(configuration: Configuration, value: Any, clock: Clock = time.perf_counter) -> float:
     """Seconds from before the call until the device is done with it; nothing is under way when the clock starts."""
     configuration.wait()
     if configuration.seconds is not None:
         return configuration.seconds(partial(configuration.call, value))
-    start = time.perf_counter()
+    start = clock()
     configuration.call(value)
     configuration.wait()
-    return time.perf_counter() - start
+    return clock() - start
 
 
-def warm_up(configuration: Configuration, inputs: Iterator[Any], least: int, most_s: float) -> WarmUp:
+def warm_up(configuration: Configuration, inputs: Iterator[Any], least: int, most_s: float,
+            clock: Clock = time.perf_counter) -> WarmUp:
     """Call until stable, as `measure` says."""
     seconds: list[float] = []
-    end = time.perf_counter() + most_s
+    end = clock() + most_s
     while True:
-        seconds.append(timed(configuration, next(inputs)))
+        seconds.append(timed(configuration, next(inputs), clock))
         if len(seconds) >= max(least, 2 * WINDOW) and is_stable(seconds):
             return WarmUp(tuple(seconds), True)
-        if time.perf_counter() >= end:
+        if clock() >= end:
             return WarmUp(tuple(seconds), False)
 
 

@@ -14,18 +14,19 @@ from medpipe.pipeline.deployment.rungs import Answer, Exported, Images, Logits, 
 
 INPUT, OUTPUT = "images", "logits"
 OPSET = 18
-SIDE = 64
 
 
 def onnx_file(source: Source) -> Path:
-    """The network as an ONNX file for batches and squares of any size, made once and checked."""
+    """The network as an ONNX file, made once and checked: for batches of any size, and squares of
+    any size where the network takes them."""
     import onnx
     import onnxscript  # noqa: F401  # torch exports by it: imported here, its version is part of what evidence is made of
 
     path = source.folder / "network.onnx"
     if not path.exists():
-        any_size = {0: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
-        program = torch.onnx.export(source.network, (torch.zeros(2, 3, SIDE, SIDE),), input_names=[INPUT], output_names=[OUTPUT],
+        any_size = {0: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
+        program = torch.onnx.export(source.network, (source.example(2),),
+                                    input_names=[INPUT], output_names=[OUTPUT],
                                     opset_version=OPSET, dynamo=True, dynamic_shapes=(any_size,), verbose=False)
         assert program is not None
         program.save(str(path), external_data=False)

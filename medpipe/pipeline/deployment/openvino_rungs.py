@@ -12,7 +12,6 @@ import torch
 from medpipe.pipeline.deployment.rungs import Answer, Exported, Images, Logits, Rung, Source
 
 HINTS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
-SIDE = 64
 DROP = 0.005
 """Share of the images to calibrate with, which are training images, that int8 may call otherwise."""
 MOST_RETURNS = 12
@@ -26,7 +25,8 @@ def export(rung: Rung, source: Source) -> Exported:
     if rung.precision == "bf16" and "BF16" not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise NotImplementedError("this processor has no bf16")
     with torch.no_grad():
-        model = ov.convert_model(source.network, example_input=torch.zeros(1, 3, SIDE, SIDE), input=[-1, 3, -1, -1])
+        model = ov.convert_model(source.network, example_input=source.example(1),
+                                 input=[-1, source.calibration.shape[1], -1, -1])
     if rung.precision == "int8":
         model = _quantised(model, source)
     path = source.folder / f"{rung.slug}.xml"
@@ -41,7 +41,7 @@ def opened(rung: Rung, paths: Sequence[Path]) -> Callable[[int, int], Answer]:
 
     def at(batch: int, side: int) -> Answer:
         shaped = ov.Core().read_model(str(paths[0]))
-        shaped.reshape([batch, 3, side, side])
+        shaped.reshape([batch, shaped.inputs[0].partial_shape[1].get_length(), side, side])
         compiled = ov.compile_model(shaped, "CPU", {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": HINTS[rung.precision],
                                                     "INFERENCE_NUM_THREADS": torch.get_num_threads()})
         request = compiled.create_infer_request()

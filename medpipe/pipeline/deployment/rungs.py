@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -42,17 +43,23 @@ class Rung:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """What rungs are built from: the trained network in evaluation mode on the CPU, images to calibrate with float32 ``(N, 3, H, W)``,
-    and a folder for what is written.
+    """What rungs are built from: the trained network in evaluation mode on the CPU, images to
+    calibrate with float32 ``(N, C, H, W)``, and a folder for what is written. Graphs are traced with images of that shape, which some
+    networks then hold to.
     """
 
     network: nn.Module
     calibration: Images
     folder: Path
 
+    def example(self, batch: int) -> Tensor:
+        """Images to trace with, float32 ``(batch, C, H, W)``: zeros of the shape of those to
+        calibrate with."""
+        return torch.zeros(batch, *self.calibration.shape[1:])
+
 
 Answer = Callable[[Images], Logits]
-"""Host images float32 ``(B, 3, H, W)`` in, host logits float32 ``(B, C)`` out."""
+"""Host images float32 ``(B, C, H, W)`` in, host logits float32 ``(B, C)`` out."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,13 +15,11 @@ from torch import Tensor, nn
 from medpipe.pipeline.deployment.rungs import Answer, Exported, Images, Logits, Rung, Source, as_host
 
 TYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-SIDE = 64
-"""Pixels of the example that a graph is traced with; the network takes any size."""
 
 
 def export(rung: Rung, source: Source) -> Exported:
     """The form that ``rung`` names."""
-    return _MAKERS[rung.name](rung, fitted(rung, source.network), source.folder)
+    return _MAKERS[rung.name](rung, fitted(rung, source.network), source)
 
 
 def fitted(rung: Rung, network: nn.Module) -> nn.Module:
@@ -52,16 +50,20 @@ def _copy(network: nn.Module) -> nn.Module:
 
 @dataclass(frozen=True, eq=False)
 class TorchAnswer:
-    """Host images in, host logits out, by ``place`` and ``compute``; what is timed of the device alone is ``compute`` of what is placed."""
+    """Host images in, host logits out, by ``place`` and ``compute``; what is timed of the device
+    alone is ``compute`` of what is placed.
+
+    A network may answer with a tuple whose first item is the logits: torchvision's Inception does
+    so once it is scripted.
+    """
 
     rung: Rung
-    network: Callable[[Tensor], Tensor]
+    network: Callable[[Tensor], Tensor | tuple[Tensor, ...]]
     mode: Callable[[], Any] = torch.inference_mode
 
     def __call__(self, images: Images) -> Logits:
         """Logits float32 ``(B, C)`` of float32 images ``(B, 3, H, W)``."""
-        with self.mode():
-            return as_host(self.network(self.place(images)))
+        return as_host(self.compute(self.place(images)))
 
     def place(self, images: Images) -> Tensor:
         """Images on the form's device, in its precision and layout."""
@@ -73,7 +75,8 @@ class TorchAnswer:
     def compute(self, given: Tensor) -> Tensor:
         """Logits on the device."""
         with self.mode():
-            return self.network(given)
+            found = self.network(given)
+        return found if isinstance(found, Tensor) else found[0]
 
 
 def cuda_seconds(call: Callable[[], Any]) -> float:
@@ -100,8 +103,8 @@ def opened(rung: Rung, paths: Sequence[Path], network: nn.Module) -> Callable[[i
     return lambda batch, side: _with_tf32(rung, TorchAnswer(rung, network, mode))
 
 
-def _eager(rung: Rung, network: nn.Module, folder: Path) -> Exported:
-    path = folder / f"{rung.slug}_weights.pt"
+def _eager(rung: Rung, network: nn.Module, source: Source) -> Exported:
+    path = source.folder / f"{rung.slug}_weights.pt"
     torch.save(network.state_dict(), path)  # as published, whose size is a claim
     return Exported(opened(rung, (path,), network), (path,))
 
@@ -121,18 +124,18 @@ def _with_tf32(rung: Rung, answer: Answer) -> Answer:
     return rounded
 
 
-def _script(rung: Rung, network: nn.Module, folder: Path) -> Exported:
-    example = torch.zeros(1, 3, SIDE, SIDE, device=rung.device, dtype=TYPES[rung.precision])
+def _script(rung: Rung, network: nn.Module, source: Source) -> Exported:
+    example = source.example(1).to(rung.device, TYPES[rung.precision])
     with torch.inference_mode(False), torch.no_grad():
         jit: Any = torch.jit  # has no types
         made = jit.script(network) if rung.name == "script" else jit.trace(network, example)
         made = jit.freeze(made.eval()) if rung.name == "frozen" else made
-        path = folder / f"{rung.slug}.pt"
+        path = source.folder / f"{rung.slug}.pt"
         made.save(str(path))  # not fitted to this machine yet, for such a graph cannot be kept
     return Exported(opened(rung, (path,), network), (path,))
 
 
-def _compiled(rung: Rung, network: nn.Module, folder: Path) -> Exported:
+def _compiled(rung: Rung, network: nn.Module, source: Source) -> Exported:
     how: dict[str, Any] = {"compile": {}, "compile_max_autotune": {"mode": "max-autotune-no-cudagraphs"},
                            "compile_cudagraphs": {"mode": "reduce-overhead"}}[rung.name]
 
@@ -146,10 +149,11 @@ def _compiled(rung: Rung, network: nn.Module, folder: Path) -> Exported:
     return Exported(at)
 
 
-def _ahead_of_time(rung: Rung, network: nn.Module, folder: Path) -> Exported:
+def _ahead_of_time(rung: Rung, network: nn.Module, source: Source) -> Exported:
     def at(batch: int, side: int) -> Answer:
-        example = torch.zeros(batch, 3, side, side, device=rung.device).contiguous(memory_format=torch.channels_last)
-        path = folder / f"{rung.slug}_{batch}_{side}.pt2"
+        example = torch.zeros(batch, source.calibration.shape[1], side, side, device=rung.device)
+        example = example.contiguous(memory_format=torch.channels_last)
+        path = source.folder / f"{rung.slug}_{batch}_{side}.pt2"
         with torch.no_grad():
             program = torch.export.export(network, (example,))
             torch._inductor.aoti_compile_and_package(program, package_path=str(path))
@@ -158,7 +162,7 @@ def _ahead_of_time(rung: Rung, network: nn.Module, folder: Path) -> Exported:
     return Exported(at)
 
 
-_MAKERS: dict[str, Callable[[Rung, nn.Module, Path], Exported]] = {
+_MAKERS: dict[str, Callable[[Rung, nn.Module, Source], Exported]] = {
     "eager_grad": _eager, "eager_no_grad": _eager, "eager": _eager, "eager_channels_last": _eager, "script": _script, "trace": _script,
     "frozen": _script, "compile": _compiled, "compile_max_autotune": _compiled, "compile_cudagraphs": _compiled,
     "aot_inductor": _ahead_of_time}

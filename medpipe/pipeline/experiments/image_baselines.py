@@ -1,6 +1,6 @@
-"""What an image's class can be told from without looking at the brain, or without a network: file marks, border, a few pixels.
+"""What an image's class can be told from without looking at the brain, or without a network: file metadata, border, a few pixels.
 
-Observed on the same splits, with the same sample ids, as `mri_classification` with the same ``data``. An accuracy that file marks or the
+Observed on the same splits, with the same sample ids, as `mri_classification` with the same ``data``. An accuracy that file metadata or the
 border alone reach says that the classes come from different collections; a network may have learnt no more.
 """
 
@@ -12,10 +12,11 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
+from medpipe.audits.shortcuts import METADATA_NOTE
 from medpipe.pipeline.config import Section, parse, stand_in
 from medpipe.pipeline.data.image_files import file_marks
 from medpipe.pipeline.data.images import ImageData, load_images
-from medpipe.pipeline.imaging.baselines import Model, classifier, features
+from medpipe.pipeline.imaging.baselines import File, Model, classifier, features
 from medpipe.pipeline.imaging.grouping import cluster_of, table_digest, with_clusters
 from medpipe.pipeline.imaging.settings import Data
 from medpipe.pipeline.imaging.splitting import splits_of
@@ -51,7 +52,8 @@ def run(config: Mapping[str, Any], seed: int, context: RunContext) -> Experiment
     context.progress(2, 2, "done")
     resolved = {**written.model_dump(exclude_unset=True), "data": {**written.data.model_dump(exclude_unset=True), "source": data.source}}
     return ExperimentResult(resolved, observations, {"samples_train": len(splits["training"])}, data_digests=_digests(data, written),
-                            notes=list(stand_in(written.data.source, data.source)))
+                            notes=[*stand_in(written.data.source, data.source),
+                                   *([METADATA_NOTE] if isinstance(written.model, File) else [])])
 
 
 def data_digests(config: Mapping[str, Any]) -> dict[str, str]:

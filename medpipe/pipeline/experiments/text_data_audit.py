@@ -1,8 +1,10 @@
 """What the sentences themselves say about any accuracy measured on them, before a model is trained.
 
-Between training and each evaluation split: the same sentence, nearly the same, one abstract on both sides under its own or another
-id. Within each split: labels that a heading gives away, labels that look wrong, and how the classes are balanced. Every flag is
-kept by sample, so that a model's accuracy can be taken without the samples flagged.
+Between training and each evaluation split: the same sentence, nearly the same, one abstract on both sides under its own
+or another id; and, by a second method, sentences and abstracts in other words. The second method also compares the
+training split with other abstracts of itself: what it flags there it flags by chance. Within each split: labels that a
+heading gives away, labels that look wrong, and how the classes are balanced. Every flag is kept by sample, so that a
+model's accuracy can be computed without the flagged samples.
 """
 
 from __future__ import annotations
@@ -55,6 +57,7 @@ def run(config: Mapping[str, Any], seed: int, context: RunContext) -> Experiment
     for done, (name, subset) in enumerate(splits.items()):
         context.progress(done, len(splits), f"sentences of the {name} split")
         flags = _labels(subset, data, written.audit, seed)
+        flags |= _reworded(splits["training"], subset)
         if name != "training":
             flags |= _overlap(splits["training"], subset, written.audit)
             scalars[f"{name}_class_distance"] = labels.imbalance(splits["training"].label, subset.label, len(data.classes))
@@ -62,7 +65,7 @@ def run(config: Mapping[str, Any], seed: int, context: RunContext) -> Experiment
         scalars |= {f"{name}_first_word_information": told, f"{name}_first_word_information_by_chance": chance}
         scalars[f"{name}_majority_share"] = float(labels.class_shares(subset.label, len(data.classes)).max())
         for audit, flag in flags.items():
-            found = share(audit, flag, subset.part.sample_id[subset.index].tolist(), subset.part.groups[CLUSTER][subset.index].tolist())
+            found = share(audit, flag, subset.part.sample_id[subset.index].tolist(), _groups(subset))
             scalars |= found.scalars(name)
             notes += _examples(name, found, subset, data)
         observations[name] = subset.observe(data.classes, CLUSTER, **{audit: flag.astype(np.uint8) for audit, flag in flags.items()})
@@ -77,9 +80,19 @@ def data_digests(config: Mapping[str, Any]) -> dict[str, str]:
     return {data.source: data.digest}
 
 
+def _groups(subset: Subset) -> list[str]:
+    return [str(g) for g in subset.part.groups[CLUSTER][subset.index]]
+
+
+def _reworded(training: Subset, subset: Subset) -> Flags:
+    sentence, abstract = overlap.reworded_flags(
+        sentences_of(training), _groups(training), sentences_of(subset), _groups(subset))
+    return {"sentence_reworded": sentence, "abstract_reworded": abstract}
+
+
 def _overlap(training: Subset, subset: Subset, written: Audit) -> Flags:
     theirs, ours = sentences_of(training), sentences_of(subset)
-    groups = training.part.groups[CLUSTER][training.index].tolist(), subset.part.groups[CLUSTER][subset.index].tolist()
+    groups = _groups(training), _groups(subset)
     score, place = overlap.nearest(theirs, ours)
     same = overlap.repeated(theirs, ours)
     return {"sentence_repeated": same, "sentence_near": same | (score >= written.near),
@@ -89,7 +102,7 @@ def _overlap(training: Subset, subset: Subset, written: Audit) -> Flags:
 
 def _labels(subset: Subset, data: TextData, written: Audit, seed: int) -> Flags:
     sentences = sentences_of(subset)
-    probable = labels.held_out_probabilities(sentences, subset.label, subset.part.groups[CLUSTER][subset.index].tolist(),
+    probable = labels.held_out_probabilities(sentences, subset.label, _groups(subset),
                                              folds=written.folds, seed=seed)
     return {"heading_in_text": labels.headings(sentences, subset.label, data.classes),
             "label_suspect": labels.suspect_labels(subset.label, probable)}

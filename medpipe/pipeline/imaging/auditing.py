@@ -39,19 +39,20 @@ from medpipe.pipeline.imaging.relations import (
     training_part,
 )
 from medpipe.pipeline.imaging.shown_groups import ShownGroup, distinct_slices, shown_groups
-from medpipe.pipeline.imaging.split_audit import SplitAudit, audit_split
+from medpipe.pipeline.imaging.split_audit import SplitAudit, audit_split, with_known
 from medpipe.pipeline.imaging.weighing import Blindness, weigh
+from medpipe.progress import tell
 
 HELD_OUT = "held out"
 """The part that baselines are scored on where a set has none: a fifth of the clusters, held out."""
 
 FOLDS, SEED = 5, 0
 MODELS: Mapping[str, Model] = {
-    "the commonest class": Majority(kind="majority"), "file marks alone, no pixel read": File(kind="file"),
+    "the commonest class": Majority(kind="majority"), "file metadata alone, no pixels": File(kind="file"),
     "the outermost sixteenth on each side": Border(kind="border", width=2), "8 by 8 grey pixels": Blurred(kind="blurred", side=8),
     "the nearest image in 32 by 32 pixels": Nearest(kind="nearest", side=32)}
 BEARS_ON = {
-    "contradicted": "any accuracy on images of which a copy carries another label: at most one label of each pair is right",
+    "contradicted": "any accuracy on images of which a copy carries another label: at most one label of each pair is correct",
     "oddities": "any accuracy in which these images, or these labels, are counted",
     "sources": "any accuracy that is to hold for images of another collection"}
 """What is found of the whole set → the accuracies that it touches."""
@@ -61,12 +62,14 @@ BEARS_ON = {
 class ImageAudit:
     """All that was seen. ``verdict`` is inflated, confounded or both, with ``reasons``; open, as long as anything is ``undecided``; or
     clean. ``bears_on``: `BEARS_ON`; relations and baselines have their own. ``grouped``: the images whose group a table names, None
-    where none was given. ``slices``: distinct slices by class; ``shared``: slices that stand in several classes; ``split``: of the table
-    given, if any.
+    where none was given. ``layout`` and ``notes``: how folders and tables were read. ``slices``: distinct slices by class; ``shared``:
+    slices that stand in several classes; ``split``: of the table given, if any.
     """
 
     source: str
     digest: str
+    layout: str
+    notes: tuple[str, ...]
     counts: Mapping[str, Mapping[str, int]]
     problems: tuple[tuple[str, str], ...]
     trained_on: str
@@ -94,8 +97,8 @@ class ImageAudit:
 
 def audit_images(images: ImageSet, table: Mapping[str, str] | None = None, train: str = "",
                  split: Mapping[str, str] | None = None) -> ImageAudit:
-    """Look at a set. ``table``: the group (patient) of images by path; ``train``: the part that is trained on, where its name does not say;
-    ``split``: the part of images by path, to be checked for leakage.
+    """Look at a set. ``table``: the group (patient) of images by path, else those of the set itself; ``train``: the part that is trained
+    on, where its name does not say; ``split``: the part of images by path, to be checked for leakage.
 
     Raises `DataError` where a table is about other images, or no part is called ``train``.
     """
@@ -103,27 +106,36 @@ def audit_images(images: ImageSet, table: Mapping[str, str] | None = None, train
     trained_on = training_part(tuple(data.parts), train)
     ids = np.concatenate([part.sample_id for part in data.parts.values()])
     label = np.concatenate([part.label for part in data.parts.values()])
-    known = group_of_each(table, ids)
+    known = group_of_each(table or images.group_of() or None, ids)
+    tell(0, 5, "decoding")
     grey = np.concatenate([part.planes(SIDE).planes for part in data.parts.values()])
+    tell(1, 5, "comparing images")
     found = groups(data)
-    cluster = ids[np.unique(found.patient, return_index=True)[1]][found.patient]
+    tell(2, 5, "comparing images")
+    cluster = _named(ids, found.patient)
+    together = _named(ids, with_known(found.patient, known))
     layout = Layout(ids, np.repeat(list(data.parts), [len(part) for part in data.parts.values()]), cluster, trained_on)
     related = tuple(relations(layout, found, known))
     copies = [link for link in found.links if link.is_copy]
     contradicted = [p for p in copies if label[p.first] != label[p.second]]
     places = dict(_split(data, layout))
-    too_few = _too_few(data, label, cluster, places[""])
-    baselines = () if too_few else tuple(_baselines(images, dict(_scored(label, cluster, places)), layout))
-    weighed = weigh(related, _share(contradicted, layout), baselines, (*not_compared(layout, known), *_untrained(data, layout), *too_few))
+    too_few = _too_few(data, label, together, places[""])
+    tell(3, 5, "trying baselines")
+    baselines = () if too_few else tuple(_baselines(images, dict(_scored(label, together, places)), layout))
+    tell(4, 5, "comparing images")
+    cause = next((note for note in images.notes if "other way round" in note), "")
+    weighed = weigh(related, _share(contradicted, layout), baselines,
+                    (*not_compared(layout, known), *_untrained(data, layout), *too_few), cause)
     counts = {name: {kind: int((part.label == k).sum()) for k, kind in enumerate(data.classes)} for name, part in data.parts.items()}
     return ImageAudit(
-        data.source, data.digest, counts, problems=tuple((p.path, p.what) for p in images.problems), trained_on=trained_on,
+        data.source, data.digest, images.layout, images.notes, counts,
+        problems=tuple((p.path, p.what) for p in images.problems), trained_on=trained_on,
         grouped=None if known is None else int((known != "").sum()), relations=related, copies=len(copies),
         clusters=len(np.unique(cluster)), contradicted=tuple(shown(p, ids) for p in contradicted[:MOST_EXAMPLES]),
-        oddities=oddities(images, grey, cluster), baselines=baselines, sources=tuple(_sources(images)), bears_on=BEARS_ON,
+        oddities=oddities(images, grey, cluster, together), baselines=baselines, sources=tuple(_sources(images)), bears_on=BEARS_ON,
         verdict=weighed.verdict, reasons=weighed.reasons, undecided=weighed.undecided, groups=shown_groups(data, found),
         slices=distinct_slices(data, found), shared=int(sum(len(np.unique(label[found.slice == s])) > 1 for s in _repeated(found))),
-        split=() if split is None else audit_split(data, found, split, train if train in split.values() else ""))
+        split=() if split is None else audit_split(data, found, split, train if train in split.values() else "", known))
 
 
 def pictures_of(images: ImageSet, found: ImageAudit) -> dict[str, bytes]:
@@ -143,6 +155,11 @@ def _repeated(found: Groups) -> list[int]:
     """The numbers of slices that several images show."""
     number, count = np.unique(found.slice, return_counts=True)
     return [int(n) for n in number[count > 1]]
+
+
+def _named(ids: NDArray[np.str_], number: NDArray[np.int64]) -> NDArray[np.str_]:
+    """The groups, each named after the first of its images."""
+    return ids[np.unique(number, return_index=True)[1]][np.unique(number, return_inverse=True)[1]]
 
 
 def _share(contradicted: list[Match], layout: Layout) -> Share:

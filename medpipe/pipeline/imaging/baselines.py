@@ -27,7 +27,8 @@ class Majority(Section):
 
 
 class File(Section):
-    """Gradient boosting on `FileMarks`: size in pixels and bytes, mode, JPEG tables, what else the file carries. No pixel is read."""
+    """Gradient boosting on `FileMarks`: width, height, format, mode, JPEG tables and sampling, software, what else
+    the file carries. No pixel is read, nor anything that depends on pixels, such as the size in bytes."""
 
     kind: Literal["file"]
 
@@ -79,10 +80,11 @@ def _grey(images: Planes) -> Features:
 
 def _encoded(marks: Marks) -> dict[str, Features]:
     """Numbers as they are, words as numbers that mean nothing: trees split them apart all the same."""
-    words = [sorted({getattr(m, column) for of_part in marks.values() for m in of_part}) for column in ("mode", "tables", "extras")]
-    number = [{word: i for i, word in enumerate(known)} for known in words]
-    return {name: np.array([[m.width, m.height, m.size, number[0][m.mode], number[1][m.tables], number[2][m.extras]] for m in of_part],
-                           np.float64) for name, of_part in marks.items()}
+    every = [m for of_part in marks.values() for m in of_part]
+    known = {column: {word: i for i, word in enumerate(sorted({getattr(m, column) for m in every}))} for column in
+             ("format", "mode", "tables", "sampling", "software", "extras")}
+    return {name: np.array([[m.width, m.height, *(number[getattr(m, column)] for column, number in known.items())]
+                            for m in of_part], np.float64) for name, of_part in marks.items()}
 
 
 def classifier(written: Model, seed: int) -> Any:

@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from medpipe.errors import DataError
+from medpipe.phrases import plural
 from medpipe.pipeline.data.image_files import file_marks
 from medpipe.pipeline.data.images import ImageData, ImagePart
 from medpipe.pipeline.splits import Index, Subset
@@ -99,4 +100,4 @@ def counted(part: ImagePart, source: Names, classes: Sequence[str]) -> Iterator[
     for name, count in sorted(zip(names.tolist(), counts.tolist(), strict=True), key=lambda x: -x[1]):
         of = {kind: int(((source == name) & (part.label == k)).sum()) for k, kind in enumerate(classes)}
         inside = ", ".join(f"{kind} {n:,}" for kind, n in of.items() if n)
-        yield f"source {name or 'of few images'}: {count:,} images ({inside})"
+        yield f"source {name or 'of few images'}: {plural(count, 'image')} ({inside})"

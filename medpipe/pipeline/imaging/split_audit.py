@@ -42,8 +42,10 @@ class SplitAudit:
     is_free: bool
 
 
-def audit_split(data: ImageData, found: Groups, split: Mapping[str, str], train: str = "") -> tuple[SplitAudit, ...]:
-    """What each part of a split shares with the part trained on. ``split``: part by image.
+def audit_split(data: ImageData, found: Groups, split: Mapping[str, str], train: str = "",
+                known: NDArray[np.str_] | None = None) -> tuple[SplitAudit, ...]:
+    """What each part of a split shares with the part trained on. ``split``: part by image; ``known``:
+    groups str ``(N,)``, ``""`` where unknown.
 
     Images that the split does not name are left out. Raises `DataError` where the split is about other
     images, has one part only, or does not tell which part is trained on.
@@ -59,15 +61,16 @@ def audit_split(data: ImageData, found: Groups, split: Mapping[str, str], train:
         raise DataError(f"split: expected a part whose name begins with train and at least one other, got {listed(parts)}; "
                         "--train NAME names the part that is trained on")
     training, pixels = np.flatnonzero(part_of == trained_on), grey(data)
-    return tuple(_part(name, trained_on, ids, pixels, found, training, np.flatnonzero(part_of == name))
+    patient = with_known(found.patient, known)
+    return tuple(_part(name, trained_on, ids, pixels, (found.slice, patient), training, np.flatnonzero(part_of == name))
                  for name in parts if name != trained_on)
 
 
-def _part(name: str, trained_on: str, ids: NDArray[np.str_], pixels: NDArray[np.uint8], found: Groups, training: Index,
-          here: Index) -> SplitAudit:
-    names, cluster = ids[here].tolist(), found.patient[here].astype(str).tolist()
+def _part(name: str, trained_on: str, ids: NDArray[np.str_], pixels: NDArray[np.uint8], groups: tuple[Index, Index],
+          training: Index, here: Index) -> SplitAudit:
+    names, cluster = ids[here].tolist(), groups[1][here].astype(str).tolist()
     copies, patients = (share(kind, np.isin(group[here], group[training]), names, cluster)
-                        for kind, group in (("copies", found.slice), ("patients", found.patient)))
+                        for kind, group in zip(("copies", "patients"), groups, strict=True))
     second = check_split(look_across(pixels, training, here), names, cluster)
     return SplitAudit(name, trained_on, copies, patients, second.found, second.expected,
                       not copies.count and not patients.count and second.passes)
@@ -82,7 +85,7 @@ def clean_split(data: ImageData, found: Groups, known: NDArray[np.str_] | None =
     """
     ids, pixels = _ids(data), grey(data)
     label = np.concatenate([part.label for part in data.parts.values()])
-    group = _with_known(found.patient, known)
+    group = with_known(found.patient, known)
     for _ in range(ROUNDS):
         few = [kind for k, kind in enumerate(data.classes) if len(np.unique(group[label == k])) < FOLDS]
         if few:
@@ -99,7 +102,7 @@ def clean_split(data: ImageData, found: Groups, known: NDArray[np.str_] | None =
     return {image: TEST if held else TRAIN for image, held in zip(ids.tolist(), is_test.tolist(), strict=True)}
 
 
-def _with_known(patient: Index, known: NDArray[np.str_] | None) -> Index:
+def with_known(patient: Index, known: NDArray[np.str_] | None) -> Index:
     """Inferred groups joined with known ones."""
     if known is None:
         return patient

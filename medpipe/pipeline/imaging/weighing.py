@@ -9,6 +9,7 @@ from medpipe.audits.observed import LARGE as MANY
 from medpipe.audits.observed import SMALL as FEW
 from medpipe.audits.shares import Share
 from medpipe.audits.shortcuts import LARGE, SMALL
+from medpipe.phrases import plural
 from medpipe.pipeline.imaging.relations import Relation
 from medpipe.statistics import Interval
 
@@ -39,13 +40,15 @@ class Weighed:
     undecided: tuple[str, ...]
 
 
-def weigh(relations: Sequence[Relation], contradicted: Share, baselines: Sequence[Blindness], not_looked: Sequence[str]) -> Weighed:
-    """The verdict. ``not_looked``: sentences on what was not looked for; with any of them nothing is clean."""
+def weigh(relations: Sequence[Relation], contradicted: Share, baselines: Sequence[Blindness], not_looked: Sequence[str],
+          cause: str = "") -> Weighed:
+    """The verdict. ``not_looked``: sentences on what was not looked for; with any of them nothing is clean. ``cause``: a likely one
+    of contradicted labels."""
     inflated = [_of_relation(r) for r in relations if r.weighs and r.found.interval.low >= FEW]
     confounded = [_of_baseline(b) for b in baselines if b.is_blind and b.above.low >= LARGE]
     reasons = [*inflated, *confounded]
     if contradicted.count:
-        reasons.append(f"{_counted(contradicted)} have a copy that carries another label")
+        reasons.append(f"{_counted(contradicted)} have a copy that carries another label{cause and f'; likely cause: {cause}'}")
     undecided = (*not_looked, *_undecided(relations, contradicted, baselines))
     words = " and ".join(word for word, found in ((INFLATED, inflated), (CONFOUNDED, confounded)) if found)
     return Weighed(words or (OPEN if undecided else CLEAN), tuple(reasons), undecided)
@@ -72,11 +75,12 @@ def _of_relation(r: Relation) -> str:
 
 
 def _of_baseline(b: Blindness) -> str:
-    return f"{b.part}: {b.model} tells {100 * b.right:.1f} % right, {100 * b.above.estimate:.0f} points above the commonest class"
+    return (f"{b.part}: {b.model}: {100 * b.right:.1f} % accurate, {100 * b.above.estimate:.0f} percentage points above the "
+            "commonest class")
 
 
 def _counted(found: Share) -> str:
-    return f"{found.count:,} of {found.interval.n:,} images"
+    return f"{found.count:,} of {plural(found.interval.n, 'image')}"
 
 
 def _percent(i: Interval) -> str:

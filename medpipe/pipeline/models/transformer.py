@@ -6,18 +6,20 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from huggingface_hub import constants
+from huggingface_hub import constants, try_to_load_from_cache
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig, BertForSequenceClassification
-from transformers.utils import logging
+from transformers.utils import SAFE_WEIGHTS_NAME, WEIGHTS_NAME, logging
 
 from medpipe.errors import UnavailableError
+from medpipe.running.experiment import declare_read
 
 HUB_TIMEOUT_S = 10.0
 
@@ -75,10 +77,22 @@ def biobert(classes: int) -> nn.Module:
     return model
 
 
+def _declare_weights(checkpoint: str) -> None:
+    """Tell the run's record of the weights, which safetensors reads by itself."""
+    if Path(checkpoint).is_dir():
+        declare_read(checkpoint)
+        return
+    for name in (SAFE_WEIGHTS_NAME, WEIGHTS_NAME):
+        kept = try_to_load_from_cache(checkpoint, name)
+        if isinstance(kept, str):
+            declare_read(kept)
+
+
 def _load(checkpoint: str, classes: int, *, local: bool) -> tuple[nn.Module, Any]:
     tokenizer = AutoTokenizer.from_pretrained(checkpoint, local_files_only=local)
     model: nn.Module = AutoModelForSequenceClassification.from_pretrained(checkpoint, num_labels=classes, ignore_mismatched_sizes=True,
                                                                dtype=torch.float32, local_files_only=local)
+    _declare_weights(checkpoint)
     return model, tokenizer
 
 

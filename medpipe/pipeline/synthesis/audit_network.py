@@ -40,7 +40,7 @@ from medpipe.pipeline.synthesis.generating import Pixels
 from medpipe.pipeline.synthesis.sampling import Images
 from medpipe.pipeline.synthesis.settings import Audit
 from medpipe.pipeline.training import weights_of
-from medpipe.running.experiment import Progress
+from medpipe.running.experiment import Progress, declare_read
 
 SEED = 20_240_611
 UNTRAINED = 1 / 3
@@ -154,6 +154,7 @@ def _one_at_a_time(path: Path) -> Iterator[None]:
 
 def _read(path: Path, classes: int) -> AuditNetwork | None:
     try:
+        declare_read(path)
         with safe_open(path, "pt") as file:
             weights, told = {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["told"])  # noqa: SIM118
         centre, axes = weights.pop("principal.centre"), weights.pop("principal.axes")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from medpipe.evidence import Evidence
 from medpipe.judging.metrics.calibration import BINS, binned, expected_calibration_error
 from medpipe.judging.metrics.classification import confusion
+from medpipe.phrases import plural
 from medpipe.report.figures.curves import evidence_keys
 from medpipe.report.figures.svg import (
     ACCENT,
@@ -109,7 +110,8 @@ def reliability(title: str, run: Evidence, split: str) -> Figure | None:
               f"by bin they differ by {100 * expected_calibration_error(o):.1f} points (expected calibration error).")
     details = (f"Bars are 95 % Wilson intervals, the dashed line is perfect agreement, numbers count samples by bin; n = {len(o):,}, "
                f"seed {run.run.seed} alone.")
-    bins = "; ".join(f"{k * 10} to {k * 10 + 10} %: {int(n[k])} samples, {100 * right[k] / n[k]:.0f} % right"
+    bins = "; ".join(f"{k * 10} to {k * 10 + 10} %: {plural(int(n[k]), 'sample')}, "
+                     f"{100 * right[k] / n[k]:.0f} % right"
                      for k in np.flatnonzero(there))
     return Figure(svg, f"{title}. {answer} {bins}. {details}", answer, details, evidence_keys([run]), wide=False)
 

@@ -81,7 +81,8 @@ def _rule(run: Evidence, source: tuple[str, Observations] | None) -> str:
     if source is None:
         return "How these images were chosen is not known: no split of the run gives them by the rule."
     split, o = source
-    return (f"Chosen from the {len(o):,} samples of split “{split}” by rule, which was checked: {DRAWN} by lot with seed {run.run.seed}, "
+    return (f"Chosen from the {plural(len(o), 'sample')} of split “{split}” by rule, which was "
+            f"checked: {DRAWN} by lot with seed {run.run.seed}, "
             "and the errors of highest stated probability; single cases, so there is no interval.")
 
 

@@ -99,6 +99,7 @@ def _said(title: str, found: Sizes, sizes: Sequence[int], series: Mapping[str, S
               f"with {sizes[0]:,} it is {means[0]:.1f} %.")
     seeds = ", ".join(plural(len(v), "seed") for v in series[SPLIT])
     details = f"Points are means, bars the range over seeds ({seeds}), the only interval shown; claims hold the differences with theirs."
-    points = "; ".join(f"{n:,} samples {m:.1f} %" for n, m in zip(sizes, means, strict=True))
+    points = "; ".join(f"{plural(n, 'sample')} {m:.1f} %"
+                       for n, m in zip(sizes, means, strict=True))
     keys = "; ".join(evidence_keys(runs) for runs in found.runs)
     return Figure(drawing.svg(), f"{title}. {answer} {points}. {details}", answer, details, keys)

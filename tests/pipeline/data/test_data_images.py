@@ -235,7 +235,7 @@ def test_a_folder_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert data.parts["learn"].label.tolist() == [0, 0, 0, 1, 1, 1] and data.parts["report"].pixels(33).shape == (6, 33, 33, 3)
     assert load_images(f"folder:{tmp_path / 'mine'}").digest == data.digest
     (tmp_path / "mine" / "learn" / "notes.txt").write_text("x", encoding="utf-8")
-    with pytest.raises(DataError, match=r"in learn and report, in the folders sick, well, got 'learn/notes\.txt'"):
+    with pytest.raises(DataError, match=r"nothing but the images of a data set, got 'learn/notes\.txt'"):
         load_images("folder:mine")
     with pytest.raises(UnavailableError, match="folder:none"):
         load_images("folder:none")

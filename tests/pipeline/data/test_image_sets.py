@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from medpipe.errors import DataError
-from medpipe.pipeline.data.image_sets import WHOLE, read_image_set
+from medpipe.pipeline.data.image_layout import WHOLE
+from medpipe.pipeline.data.image_sets import read_image_set
 
 pytest.importorskip("cv2", reason="the training extra is not installed")
 
@@ -124,12 +125,11 @@ def test_a_class_of_which_no_image_can_be_read_is_named_beside_its_files(tmp_pat
     assert [p.path for p in found.problems] == ["test/c", "test/c/0.png", "train/c", "train/c/0.png"]
 
 
-@pytest.mark.parametrize(("above", "depth"), [("data/train/a", "3 folders"), ("", "0 folders")])
-def test_images_at_another_depth_are_refused_with_their_depth(tmp_path: Path, above: str, depth: str) -> None:
-    with pytest.raises(DataError, match=rf"<image>, got them {depth} deep, such as .*0\.png; give the folder of parts or of classes"):
-        read_image_set(written(tmp_path, {f"{above}/{i}.png".lstrip("/"): picture(i) for i in range(3)}))
+def test_images_too_deep_are_refused_with_their_depth(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"got them 3 folders deep, such as in one/a/x; .* by --layout: class/image"):
+        read_image_set(written(tmp_path, {f"{above}/0.png": picture(0) for above in ("one/a/x", "one/b/y", "two/a/x", "two/b/y")}))
 
 
 def test_no_such_folder(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="expected a folder or zip file of images, found none"):
+    with pytest.raises(DataError, match="expected a folder, zip file or tar file of images, found none"):
         read_image_set(tmp_path / "nowhere")

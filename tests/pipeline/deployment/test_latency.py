@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from typing import Any
 
 import numpy as np
 import torch
-from planted_forms import FarDevice
+from planted_forms import CLOCK, FarDevice
 
 from medpipe.evidence.rounds import short_warm_up
 from medpipe.pipeline.deployment.guards import cached_answer, does_not_wait, tracks_gradients
@@ -30,19 +29,20 @@ def test_every_round_holds_every_configuration_in_an_order_of_its_own() -> None:
 def test_warm_up_goes_on_until_calls_take_as_long_as_before() -> None:
     assert is_stable([1.0] * 10) and not is_stable([2.0] * 5 + [1.0] * 5)
     cold = iter([0.02] * 6 + [0.001] * 1000)
-    found = measure([Configuration("cold", lambda _: time.sleep(next(cold)), [0])], rounds=1, seed=0).warm_ups["cold"]
+    found = measure([Configuration("cold", lambda _: CLOCK.sleep(next(cold)), [0])], rounds=1, seed=0,
+                    clock=CLOCK).warm_ups["cold"]
     assert found.stable and len(found.seconds) >= 12  # the slow calls are not among the last ten
     worse = iter(np.geomspace(0.001, 1, 40).tolist())
-    assert not measure([Configuration("never", lambda _: time.sleep(next(worse)), [0])], rounds=0, seed=0,
-                       most_warm_up_s=0.1).warm_ups["never"].stable
+    assert not measure([Configuration("never", lambda _: CLOCK.sleep(next(worse)), [0])], rounds=0, seed=0,
+                       most_warm_up_s=0.1, clock=CLOCK).warm_ups["never"].stable
 
 
 def test_the_timer_waits_for_the_device() -> None:
     device = FarDevice()
-    found = measure([Configuration("far", device.call, [0.01], device.wait)], rounds=3, seed=0, most_warm_up_s=0.01)
+    found = measure([Configuration("far", device.call, [0.01], device.wait)], rounds=3, seed=0, most_warm_up_s=0.01, clock=CLOCK)
     assert (found.of("far") >= 0.009).all()
-    assert does_not_wait(device.call, device.wait, device.wait, 0.01) is None
-    assert "worked on" in str(does_not_wait(device.call, lambda: None, device.wait, 0.01))
+    assert does_not_wait(device.call, device.wait, device.wait, 0.01, clock=CLOCK) is None
+    assert "worked on" in str(does_not_wait(device.call, lambda: None, device.wait, 0.01, clock=CLOCK))
 
 
 def test_a_device_that_tells_the_time_itself_is_believed() -> None:

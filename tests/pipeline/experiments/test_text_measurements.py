@@ -63,7 +63,7 @@ def test_the_audit_counts_what_it_flags(tmp_path: Path, tiny_text: Any, text_con
     one, other = (text_data_audit.run(config, 1, context(tmp_path)) for _ in range(2))
     assert one.scalars == other.scalars and [*one.observations] == ["training", "validation", "testing"]
     for split, o in one.observations.items():
-        audits = ["heading_in_text", "label_suspect"]
+        audits = ["heading_in_text", "label_suspect", "sentence_reworded", "abstract_reworded"]
         audits += [] if split == "training" else ["sentence_repeated", "sentence_near", "abstract_shared", "abstract_hidden"]
         for audit in audits:
             assert one.scalars[f"{split}_{audit}_count"] == o[audit].sum()
