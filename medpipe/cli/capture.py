@@ -26,7 +26,7 @@ class Log:
     wanted: bool = False
 
     def finish(self) -> None:
-        """Tell where the log is, or remove it."""
+        """Tell where the log is, or drop it."""
         if self.wanted and self.path.stat().st_size:
             note(f"What the libraries wrote about it: {self.path}")
         else:

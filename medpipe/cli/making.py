@@ -172,8 +172,8 @@ def verify(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, na
     why = "asked for"
     if profile is None:
         profile, why = choose_profile()
-    note(f"Profile {profile}: {why}.")
     job = prepare(specs, profile, name, reports, jobs, device, checkpoint, sources, any_code)
+    note(f"Profile {profile}: {why}.")
     say_first(job.specs)
     with code_beside(specs, job.specs):
         make_evidence(job)

@@ -15,7 +15,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import Any
@@ -124,8 +124,12 @@ def _without_documentation(tree: ast.Module) -> str:
 
 def digest_of_code(path: Path) -> str:
     """Digest of a module's code without comments, docstrings and layout; of its bytes where it is no Python source."""
-    content = path.read_bytes()
-    if path.suffix == ".py":
+    return _digest_of_code(path.read_bytes(), path.suffix == ".py")
+
+
+@lru_cache(maxsize=2048)
+def _digest_of_code(content: bytes, is_python: bool) -> str:
+    if is_python:
         with suppress(SyntaxError, ValueError):
             content = _without_documentation(ast.parse(content)).encode()
     return "sha256:" + hashlib.sha256(content).hexdigest()

@@ -20,7 +20,7 @@ def test_a_planted_duplicate_is_found() -> None:
     assert not text_overlap.repeated(TRAINING.sentences, CLEAN.sentences).any()
     found = share("sentence_repeated", text_overlap.repeated(TRAINING.sentences, planted.sentences), planted.sample_id, planted.abstract)
     assert (found.count, found.samples) == (1, (planted.sample_id[17],))
-    assert 0 <= found.interval.low < found.interval.estimate == 1 / 240 < found.interval.high < 0.05
+    assert 0 <= found.interval.low < found.interval.estimate == 1 / 240 < found.interval.high < 0.09  # 1 of 60 abstracts at most
 
 
 def test_a_nearly_equal_sentence_is_found() -> None:

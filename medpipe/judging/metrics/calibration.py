@@ -217,7 +217,8 @@ def _kept_statistic(rows: Rows) -> Statistic:
         confidence, right = _answers(o)
         threshold = np.quantile(confidence, 1 - COVERAGE)
         kept.append(confidence >= threshold)
-        near = np.argsort(np.abs(confidence - threshold), kind="stable")[:max(len(right) // 10, 5)]
+        away = np.abs(confidence - threshold)
+        near = away <= np.sort(away)[min(max(len(right) // 10, 5), len(right)) - 1]
         shift.append((kept[-1] / COVERAGE - 1) * (right[near].mean() - right[kept[-1]].mean()))
     share = proportion(rows, [_answers(o)[1] for o in rows.runs], kept)
     return combined([(1.0, share), (1.0, centred(rows, np.zeros(len(by_run)), shift))]).recentred(by_run, rows.n)
