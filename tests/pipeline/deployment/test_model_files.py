@@ -47,6 +47,12 @@ class Fixed(nn.Module):
         return found
 
 
+@pytest.fixture(autouse=True)
+def _one_precision() -> None:
+    """As bench sets it: exporters refuse convolutions and recurrent layers of different precision."""
+    torch.backends.cudnn.allow_tf32 = False
+
+
 def network(channels: int = 3) -> nn.Module:
     return nn.Sequential(
         nn.Conv2d(channels, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)
