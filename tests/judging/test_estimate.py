@@ -148,7 +148,7 @@ def test_a_count_is_exact(specs: SpecsMaker) -> None:
 @pytest.mark.parametrize(("unit", "value"), [("count", 0.5294), ("number", 12.25), ("proportion", 1.0), ("proportion", 0.83)])
 def test_what_one_run_measured_without_an_interval_decides_nothing(specs: SpecsMaker, unit: str, value: float) -> None:
     claim = specs(measure={"scalar": "ratio", "run": "toy"}, criterion=COUNT | {"unit": unit, "value": 0.5}).claims[0]
-    with pytest.raises(DataError, match="one run reports ratio = .* other training runs may differ"):
+    with pytest.raises(DataError, match=r"one run reports ratio = .* other training runs may differ"):
         estimate(claim, {"toy": [evidence_of({}, scalars={"ratio": value})]})
 
 
