@@ -62,6 +62,9 @@ def find_seals(data: bytes) -> list[Seal]:
 def _seal(data: bytes, byte_range: tuple[int, int, int, int]) -> Seal:
     start, before, behind, rest = byte_range
     hole = data[before:behind]
+    if start == 0 and before < behind <= len(data) < behind + rest and not data.rstrip().endswith(b"%%EOF"):
+        raise Refusal("unreadable", f"expected a file of {behind + rest} bytes, as its signature says, got {len(data)}: it was cut off, "
+                                    "perhaps in a download; get the whole file from its signer")
     if start or not before < behind <= behind + rest <= len(data) or not re.fullmatch(rb"<(?:[0-9A-F]{2})+>", hole):
         raise Refusal("altered", "the file was cut or altered: its signature does not stand where its ByteRange "
                                  f"{list(byte_range)} says, in a file of {len(data)} bytes; {_ALTERED}")

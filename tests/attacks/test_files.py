@@ -199,7 +199,7 @@ def test_a_pdf_that_unpacks_to_much_takes_little_memory(member: bytes) -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.7, 0.99])
-def test_a_cut_report_is_unreadable_or_altered_and_never_accepted(
+def test_a_cut_report_is_unreadable(
     tmp_path: Path, run: Callable[..., object], share: float
 ) -> None:
     pytest.importorskip("pyhanko")
@@ -208,7 +208,7 @@ def test_a_cut_report_is_unreadable_or_altered_and_never_accepted(
     raw = (ROOT / "reports/medical-ai-pipeline-reduced/model-card.pdf").read_bytes()
     checked = check_report(raw[: int(len(raw) * share)], trusted=load_signers(ROOT / "signers.toml"))
     assert not checked.ok
-    assert checked.code in ("unreadable", "altered")
+    assert checked.code == "unreadable"
 
 
 def test_a_bundle_with_too_many_unpacked_bytes_is_refused(
