@@ -23,7 +23,7 @@ def described(images: Grey, match: Match) -> str:
     if match.kind == SAME_PATIENT:
         return "another slice" if match.transform.is_orientation else f"another slice, {match.transform.name}"
     turned = [] if match.transform.name == "as it is" else [match.transform.name]
-    toned = list(_toned(images[match.first], images[match.second], match)) if match.kind == ALTERED else []
+    toned = list(_toned(images[match.first], images[match.second], match))
     return ", ".join([*turned, *toned]) or ("altered" if match.kind == ALTERED else "stored again")
 
 
