@@ -18,10 +18,12 @@ def described(images: Grey, match: Match) -> str:
     """How the second image of a match differs from the first, as in "mirrored, sharpened"."""
     if match.kind == IDENTICAL:
         return "identical"
+    if match.squeezed:
+        return "squeezed" if match.is_copy else "another slice, squeezed"
     if match.kind == SAME_PATIENT:
         return "another slice" if match.transform.is_orientation else f"another slice, {match.transform.name}"
     turned = [] if match.transform.name == "as it is" else [match.transform.name]
-    toned = list(_toned(images[match.first], images[match.second], match)) if match.kind == ALTERED else []
+    toned = list(_toned(images[match.first], images[match.second], match))
     return ", ".join([*turned, *toned]) or ("altered" if match.kind == ALTERED else "stored again")
 
 

@@ -27,8 +27,8 @@ from medpipe.audits.images.candidates import (
     candidates,
     embeddings,
 )
-from medpipe.audits.images.features import SIDE, Features, Grey, describe, in_threads
-from medpipe.audits.images.geometry import PLACES, Agreement, Transform, agreement, overlaid
+from medpipe.audits.images.features import SIDE, Features, Grey, describe, in_threads, unsqueezed
+from medpipe.audits.images.geometry import PLACES, PLACES_TURNED, Agreement, Transform, agreement, overlaid
 from medpipe.audits.images.template import without_template
 
 IDENTICAL, COPIED, ALTERED, SAME_PATIENT = "identical", "copy", "altered", "same patient likely"
@@ -46,7 +46,8 @@ class Match:
     """Images ``first`` < ``second``, by their places, are related as ``kind`` says.
 
     ``score``: correlation of grey values laid over each other. ``places`` of ``matches`` keypoints
-    agree on ``transform``; both are 0 where equal bytes or pixels need no such proof.
+    agree on ``transform``; both are 0 where equal bytes or pixels need no such proof. ``squeezed``:
+    one of them only after its subject was cut out and stretched to a square.
     """
 
     first: int
@@ -56,6 +57,7 @@ class Match:
     transform: Transform
     places: int = 0
     matches: int = 0
+    squeezed: bool = False
 
     @property
     def is_copy(self) -> bool:
@@ -65,6 +67,8 @@ class Match:
     @property
     def how(self) -> str:
         """How one comes from the other, for a reader."""
+        if self.squeezed:
+            return "squeezed"
         return self.transform.name if self.kind != ALTERED else f"{self.transform.name}, altered"
 
 
@@ -75,9 +79,27 @@ def find_matches(images: Grey, digests: Sequence[str] = (), told: Progress = lam
     images enters the search once. Raises `DataError` for images of another size.
     """
     unique, same = _identical(images, digests)
-    found = {(m.first, m.second): m for m in _searched(images[unique], told)}
-    mapped = [replace(m, first=int(unique[m.first]), second=int(unique[m.second])) for m in found.values()]
-    return tuple(sorted([*same, *mapped], key=lambda m: (KINDS.index(m.kind), -m.score, m.first, m.second)))
+    narrow, views = unsqueezed(images[unique])
+    found: dict[tuple[int, int], Match] = {}
+    for match in _searched(np.concatenate([images[unique], views]), told):
+        mapped = _mapped(match, unique, narrow)
+        if mapped is not None and not (mapped.squeezed and (mapped.first, mapped.second) in found):
+            found[mapped.first, mapped.second] = mapped
+    return tuple(sorted([*same, *found.values()], key=lambda m: (KINDS.index(m.kind), -m.score, m.first, m.second)))
+
+
+def _mapped(match: Match, unique: NDArray[np.int64], narrow: NDArray[np.int64]) -> Match | None:
+    """A match among images that occur once and the views of ``narrow`` ones, as one of images; None
+    where a view proves too little: after stretching, images share no frame of reference.
+    """
+    first, second = (int(unique[i if i < len(unique) else narrow[i - len(unique)]]) for i in (match.first, match.second))
+    if match.second < len(unique):
+        return replace(match, first=first, second=second)
+    if first == second or match.places < PLACES_TURNED:
+        return None
+    kind = SAME_PATIENT if match.kind == SAME_PATIENT else ALTERED
+    turned = match.transform if first < second else match.transform.inverse
+    return replace(match, first=min(first, second), second=max(first, second), kind=kind, transform=turned, squeezed=True)
 
 
 def _identical(images: Grey, digests: Sequence[str]) -> tuple[NDArray[np.int64], list[Match]]:

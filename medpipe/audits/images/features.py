@@ -22,6 +22,8 @@ SIDE = 160
 """Pixels a side of the images that are compared."""
 THUMBNAIL, SMALL = 24, 80
 KEYPOINTS = 300
+SQUEEZED, FAINT = 0.65, 0.08
+"""Least ratio of a subject's sides that is natural; of an image's range: what is darker is background."""
 SCALE = 510
 """A descriptor's value is stored as a byte: the square root of a share, times this."""
 Grey = NDArray[np.uint8]
@@ -94,6 +96,30 @@ def describe(images: Grey) -> Features:
     nothing = (np.zeros((0, 2), np.float32), np.zeros((0, 128), np.uint8))
     point, descriptor = (np.concatenate(side) for side in zip(nothing, *found, strict=True))
     return Features(thumbnail, small, start.astype(np.int64), point, descriptor)
+
+
+def unsqueezed(images: Grey) -> tuple[Index, Grey]:
+    """The places of images whose subject is squeezed, int64 ``(M,)``, and each cut to its subject and
+    stretched to the full square, uint8 ``(M, h, h)``.
+    """
+    found = list(in_threads(_unsqueezed, images))
+    places = [place for place, view in enumerate(found) if view is not None]
+    views = [view for view in found if view is not None]
+    return np.array(places, np.int64), np.stack(views) if views else images[:0]
+
+
+def _unsqueezed(image: Grey) -> Grey | None:
+    import cv2
+
+    blurred: Any = cv2.GaussianBlur(image, (0, 0), 2)
+    y, x = np.nonzero(blurred > blurred.min() + FAINT * (float(blurred.max()) - blurred.min()))
+    if not len(y):
+        return None
+    (top, bottom), (left, right) = (np.percentile(side, (0.5, 99.5)).astype(int) for side in (y, x))
+    height, width = bottom + 1 - top, right + 1 - left
+    if min(height, width) >= SQUEEZED * max(height, width) or min(height, width) < THUMBNAIL:
+        return None
+    return np.asarray(cv2.resize(image[top:bottom + 1, left:right + 1], image.shape), np.uint8)
 
 
 def in_threads(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:

@@ -52,6 +52,17 @@ def test_a_copy_padded_to_another_shape_is_found(heads: list[Image.Image]) -> No
     assert [(m.first, m.second, m.is_copy) for m in found] == [(0, HEADS, True)]
 
 
+def test_most_strongly_squeezed_copies_are_found_and_nobody_else(heads: list[Image.Image]) -> None:
+    """Every head at half of its width, between borders, as a picture forced into another shape."""
+    squeezed = [Image.new("L", (240, 240)) for _ in heads]
+    for whole, head in zip(squeezed, heads, strict=True):
+        whole.paste(head.resize((110, 220), Image.Resampling.BICUBIC), (65, 10))
+    found = find_matches(stacked([*heads, *squeezed], SIDE))
+    pairs = {(m.first, m.second, m.is_copy, m.how) for m in found}
+    assert pairs <= {(i, HEADS + i, True, "squeezed") for i in range(HEADS)}
+    assert len(pairs) >= 8
+
+
 def test_nothing_is_found_among_different_people(heads: list[Image.Image]) -> None:
     assert find_matches(stacked(heads, SIDE)) == ()
 
