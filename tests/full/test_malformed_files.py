@@ -56,6 +56,7 @@ def read_batch(place: Path, first: int, count: int) -> tuple[list[dict[str, Any]
         capture_output=True,
         text=True,
         check=False,
+        env={**os.environ, "MEDPIPE_CACHE": str(place / "cache")},
     )
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert lines, done.stderr[-2000:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,10 @@ import pytest
 import text_faults as faults
 
 from medpipe.audits import text_overlap as overlap
+from medpipe.errors import UnavailableError
 from medpipe.pipeline.data.text import load_text
+
+pytestmark = pytest.mark.skipif("MEDPIPE_DATA" not in os.environ, reason="MEDPIPE_DATA is not set")
 
 TRAINING, SENTENCES, ABSTRACTS = 8000, 200, 40
 """Training sentences looked through, and how many sentences and abstracts of each kind and strength are planted."""
@@ -32,7 +36,10 @@ say = logging.getLogger(__name__).info
 
 @pytest.fixture(scope="module")
 def training() -> tuple[list[str], list[str]]:
-    part = load_text("structured-abstracts").parts["train"]
+    try:
+        part = load_text("structured-abstracts").parts["train"]
+    except UnavailableError as error:
+        pytest.skip(str(error))
     return list(part.sentences[:TRAINING]), [str(g) for g in part.groups["abstract_id"][:TRAINING]]
 
 
