@@ -181,6 +181,8 @@ def start(words: list[str], folder: Path, **environment: str) -> subprocess.Pope
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]), **environment},
+        # a suite in the background of a shell ignores Ctrl-C, and what it starts would, too
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
