@@ -232,7 +232,7 @@ def _opened(place: Path) -> zipfile.ZipFile:
         return zipfile.ZipFile(place)
     except _DAMAGE as error:
         raise DataError(f"{place}: expected a whole zip file, got one that cannot be read "
-                        f"({error}); {_COPY_AGAIN}") from error
+                        f"({str(error)[:200]}); {_COPY_AGAIN}") from error
 
 
 def _read_zip(place: Path, names: Iterable[str]) -> Iterator[bytes]:
@@ -244,7 +244,7 @@ def _read_zip(place: Path, names: Iterable[str]) -> Iterator[bytes]:
                     content = stream.read(info.file_size)  # bounded: more may lie there than was declared
             except _DAMAGE as error:
                 raise DataError(f"{place}: expected {name!r} whole, got a file that cannot be read "
-                                f"({error}); {_COPY_AGAIN}") from error
+                                f"({str(error)[:200]}); {_COPY_AGAIN}") from error
             if len(content) != info.file_size:
                 raise DataError(f"{place}: expected {info.file_size} bytes in {name!r} as declared, got "
                                 f"{len(content)}; {_COPY_AGAIN}")

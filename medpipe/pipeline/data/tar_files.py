@@ -74,7 +74,7 @@ def _listed(place: Path, size: int, changed: int, most_files: int, most_bytes: i
                                     "give a part of them")
         except _DAMAGE as error:
             raise DataError(f"{place}: expected a whole tar file, got one that cannot be read "
-                            f"({error}); see whether its copy or download was finished") from error
+                            f"({str(error)[:200]}); see whether its copy or download was finished") from error
         until_listed.pop_all()
     found = Tar(stream, tuple(members))
     weakref.finalize(found, stream.close)
