@@ -49,7 +49,7 @@ CHANGES = {
     "os.truncate": 0,
     "shutil.rmtree": 0,
 }
-DEEP_LIST = json.loads("[" * 60 + "]" * 60)
+DEEP = "[" * 60 + "]" * 60
 TEXTS = (
     "",
     "x",
@@ -104,7 +104,7 @@ def _hostile(rng: random.Random) -> Any:
             {},
             [None],
             {"": None},
-            DEEP_LIST,
+            json.loads(DEEP),
             [0] * 5000,
             {str(i): i for i in range(500)},
             rng.choice(TEXTS),
