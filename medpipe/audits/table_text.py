@@ -108,7 +108,10 @@ def _separator(text: str) -> str:
     header = next((line for line in text.splitlines() if line.strip()), "")
 
     def cells(sign: str) -> int:
-        return len(next(csv.reader([header], delimiter=sign), []))
+        try:
+            return len(next(csv.reader([header], delimiter=sign), []))
+        except csv.Error:  # a cell longer than the reader takes; reading the table says so
+            return 0
 
     return max(SEPARATORS, key=cells)
 
