@@ -139,7 +139,7 @@ def _of_two_classes(s: Mapping[str, Ends], reading: Reading) -> Iterator[tuple[s
             else "a mean accuracy lies between sensitivity + specificity − 1 and their sum",
         )
     if reading.average == "micro":
-        return  # all of them the accuracy: it says nothing of the two classes
+        return  # all equal the accuracy, so the single classes cannot be checked
     if "balanced_accuracy" in s:
         yield (
             "balanced_accuracy",
