@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -97,11 +96,14 @@ def test_no_error_at_all_has_the_code_of_a_verdict_or_of_success() -> None:
 
     seen = 0
     for kind in set(kinds(BaseException)) - {typer.Exit}:
-        with suppress(Exception):
+        try:
             error = kind.__new__(kind)
-            code, _ = codes.told(error) if str(error) is not None else (3, "")
-            assert code in CODES.values() and code not in (codes.DONE, codes.REFUTED), kind
-            seen += 1
+            str(error)
+        except Exception:  # a class that cannot be made or printed without arguments
+            continue
+        code, _ = codes.told(error)
+        assert code in CODES.values() and code not in (codes.DONE, codes.REFUTED), kind
+        seen += 1
     assert seen > 50
 
 
