@@ -17,7 +17,7 @@ from medpipe.statistics import Interval, spread_of
 TREND, SURE = 1.10, 0.001
 """Ratio of the first quarter of rounds to the rest from which, with a trend of this p, the warm-up was too short."""
 
-LASTING = 0.5
+LASTING = 0.9
 """Autocorrelation of neighbouring blocks from which on their number says nothing of how sure a mean over them is."""
 
 
@@ -28,17 +28,24 @@ def geometric(logs: NDArray[np.float64], block: NDArray[np.str_], confidence: fl
     an interval without ends: 0 and the largest number.
     """
     centre, added = float(logs.mean()), _added(logs, block)
-    spread, tail, alike = spread_of(added), (1 - confidence) / 2, min(alikeness(logs, block), 0.9)
+    spread, tail, alike = spread_of(added), (1 - confidence) / 2, min(alikeness(logs, block), LASTING)
     below, above = (math.sqrt((1 + alike) / (1 - alike)) * spread.half_width(tail, side) if len(added) > 1 else math.inf for side in (0, 1))
     return Interval(math.exp(centre - below), math.exp(centre), math.exp(min(centre + above, 700.0)), len(logs),
                     "Student's t over blocks of rounds", confidence, clusters=len(added))
 
 
 def alikeness(logs: NDArray[np.float64], block: NDArray[np.str_]) -> float:
-    """How alike neighbouring blocks are: their first autocorrelation, corrected for their number; at least 0."""
+    """How alike neighbouring blocks are: their first autocorrelation, corrected for their number; at least 0.
+
+    The estimate from B blocks is too small by (1 + 4 rho) / B (Marriott and Pope 1954), so 4 blocks tell nothing.
+    """
     added = _added(logs, block)
-    squares = float((added**2).sum())
-    return max(float((added[1:] * added[:-1]).sum()) / squares + 1 / len(added), 0.0) if squares else 0.0
+    blocks, squares = len(added), float((added**2).sum())
+    if not squares:
+        return 0.0
+    if blocks <= 4:
+        return 1.0
+    return max((float((added[1:] * added[:-1]).sum()) / squares + 1 / blocks) / (1 - 4 / blocks), 0.0)
 
 
 def _added(logs: NDArray[np.float64], block: NDArray[np.str_]) -> NDArray[np.float64]:

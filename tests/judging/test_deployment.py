@@ -64,8 +64,8 @@ def test_a_ratio_is_judged_by_the_interval_that_the_audit_tells(claim: Claim) ->
 
 
 def test_several_runs_are_judged_with_their_spread(claim: Claim) -> None:
-    runs = [evidence_of({"speed_eager": ladder_evidence({"eager_no_grad": 1.0, "eager": s}, seed=k).observations["speed_eager"]})
-            for k, s in enumerate((1.8, 2.0, 2.2))]
+    ladders = [ladder_evidence({"eager_no_grad": 1.0, "eager": s}, seed=k, rounds=120) for k, s in enumerate((1.8, 2.0, 2.2))]
+    runs = [evidence_of({"speed_eager": ladder.observations["speed_eager"]}) for ladder in ladders]
     found = estimate(claim, {"toy": runs}).found
     assert found.estimate == pytest.approx(2.0, abs=0.05) and found.runs == 3
     assert found.high - found.low > 0.8 * 2 * stats.t.ppf(0.975, 2) * 0.2 / np.sqrt(3)

@@ -46,7 +46,8 @@ median_seconds = ByInterval("median time", "the time in seconds within which hal
                             lambda o, confidence: _quantile(o, 0.5, confidence), (0.0, math.inf))
 p95_seconds = ByInterval("95th percentile of times", "the time in seconds within which 95 in 100 answers come",
                          lambda o, confidence: _quantile(o, 0.95, confidence), (0.0, math.inf))
-speed_ratio = ByInterval("times as fast", "geometric mean over rounds of how many times as fast as the baseline of the same round", _ratio)
+speed_ratio = ByInterval(
+    "times as fast", "geometric mean, over the rounds that were timed, of how many times as fast as the baseline of the same round", _ratio)
 flipped_share = ByInterval("flipped predictions", "share of samples that are called otherwise than by the reference", flipped,
                            (0.0, 1.0))
 accuracy_loss = ByInterval("accuracy lost", "accuracy of the reference - accuracy, of the same samples", lost, (-1.0, 1.0))
