@@ -1,63 +1,89 @@
 """Which pairs of images are worth a closer look: nearest neighbours by two cheap embeddings.
 
 Thumbnails in eight orientations find copies and neighbouring slices; VLAD (Jégou et al. 2010), an
-aggregate of SIFT descriptors, finds crops and arbitrary rotations. Both are compared exactly, in
-blocks: for 100,000 images this is still cheaper than extracting the descriptors.
+aggregate of SIFT descriptors, finds crops and arbitrary rotations. faiss compares up to `EXACT`
+images exactly, and more than that by cells of about `CELL` images (Sivic and Zisserman 2003), so that
+the cost of an image hardly grows with their number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medpipe.audits.images.features import MIRROR, MIRRORED, ORIENTATIONS, SCALE, Features, Floats, Index
 
 BY_THUMBNAIL, BY_DESCRIPTORS, ELSEWHERE = 12, 8, 6
 """Candidates of each image: by its thumbnail, by its descriptors, and outside of its own group."""
+EXACT, CELL, CELLS = 10_000, 64, 32
+"""Images up to which all pairs are compared; images of a cell, and cells that are looked into, for more."""
 _WORDS, _SAMPLE, _AXES = 32, 20_000, 128
-_BLOCK = 512
+_BLOCK, _ROWS = 4096, 512
 Candidates = dict[tuple[int, int, bool], None]
 """Pairs (first, second, whether one is mirrored), first < second, in the order they were found."""
 
 
 class Embedding:
-    """Vectors of N images, and those of each image flipped and turned, each float32 ``(N, d)``."""
+    """Vectors of N images, float32 ``(N, d)``, and functions that give those of some images flipped or
+    turned, each with whether it mirrors.
+    """
 
-    def __init__(self, plain: Floats, turned: Sequence[tuple[bool, Floats]]) -> None:
-        self.plain, self.turned = plain, turned
+    def __init__(self, plain: Floats, turned: Sequence[tuple[bool, Callable[[Index], Floats]]]) -> None:
+        self._index, self._turned, self._count = _index(plain), turned, len(plain)
 
     def nearest(self, rows: Index, count: int, group: Index | None) -> Iterator[tuple[int, int, bool]]:
         """For each of ``rows`` up to ``count`` other images, the most alike first, outside of the
         row's ``group`` if given, and whether the best orientation is a mirrored one.
         """
-        count = min(count, len(self.plain) - 1)
-        if count < 1:
-            return
-        for start in range(0, len(rows), _BLOCK):
-            here = rows[start:start + _BLOCK]
-            best = self.plain[here] @ self.turned[0][1].T
-            for _, other in self.turned[1:]:
-                np.maximum(best, self.plain[here] @ other.T, out=best)
-            best[np.arange(len(here)), here] = -2
-            if group is not None:
-                best[group[here][:, None] == group[None, :]] = -2
-            place = np.argpartition(-best, count - 1, axis=1)[:, :count]
-            score = np.take_along_axis(best, place, 1)
-            order = np.argsort(-score, axis=1, kind="stable")
-            place, score = np.take_along_axis(place, order, 1), np.take_along_axis(score, order, 1)
-            is_mirrored = self._mirrored(here, place)
-            for row, *found in zip(here.tolist(), place.tolist(), score.tolist(), is_mirrored.tolist(), strict=True):
-                yield from ((row, p, m) for p, s, m in zip(*found, strict=True) if s > 0)
+        if group is None:
+            for at in range(0, len(rows), _BLOCK):
+                yield from self._nearest(rows[at:at + _BLOCK], count, None)
+        else:
+            for of in np.unique(group[rows]):
+                yield from self._nearest(rows[group[rows] == of], count, np.flatnonzero(group == of))
 
-    def _mirrored(self, rows: Index, place: Index) -> NDArray[np.bool_]:
-        """Whether the orientation in which each pair is most alike is a mirrored one."""
-        sides = {False: np.full(place.shape, -2, np.float32), True: np.full(place.shape, -2, np.float32)}
-        for is_mirrored, other in self.turned:
-            score = np.einsum("rd,rkd->rk", self.plain[rows], other[place])
-            np.maximum(sides[is_mirrored], score, out=sides[is_mirrored])
-        return sides[True] > sides[False]
+    def _nearest(self, rows: Index, count: int, without: Index | None) -> Iterator[tuple[int, int, bool]]:
+        depth = min(count + 1, self._count)
+        told = self._parameters(without)
+        found = [self._index.search(turn(rows), depth, params=told) for _, turn in self._turned]
+        score, other = (np.concatenate([f[side] for f in found], axis=1) for side in (0, 1))
+        row = np.repeat(rows, other.shape[1])
+        mirrored = np.tile(np.repeat([m for m, _ in self._turned], depth), len(rows))
+        order = np.lexsort((mirrored, -score.ravel(), row))
+        row, other, mirrored, score = row[order], other.ravel()[order], mirrored[order], score.ravel()[order]
+        left = dict.fromkeys(rows.tolist(), count)
+        seen: set[tuple[int, int]] = set()
+        for r, o, m, s in zip(row.tolist(), other.tolist(), mirrored.tolist(), score.tolist(), strict=True):
+            if s > 0 and o not in (-1, r) and left[r] and (r, o) not in seen:
+                seen.add((r, o))
+                left[r] -= 1
+                yield r, o, m
+
+    def _parameters(self, without: Index | None) -> Any:
+        faiss = _faiss()
+        allowed = None if without is None else faiss.IDSelectorNot(faiss.IDSelectorBatch(without))
+        if self._count <= EXACT:
+            return faiss.SearchParameters(sel=allowed)
+        return faiss.SearchParametersIVF(sel=allowed, nprobe=CELLS)
+
+
+def _faiss() -> Any:  # its annotations are partial
+    import faiss
+
+    return faiss
+
+
+def _index(vectors: Floats) -> Any:
+    faiss, (count, axes) = _faiss(), vectors.shape
+    index = faiss.IndexFlatIP(axes)
+    if count > EXACT:
+        index = faiss.IndexIVFFlat(index, axes, count // CELL, faiss.METRIC_INNER_PRODUCT)
+        index.cp.niter, index.cp.max_points_per_centroid, index.cp.seed = 10, CELL, 0
+        index.train(vectors)
+    index.add(vectors)
+    return index
 
 
 def embeddings(features: Features) -> tuple[tuple[Embedding, int], ...]:
@@ -76,13 +102,17 @@ def candidates(found: Sequence[tuple[Embedding, int]], rows: Index, group: Index
 
 def _of_thumbnails(features: Features) -> Embedding:
     """Thumbnails on their principal axes: turned ones differ by a few axes only, so few are enough."""
-    flat = features.thumbnail.reshape(len(features), -1)
-    by_name: Mapping[str, Floats] = {
-        name: np.ascontiguousarray(turn(features.thumbnail)).reshape(len(features), -1)
-        for name, turn in ORIENTATIONS.items()}
     chosen = _drawn(len(features), 5000)
-    axes = _principal(np.concatenate([values[chosen] for values in by_name.values()]))
-    return Embedding(_unit(flat @ axes), [(name in MIRRORED, _unit(values @ axes)) for name, values in by_name.items()])
+
+    def flat(rows: Index, name: str) -> Floats:
+        return np.ascontiguousarray(ORIENTATIONS[name](features.thumbnail[rows])).reshape(len(rows), -1)
+
+    axes = _principal(np.concatenate([flat(chosen, name) for name in ORIENTATIONS]))
+
+    def turned(name: str) -> Callable[[Index], Floats]:
+        return lambda rows: _unit(flat(rows, name) @ axes)
+
+    return Embedding(turned("as it is")(np.arange(len(features))), [(name in MIRRORED, turned(name)) for name in ORIENTATIONS])
 
 
 def _of_descriptors(features: Features) -> Embedding:
@@ -91,9 +121,9 @@ def _of_descriptors(features: Features) -> Embedding:
     mean = drawn.mean(axis=0)
     axes = _principal(drawn - mean, whiten=True)
     plain, mirrored = (
-        np.concatenate([_unit((_vlad(features, every[at:at + _BLOCK], words, order) - mean) @ axes)
-                        for at in range(0, len(every), _BLOCK)]) for order in (None, MIRROR))
-    return Embedding(plain, [(False, plain), (True, mirrored)])
+        np.concatenate([_unit((_vlad(features, every[at:at + _ROWS], words, order) - mean) @ axes)
+                        for at in range(0, len(every), _ROWS)]) for order in (None, MIRROR))
+    return Embedding(plain, [(False, lambda rows: plain[rows]), (True, lambda rows: mirrored[rows])])
 
 
 def _drawn(count: int, most: int) -> Index:
