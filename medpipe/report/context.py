@@ -26,6 +26,7 @@ from medpipe.report.figures import (
     interval_figures,
     learning_curves,
     reliability,
+    sheet_figures,
     size_figures,
     size_members,
     synthesis_figures,
@@ -159,7 +160,7 @@ def _protocol(case: Case, name: str) -> dict[str, Any]:
     for split in splits:
         pair = [f for f in (confusion_matrix(protocol.title, made[0], split), reliability(protocol.title, made[0], split)) if f]
         blocks += [pair] if pair else []
-    blocks += [[f] for f in (*gallery_figures(protocol.title, made[0]), *synthesis_figures(protocol.title, made),
-                               *deployment_figures(protocol.title, made))]
+    blocks += [[f] for f in (*gallery_figures(protocol.title, made[0]), *sheet_figures(protocol.title, made[0]),
+                             *synthesis_figures(protocol.title, made), *deployment_figures(protocol.title, made))]
     classes = [{"split": split, "seed": made[0].run.seed, "rows": rows} for split in splits[:1] if (rows := per_class(made, split))]
     return {"name": name, "title": protocol.title, "runs": plural(len(made), "run"), "blocks": blocks, "classes": classes}

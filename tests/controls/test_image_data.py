@@ -19,6 +19,7 @@ from hypothesis.extra.numpy import arrays
 from hypothesis.strategies import sampled_from
 from PIL import ExifTags, Image
 
+from medpipe.audits.images.groups import SHEETS
 from medpipe.pipeline.data.image_files import FileMarks, marks_of
 from medpipe.pipeline.data.images import ImageData, ImagePart, load_images
 from medpipe.pipeline.data.planes import Planes
@@ -93,6 +94,9 @@ def test_planted_copies_and_a_contradicted_label_are_counted_and_named(run: Call
     assert seen["label_contradicted"].tolist() == [1] + [0] * (len(copied) - 1)
     note = next(n for n in found.notes if n.startswith("testing, label_contradicted"))
     assert ids[0] in note and of[ids[0]] in note and "mirrored" in note
+    sheet = found.observations[SHEETS]
+    assert sheet["pixels"].shape == (len(sheet), 96, 96) and set(sheet["sample_id"].tolist()) & set(ids.tolist())
+    assert {"the first", "mirrored"} <= set(sheet["altered"].tolist())
 
 
 @pytest.mark.parametrize(("planted", "most"), [(True, 1.0), (False, 0.5)])

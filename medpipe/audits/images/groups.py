@@ -21,6 +21,8 @@ STRONG = 40
 """Agreeing places of one link that is enough to join two groups of several slices."""
 SUPPORT = 2
 """Links that are needed otherwise."""
+SHEETS = "contact_sheets"
+"""The split of a run's observations that holds images of the largest groups."""
 CONFIDENCE: Mapping[str, float] = {"identical": 1.0, "copy": 0.98, "altered": 0.67, SAME_PATIENT: 0.98}
 """The share of such links that join images of one patient is at least this; see `docs/leakage.md`."""
 Index = NDArray[np.int64]

@@ -14,18 +14,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medpipe.audits.images.duplicates import Match
-from medpipe.audits.images.groups import Groups
+from medpipe.audits.images.groups import SHEETS, Groups
 from medpipe.audits.images.split_check import FALSE_ALARMS, Nearest, look_across
 from medpipe.audits.shares import share
+from medpipe.evidence import Observations
 from medpipe.pipeline.config import Section, parse, stand_in
+from medpipe.pipeline.data.decoding import resize_grey
 from medpipe.pipeline.data.image_groups import grey, groups
 from medpipe.pipeline.data.images import ImageData, load_images
 from medpipe.pipeline.imaging.grouping import cluster_of, table_digest, with_clusters
 from medpipe.pipeline.imaging.settings import Data
+from medpipe.pipeline.imaging.shown_groups import shown_groups
 from medpipe.pipeline.imaging.splitting import splits_of
 from medpipe.running.experiment import ExperimentResult, RunContext
 
 NAME = "image_data_audit"
+EACH, THUMBNAIL = 6, 96
+"""Images shown of a group, and pixels a side of each."""
 Flags = NDArray[np.bool_]
 
 
@@ -64,6 +69,7 @@ def run(config: Mapping[str, Any], seed: int, context: RunContext) -> Experiment
             scalars |= seen.scalars(name)
             notes += [_example(name, flag, seen.samples[0], found, data)] if seen.count and flag != "second_method" else []
         notes += [] if nearest is None else [_resembling(name, nearest, here, data)]
+    observations |= sheets(data, found, pixels)
     context.progress(2, 2, "images looked at")
     resolved = {"data": {**written.data.model_dump(exclude_unset=True), "source": data.source}}
     return ExperimentResult(resolved, observations, scalars, data_digests=_digests(data, written), notes=notes)
@@ -90,6 +96,21 @@ def contradicted(slices: NDArray[np.int64], label: NDArray[np.int64]) -> Flags:
     labels = np.unique(np.column_stack([slices, label]), axis=0)[:, 0]
     several, count = np.unique(labels, return_counts=True)
     return np.isin(slices, several[count > 1])
+
+
+def sheets(data: ImageData, found: Groups, pixels: NDArray[np.uint8]) -> dict[str, Observations]:
+    """The first images of the largest groups, for contact sheets: how each was altered, and its pixels; none without groups."""
+    rows = [(group, k, path, altered) for k, group in enumerate(shown_groups(data, found)) for path, altered in group.images[:EACH]]
+    if not rows:
+        return {}
+    place = {sample: i for i, sample in enumerate(np.concatenate([part.sample_id for part in data.parts.values()]).tolist())}
+    columns: dict[str, list[Any]] = {
+        "sample_id": [path for _, _, path, _ in rows], "altered": [altered for *_, altered in rows],
+        "group": [str(k + 1) for _, k, *_ in rows], "kind": [g.kind for g, *_ in rows],
+        "classes": [", ".join(g.classes) for g, *_ in rows], "count": [g.count for g, *_ in rows],
+        "slices": [g.slices for g, *_ in rows]}
+    small = resize_grey(pixels[[place[path] for path in columns["sample_id"]]], THUMBNAIL)
+    return {SHEETS: Observations({**{name: np.array(values) for name, values in columns.items()}, "pixels": small})}
 
 
 def _example(split: str, flag: str, sample: str, found: Groups, data: ImageData) -> str:
