@@ -44,8 +44,8 @@ test-full: setup ## the long checks at full size (simulations, fuzzing); writes 
 audit: setup ## are the claims right? (pytest specs); ARGS='--bundle DIR' judges a stored bundle
 	@$(BIN)/python -m pytest specs $(if $(ARGS),$(ARGS),--bundle reports/medical-ai-pipeline-reduced)
 
-lint: setup ## ruff
-	@$(BIN)/ruff check medpipe tests
+lint: setup ## ruff: format and rules
+	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
 
 types: setup ## mypy --strict
 	@$(BIN)/mypy

@@ -1,8 +1,10 @@
 """medpipe: hold the published claims of a medical AI to evidence, and report what holds.
 
-Making evidence and judging evidence are two programs that meet only in a folder of files, the bundle::
+Making evidence and judging evidence are two programs that meet only in a folder of files, the
+bundle::
 
-    specs ── load_specs ──► claims ── make_plan ──► runs ── medpipe run ──► Bundle ── judge_bundle ──► verdicts ──► signed report
+    specs ── load_specs ──► claims ── make_plan ──► runs ── medpipe run ──► Bundle ── judge_bundle
+    ──► verdicts ──► signed report
 
 Load a folder of specifications::
 
@@ -10,7 +12,8 @@ Load a folder of specifications::
 
 Judge the evidence in a bundle again, without torch::
 
-    specs, verdicts = medpipe.judge_bundle(medpipe.Bundle.open(Path("reports/medical-ai-pipeline-reduced")))
+    specs, verdicts =
+    medpipe.judge_bundle(medpipe.Bundle.open(Path("reports/medical-ai-pipeline-reduced")))
 
 Look at what a model did with each sample::
 
@@ -32,15 +35,35 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _ROOMS = {
-    "Claim": "claims", "Specs": "claims", "load_specs": "claims",
-    "Bundle": "evidence", "Evidence": "evidence", "Observations": "evidence",
-    "Outcome": "judging", "Verdict": "judging", "judge_bundle": "judging",
-    "ExperimentResult": "running", "RunContext": "running", "declare_read": "running", "make_plan": "running.plan",
+    "Claim": "claims",
+    "Specs": "claims",
+    "load_specs": "claims",
+    "Bundle": "evidence",
+    "Evidence": "evidence",
+    "Observations": "evidence",
+    "Outcome": "judging",
+    "Verdict": "judging",
+    "judge_bundle": "judging",
+    "ExperimentResult": "running",
+    "RunContext": "running",
+    "declare_read": "running",
+    "make_plan": "running.plan",
 }
 
 __all__ = [
-    "Bundle", "Claim", "Evidence", "ExperimentResult", "Observations", "Outcome", "RunContext", "Specs", "Verdict",
-    "declare_read", "judge_bundle", "load_specs", "make_plan",
+    "Bundle",
+    "Claim",
+    "Evidence",
+    "ExperimentResult",
+    "Observations",
+    "Outcome",
+    "RunContext",
+    "Specs",
+    "Verdict",
+    "declare_read",
+    "judge_bundle",
+    "load_specs",
+    "make_plan",
 ]
 
 

@@ -1,8 +1,10 @@
 """Reading specification files strictly: YAML and JSON without the surprises of either.
 
-Refused, each with its place: anchors and aliases, tags, duplicate keys, words that YAML 1.1 reads as truth values (``NO``, ``on``),
-numbers that are not what they look like (``010``, ``12:30:45``, ``1_000``), dates, ``.nan`` and ``.inf``, integers of more than 64 bits,
-more than 32 levels, and files larger than a limit (1 MB for YAML). ``1e-3`` is the number that it looks like. Only plain data comes out.
+Refused, each with its place: anchors and aliases, tags, duplicate keys, words that YAML 1.1 reads
+as truth values (``NO``, ``on``), numbers that are not what they look like (``010``, ``12:30:45``,
+``1_000``), dates, ``.nan`` and ``.inf``, integers of more than 64 bits, more than 32 levels, and
+files larger than a limit (1 MB for YAML). ``1e-3`` is the number that it looks like. Only plain
+data comes out.
 """
 
 from __future__ import annotations
@@ -32,9 +34,11 @@ MAX_ERRORS = 100
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)$")
 _FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]+([eE][-+]?[0-9]+)?|[eE][-+][0-9]+)$")
 _AMBIGUOUS = re.compile(
-    r"(y|n|yes|no|on|off|true|false|null|\.nan|[-+]?\.inf"  # truth values and non-finite numbers in any spelling
+    # truth values and non-finite numbers in any spelling
+    r"(y|n|yes|no|on|off|true|false|null|\.nan|[-+]?\.inf"
     r"|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9]*)?"  # sexagesimal
-    r"|[-+]?0[0-9_]+|0[xob][0-9a-f_]+|[-+]?[0-9][0-9_]*_[0-9_]*|[-+]?[0-9]+\.|[-+]?\.[0-9]+"  # odd numbers
+    # odd numbers
+    r"|[-+]?0[0-9_]+|0[xob][0-9a-f_]+|[-+]?[0-9][0-9_]*_[0-9_]*|[-+]?[0-9]+\.|[-+]?\.[0-9]+"
     r"|[0-9]+e[0-9]+"  # 0e98079 is a revision to people and a number to YAML
     r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}.*)$",  # dates
     re.IGNORECASE,
@@ -43,7 +47,9 @@ _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
 def read_file(path: Path, limit: int) -> bytes:
-    """The bytes of a plain file of at most ``limit`` bytes; a pipe or a device is never waited for. Raises `SpecError`."""
+    """The bytes of a plain file of at most ``limit`` bytes; a pipe or a device is never waited for.
+    Raises `SpecError`.
+    """
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", closefd=True) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -64,7 +70,9 @@ def read_document(path: Path) -> Any:
 
 
 def parse_yaml(raw: bytes, where: str) -> Any:
-    """The plain data of a YAML document given as bytes; ``where`` names it in messages. Raises `SpecError`."""
+    """The plain data of a YAML document given as bytes; ``where`` names it in messages. Raises
+    `SpecError`.
+    """
     if len(raw) > MAX_BYTES:
         raise SpecError(where, f"at most {MAX_BYTES} bytes", f"{len(raw)} bytes")
     text = _decoded(raw, where)
@@ -75,7 +83,9 @@ def parse_yaml(raw: bytes, where: str) -> Any:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{where}: line {mark.line + 1}" if mark else where
-        raise SpecError(place, "well-formed YAML", getattr(error, "problem", None) or "something else") from error
+        raise SpecError(
+            place, "well-formed YAML", getattr(error, "problem", None) or "something else"
+        ) from error
 
 
 def _decoded(raw: bytes, where: str) -> str:
@@ -86,7 +96,9 @@ def _decoded(raw: bytes, where: str) -> str:
 
 
 def _build(events: Iterator[Any], where: str) -> Any:
-    """Turn YAML events into data, one explicit stack, so that depth is bounded and every refusal has its line."""
+    """Turn YAML events into data, one explicit stack, so that depth is bounded and every refusal
+    has its line.
+    """
     stack: list[tuple[Any, str | None]] = []  # (container, pending key of a mapping)
     root: list[Any] = []
 
@@ -114,11 +126,20 @@ def _build(events: Iterator[Any], where: str) -> Any:
 
     for event in events:
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise SpecError(place(event), "no anchors or aliases", f"{event.anchor!r}; write the value out")
+            raise SpecError(
+                place(event), "no anchors or aliases", f"{event.anchor!r}; write the value out"
+            )
         if getattr(event, "tag", None) not in (None, "!"):
             raise SpecError(place(event), "no tags", repr(event.tag))
         if isinstance(event, yaml.ScalarEvent):
-            add(_scalar(event, place(event), is_key=bool(stack) and isinstance(stack[-1][0], dict) and stack[-1][1] is None), event)
+            add(
+                _scalar(
+                    event,
+                    place(event),
+                    is_key=bool(stack) and isinstance(stack[-1][0], dict) and stack[-1][1] is None,
+                ),
+                event,
+            )
         elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
             if len(stack) >= MAX_DEPTH:
                 raise SpecError(place(event), f"at most {MAX_DEPTH} levels", "more")
@@ -148,7 +169,11 @@ def _scalar(event: Any, place: str, *, is_key: bool) -> Any:
             raise SpecError(place, "a finite number", text)
         return value
     if _AMBIGUOUS.match(text):
-        raise SpecError(place, "a value that can be read in one way only", f"{text}; put it in quotes if it is text")
+        raise SpecError(
+            place,
+            "a value that can be read in one way only",
+            f"{text}; put it in quotes if it is text",
+        )
     return text
 
 
@@ -160,7 +185,9 @@ def _integer(text: str, where: str) -> int:
 
 
 def parse_json(raw: bytes | str, where: str, *, limit: int = MAX_JSON_BYTES) -> Any:
-    """Strict JSON in UTF-8: no duplicate keys, no NaN or infinity, no half characters, limited size and depth. Raises `SpecError`."""
+    """Strict JSON in UTF-8: no duplicate keys, no NaN or infinity, no half characters, limited size
+    and depth. Raises `SpecError`.
+    """
     if len(raw) > limit:
         raise SpecError(where, f"at most {limit} bytes", f"{len(raw)} bytes")
 
@@ -180,8 +207,13 @@ def parse_json(raw: bytes | str, where: str, *, limit: int = MAX_JSON_BYTES) -> 
 
     text = raw if isinstance(raw, str) else _decoded(raw, where)
     try:
-        data = json.loads(text, object_pairs_hook=pairs, parse_float=number, parse_constant=number,
-                          parse_int=lambda digits: _integer(digits, where))
+        data = json.loads(
+            text,
+            object_pairs_hook=pairs,
+            parse_float=number,
+            parse_constant=number,
+            parse_int=lambda digits: _integer(digits, where),
+        )
     except RecursionError as error:
         raise SpecError(where, f"at most {MAX_DEPTH} levels", "more") from error
     except ValueError as error:
@@ -219,7 +251,9 @@ def _require_whole_characters(data: Any, where: str) -> None:
 
 @cache
 def schema(kind: str, package: str = "medpipe.claims", version: int = 1) -> dict[str, Any]:
-    """The JSON Schema of a kind of document, such as ``claims`` or ``verdicts``, which lies in ``package``."""
+    """The JSON Schema of a kind of document, such as ``claims`` or ``verdicts``, which lies in
+    ``package``.
+    """
     text = files(package).joinpath(f"schemas/{kind}-{version}.json").read_text(encoding="utf-8")
     return dict(json.loads(text))
 
@@ -233,9 +267,17 @@ def validate(data: Any, kind: str, where: str, package: str = "medpipe.claims") 
 
     held_against = schema(kind, package)
     versions = held_against.get("properties", {}).get("version", {}).get("enum", [1])
-    if isinstance(data, Mapping) and "version" in data and (data["version"] not in versions or data["version"] is True):
+    if (
+        isinstance(data, Mapping)
+        and "version" in data
+        and (data["version"] not in versions or data["version"] is True)
+    ):
         expected = "format version " + " or ".join(map(str, versions))
-        raise SpecError(f"{where}: version", expected, f"{data['version']!r}; use the medpipe that it was written for")
+        raise SpecError(
+            f"{where}: version",
+            expected,
+            f"{data['version']!r}; use the medpipe that it was written for",
+        )
     error = best_match(islice(Draft202012Validator(held_against).iter_errors(data), MAX_ERRORS))
     if error is None:
         return
@@ -256,16 +298,23 @@ def _explain(error: Any) -> tuple[str, str]:
     if error.validator == "required":
         missing = [k for k in error.validator_value if k not in error.instance]
         return f"the key {', '.join(map(repr, missing))}", "none"
-    return f"{error.validator} {json.dumps(error.validator_value)[:200]}", json.dumps(
-        error.instance, default=str
-    )[:200]
+    return (
+        f"{error.validator} {json.dumps(error.validator_value)[:200]}",
+        json.dumps(error.instance, default=str)[:200],
+    )
 
 
 def canonical_json(value: Any) -> bytes:
-    """The one spelling of a JSON value that digests are taken of: sorted keys, no spaces, UTF-8, no NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    """The one spelling of a JSON value that digests are taken of: sorted keys, no spaces, UTF-8, no
+    NaN.
+    """
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
 
 
 def pretty_json(value: Any) -> bytes:
     """JSON for files that people read too: sorted keys, one space, a newline at the end."""
-    return (json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    return (
+        json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    ).encode()

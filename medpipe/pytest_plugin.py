@@ -1,8 +1,8 @@
 """``pytest specs --bundle DIR``: every claim is a test item.
 
-Supported passes, refuted and inconclusive fail with two different exceptions, not-tested skips; a claim that
-was not measured because a run failed is an error. ``known`` in the specification makes a strict xfail: the item
-fails when the outcome is no longer the known one.
+Supported passes, refuted and inconclusive fail with two different exceptions, not-tested skips; a
+claim that was not measured because a run failed is an error. ``known`` in the specification makes a
+strict xfail: the item fails when the outcome is no longer the known one.
 """
 
 from __future__ import annotations
@@ -24,25 +24,33 @@ VERDICTS = pytest.StashKey[Mapping[str, Any]]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--bundle``."""
-    parser.getgroup("medpipe").addoption("--bundle", type=Path, default=None, help="folder of the bundle that claims are judged from")
+    parser.getgroup("medpipe").addoption(
+        "--bundle", type=Path, default=None, help="folder of the bundle that claims are judged from"
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Refuse to collect inside a bundle, before pytest would run a ``conftest.py`` that lies there."""
+    """Refuse to collect inside a bundle, before pytest would run a ``conftest.py`` that lies
+    there.
+    """
     known = early_config.known_args_namespace
     for word in (*known.file_or_dir, *([known.confcutdir] if known.confcutdir else ())):
         path = (early_config.invocation_params.dir / str(word).partition("::")[0]).resolve()
         if any((place / "bundle.json").exists() for place in (path, *path.parents)):
             raise pytest.UsageError(
-                f"{word}: expected your own specifications, got a folder inside a bundle, whose code pytest would "
-                "run; give the bundle with --bundle only"
+                f"{word}: expected your own specifications, got a folder inside a bundle, whose"
+                " code pytest would run; give the bundle with --bundle only"
             )
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collect ``claims/*.yaml`` next to a ``subject.yaml`` once a bundle is given."""
-    is_claims = file_path.suffix == ".yaml" and file_path.parent.name == "claims" and (file_path.parents[1] / "subject.yaml").is_file()
+    is_claims = (
+        file_path.suffix == ".yaml"
+        and file_path.parent.name == "claims"
+        and (file_path.parents[1] / "subject.yaml").is_file()
+    )
     if not is_claims or parent.config.getoption("--bundle") is None:
         return None
     return ClaimFile.from_parent(parent, path=file_path)
@@ -63,11 +71,15 @@ class ClaimFile(pytest.File):
             raise pytest.UsageError(str(error)) from error
         for claim in specs.claims:
             if claim.id in mine:
-                yield ClaimItem.from_parent(self, name=claim.id, claim=claim, judged=verdicts.get(claim.id))
+                yield ClaimItem.from_parent(
+                    self, name=claim.id, claim=claim, judged=verdicts.get(claim.id)
+                )
 
 
 def _verdicts(config: pytest.Config, folder: Path, own: Specs) -> Mapping[str, Any]:
-    """Claim id → (claim as the bundle has it, verdict), judged once for all files; only code that one's own claims name may run."""
+    """Claim id → (claim as the bundle has it, verdict), judged once for all files; only code that
+    one's own claims name may run.
+    """
     if VERDICTS not in config.stash:
         from medpipe.claims.loading import code_beside
         from medpipe.evidence import Bundle
@@ -85,12 +97,18 @@ def _verdicts(config: pytest.Config, folder: Path, own: Specs) -> Mapping[str, A
 class ClaimItem(pytest.Item):
     """One claim."""
 
-    def __init__(self, *, claim: Claim, judged: tuple[Claim, Verdict] | None, **kwargs: Any) -> None:
+    def __init__(
+        self, *, claim: Claim, judged: tuple[Claim, Verdict] | None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.claim, self.judged = claim, judged
         if claim.known is not None:
-            expected = {"refuted": ClaimRefuted, "inconclusive": ClaimInconclusive}[claim.known["outcome"]]
-            self.add_marker(pytest.mark.xfail(raises=expected, strict=True, reason=claim.known["reason"]))
+            expected = {"refuted": ClaimRefuted, "inconclusive": ClaimInconclusive}[
+                claim.known["outcome"]
+            ]
+            self.add_marker(
+                pytest.mark.xfail(raises=expected, strict=True, reason=claim.known["reason"])
+            )
 
     def setup(self) -> None:
         if self.judged is not None and self.judged[0] == self.claim and self.judged[1].incomplete:
@@ -98,9 +116,15 @@ class ClaimItem(pytest.Item):
 
     def runtest(self) -> None:
         if self.judged is None or self.judged[0] != self.claim:
-            pytest.fail("this claim is not the one that the bundle was made for; run: medpipe verify", pytrace=False)
+            pytest.fail(
+                "this claim is not the one that the bundle was made for; run: medpipe verify",
+                pytrace=False,
+            )
         verdict = self.judged[1]
-        outcome, sentence = verdict.outcome.value, f"{self.claim.statement} {verdict.reason} [validity: {verdict.validity}]"
+        outcome, sentence = (
+            verdict.outcome.value,
+            f"{self.claim.statement} {verdict.reason} [validity: {verdict.validity}]",
+        )
         if outcome == "not-tested":
             pytest.skip(verdict.reason)
         if outcome == "refuted":

@@ -1,10 +1,12 @@
 """Names for things that are loaded late: experiments, metrics and audits.
 
-A name is registered here as the string ``"package.module:attribute"``, or by an installed package as an entry point of the
-group ``medpipe.<kind>s``. Only strings are kept, so that naming an experiment does not import torch; `resolve` alone imports.
+A name is registered here as the string ``"package.module:attribute"``, or by an installed package
+as an entry point of the group ``medpipe.<kind>s``. Only strings are kept, so that naming an
+experiment does not import torch; `resolve` alone imports.
 
-A name with a colon is code that nobody registered. It is loaded only inside `code_from`: by its file path from the given
-folder, else from an installed package, and never from the standard library. Outside, `resolve` raises `CodeNotAllowed`.
+A name with a colon is code that nobody registered. It is loaded only inside `code_from`: by its
+file path from the given folder, else from an installed package, and never from the standard
+library. Outside, `resolve` raises `CodeNotAllowed`.
 """
 
 from __future__ import annotations
@@ -57,27 +59,70 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "unmeasured_absence": "medpipe.audits.support:unmeasured_absence",
         "credential": "medpipe.audits.support:credential",
     },
-    "metric": {
-        name: f"medpipe.judging.metrics.classification:{name}"
-        for name in ("accuracy", "f1", "macro_f1", "macro_precision", "macro_recall", "precision", "sensitivity", "specificity",
-                     "weighted_f1", "weighted_precision", "weighted_recall")
-    } | {
-        name: f"medpipe.judging.metrics.calibration:{name}"
-        for name in ("accuracy_at_90_percent_coverage", "area_under_risk_coverage", "brier_score", "expected_calibration_error")
-    } | {
-        name: f"medpipe.judging.metrics.deployment:{name}"
-        for name in ("accuracy_loss", "flipped_share", "median_seconds", "p95_seconds", "speed_ratio")
-    } | {
-        name: f"medpipe.judging.metrics.generation:{name}"
-        for name in ("class_share_distance", "classes_covered", "copied_share", "coverage", "data_copying_z", "density", "fid",
-                     "improved_precision", "improved_recall", "kid", "membership_auc_discriminator", "membership_auc_generator",
-                     "memorised_share", "memorised_share_features", "ms_ssim_excess")
-    },
+    "metric": (
+        {
+            name: f"medpipe.judging.metrics.classification:{name}"
+            for name in (
+                "accuracy",
+                "f1",
+                "macro_f1",
+                "macro_precision",
+                "macro_recall",
+                "precision",
+                "sensitivity",
+                "specificity",
+                "weighted_f1",
+                "weighted_precision",
+                "weighted_recall",
+            )
+        }
+        | {
+            name: f"medpipe.judging.metrics.calibration:{name}"
+            for name in (
+                "accuracy_at_90_percent_coverage",
+                "area_under_risk_coverage",
+                "brier_score",
+                "expected_calibration_error",
+            )
+        }
+        | {
+            name: f"medpipe.judging.metrics.deployment:{name}"
+            for name in (
+                "accuracy_loss",
+                "flipped_share",
+                "median_seconds",
+                "p95_seconds",
+                "speed_ratio",
+            )
+        }
+        | {
+            name: f"medpipe.judging.metrics.generation:{name}"
+            for name in (
+                "class_share_distance",
+                "classes_covered",
+                "copied_share",
+                "coverage",
+                "data_copying_z",
+                "density",
+                "fid",
+                "improved_precision",
+                "improved_recall",
+                "kid",
+                "membership_auc_discriminator",
+                "membership_auc_generator",
+                "memorised_share",
+                "memorised_share_features",
+                "ms_ssim_excess",
+            )
+        }
+    ),
 }
 
 
 def names(kind: str) -> dict[str, str]:
-    """All names of a kind (``"experiment"``, ``"metric"``, ``"audit"``) and what each stands for."""
+    """All names of a kind (``"experiment"``, ``"metric"``, ``"audit"``) and what each stands
+    for.
+    """
     found = dict(BUILT_IN.get(kind, {}))
     for point in entry_points(group=f"medpipe.{kind}s"):
         found.setdefault(point.name, point.value)
@@ -103,7 +148,9 @@ def is_built_in(kind: str, name: str) -> bool:
 
 @dataclass
 class OwnCode:
-    """A folder whose code may run, as a finder of its modules; ``names`` limits what may be named, None allows any."""
+    """A folder whose code may run, as a finder of its modules; ``names`` limits what may be named,
+    None allows any.
+    """
 
     folder: Path
     names: Collection[str] | None
@@ -112,14 +159,18 @@ class OwnCode:
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Find a module in the folder, unless its name belongs to the standard library or to medpipe."""
+        """Find a module in the folder, unless its name belongs to the standard library or to
+        medpipe.
+        """
         spec = None if path is not None else self.spec_of(name)
         if spec is not None:
             self.top_level.add(name)
         return spec
 
     def spec_of(self, name: str) -> ModuleSpec | None:
-        """Where a top-level module lies in the folder. A subfolder that is no package must not hide an installed one."""
+        """Where a top-level module lies in the folder. A subfolder that is no package must not hide
+        an installed one.
+        """
         if name in sys.stdlib_module_names or name == "medpipe":
             return None
         spec = PathFinder.find_spec(name, [str(self.folder)])
@@ -144,7 +195,9 @@ _ALLOWED: ContextVar[OwnCode | None] = ContextVar("code that may run", default=N
 
 @contextmanager
 def code_from(folder: Path, names: Collection[str] | None = None) -> Iterator[OwnCode]:
-    """Let `resolve` load the code that is named, from ``folder`` first; afterwards nothing of the folder stays imported."""
+    """Let `resolve` load the code that is named, from ``folder`` first; afterwards nothing of the
+    folder stays imported.
+    """
     own, outer, without_bytecode = (
         OwnCode(folder.resolve(), names),
         _ALLOWED.get(),
@@ -175,7 +228,8 @@ def allowed_code() -> OwnCode | None:
 def resolve(kind: str, name: str) -> Any:
     """Import what a name stands for.
 
-    Raises `CodeNotAllowed`, `UnknownNameError`, `MissingDependency`, or `SpecError` where the import leads nowhere.
+    Raises `CodeNotAllowed`, `UnknownNameError`, `MissingDependency`, or `SpecError` where the
+    import leads nowhere.
     """
     module_name, _, attribute = target(kind, name).partition(":")
     if ":" in name:
@@ -199,12 +253,16 @@ def resolve(kind: str, name: str) -> Any:
             f"no module {module_name!r}",
         ) from error
     if not hasattr(module, attribute):
-        raise SpecError(f"{kind} {name!r}", f"an attribute {attribute!r} of {module_name}", "none of that name")
+        raise SpecError(
+            f"{kind} {name!r}", f"an attribute {attribute!r} of {module_name}", "none of that name"
+        )
     return getattr(module, attribute)
 
 
 def _require_allowed(kind: str, name: str) -> None:
-    """Refuse a name that is no name of a module and its attribute, is the standard library's, or that nobody allowed."""
+    """Refuse a name that is no name of a module and its attribute, is the standard library's, or
+    that nobody allowed.
+    """
     module_name, _, attribute = name.partition(":")
     if not all(part.isidentifier() for part in (*module_name.split("."), attribute)):
         raise SpecError(f"{kind} {name!r}", "'package.module:attribute'", "something else")

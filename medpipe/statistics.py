@@ -1,7 +1,7 @@
 """Intervals. Each carries its n and its method; none is made from nothing.
 
-Plain numpy and scipy.special (scipy.stats takes as long to import as judging takes), deterministic, and compared with statsmodels and
-scipy in the tests.
+Plain numpy and scipy.special (scipy.stats takes as long to import as judging takes), deterministic,
+and compared with statsmodels and scipy in the tests.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ BOOTSTRAP_SEED = 20_240_917
 class Interval:
     """An estimate with its interval.
 
-    ``n`` counts samples, ``clusters`` the independent groups among them and ``runs`` the training runs; ``method`` is a
-    sentence part for the reader. ``low <= estimate <= high``; equal bounds mean a quantity counted exactly.
+    ``n`` counts samples, ``clusters`` the independent groups among them and ``runs`` the training
+    runs; ``method`` is a sentence part for the reader. ``low <= estimate <= high``; equal bounds
+    mean a quantity counted exactly.
     """
 
     low: float
@@ -42,9 +43,14 @@ class Interval:
 
     def __post_init__(self) -> None:
         if not all(math.isfinite(v) for v in (self.low, self.estimate, self.high)):
-            raise ValueError(f"expected finite bounds of an interval, got {self.low}, {self.estimate}, {self.high}")
+            raise ValueError(
+                f"expected finite bounds of an interval, got {self.low}, {self.estimate},"
+                f" {self.high}"
+            )
         if not self.low <= self.estimate <= self.high:
-            raise ValueError(f"expected low <= estimate <= high, got {self.low}, {self.estimate}, {self.high}")
+            raise ValueError(
+                f"expected low <= estimate <= high, got {self.low}, {self.estimate}, {self.high}"
+            )
         if self.n < 1:
             raise ValueError(f"expected n >= 1, got {self.n}")
 
@@ -55,7 +61,9 @@ def exact(value: float, *, n: int = 1, method: str = "counted exactly", runs: in
 
 
 def wilson(successes: float, n: int, confidence: float = 0.95) -> Interval:
-    """Wilson's score interval of one proportion. ``successes`` may be a rounded percentage times n."""
+    """Wilson's score interval of one proportion. ``successes`` may be a rounded percentage times
+    n.
+    """
     _check_counts(successes, n, confidence)
     z = normal_quantile(confidence)
     p = successes / n
@@ -90,7 +98,8 @@ def t_quantile(tail: float, df: float) -> float:
 
 
 UNSEEN = 2
-"""So many units as far off as the farthest that was seen are taken to have been missed by chance."""
+"""So many units as far off as the farthest that was seen are taken to have been missed by chance.
+"""
 
 
 @dataclass(frozen=True)
@@ -98,10 +107,10 @@ class Spread:
     """How precisely a sum of independent contributions is known.
 
     ``variance`` of the sum; ``df``, the degrees of freedom of that estimate: few where a few units
-    make up most of the variance (Satterthwaite); ``units`` that contribute; ``farthest``, the largest
-    contribution below and above their mean. Where most units agree and a few differ widely, a sample
-    without one of those looks more certain than it is. Each side therefore counts `UNSEEN` more units
-    as far off as the farthest on that side, and half of the degrees of freedom.
+    make up most of the variance (Satterthwaite); ``units`` that contribute; ``farthest``, the
+    largest contribution below and above their mean. Where most units agree and a few differ widely,
+    a sample without one of those looks more certain than it is. Each side therefore counts `UNSEEN`
+    more units as far off as the farthest on that side, and half of the degrees of freedom.
     """
 
     variance: float
@@ -137,7 +146,9 @@ def spread_of(contributions: Array, units: int | None = None) -> Spread:
     return Spread(second * g / (g - 1), max(df, 1.0), g, farthest)
 
 
-def effective_n(p: float, spread: Spread, tail: float, least: float, most: float) -> tuple[float, float]:
+def effective_n(
+    p: float, spread: Spread, tail: float, least: float, most: float
+) -> tuple[float, float]:
     """The number of independent samples that would know a proportion ``p`` as precisely (Korn and
     Graubard 1998), corrected for the degrees of freedom: for its lower and its upper bound.
 
@@ -156,8 +167,11 @@ def effective_bounds(p: float, n: tuple[float, float], tail: float) -> tuple[flo
     return proportion_bounds(p, n[0], tail)[0], proportion_bounds(p, n[1], tail)[1]
 
 
-def clustered_mean(values: Array, cluster: NDArray[Any] | None, confidence: float = 0.95) -> Interval:
-    """The mean of values between 0 and 1 ``(N,)`` that depend on each other within a cluster ``(N,)``.
+def clustered_mean(
+    values: Array, cluster: NDArray[Any] | None, confidence: float = 0.95
+) -> Interval:
+    """The mean of values between 0 and 1 ``(N,)`` that depend on each other within a cluster
+    ``(N,)``.
 
     Clopper and Pearson's interval at the effective sample size. None for independent values.
     """
@@ -172,7 +186,11 @@ def clustered_mean(values: Array, cluster: NDArray[Any] | None, confidence: floa
     spread = spread_of(np.bincount(units, values - p) / n)
     known = effective_n(p, spread, tail, n**2 / float((size**2).sum()), n)
     low, high = effective_bounds(p, known, tail)
-    method = "Clopper-Pearson" if cluster is None else "Clopper-Pearson at the effective n of the clusters"
+    method = (
+        "Clopper-Pearson"
+        if cluster is None
+        else "Clopper-Pearson at the effective n of the clusters"
+    )
     return Interval(low, p, high, n, method, confidence, None if cluster is None else len(size))
 
 
@@ -184,8 +202,16 @@ def difference_of(first: Interval, second: Interval, correlation: float = 0.0) -
     value = first.estimate - second.estimate
     low = value - joined((first.estimate - first.low, second.high - second.estimate), correlation)
     high = value + joined((first.high - first.estimate, second.estimate - second.low), correlation)
-    return Interval(low, value, high, first.n + second.n, f"{first.method}, difference (MOVER)",
-                    first.confidence, first.clusters, min(first.runs, second.runs))
+    return Interval(
+        low,
+        value,
+        high,
+        first.n + second.n,
+        f"{first.method}, difference (MOVER)",
+        first.confidence,
+        first.clusters,
+        min(first.runs, second.runs),
+    )
 
 
 def joined(distances: tuple[float, float], correlation: float) -> float:
@@ -195,7 +221,8 @@ def joined(distances: tuple[float, float], correlation: float) -> float:
 
 
 def run_half_width(per_run: Array, tail: float) -> float:
-    """How far the mean over training runs may be off by the spread between them ``(R,)``: Student's t.
+    """How far the mean over training runs may be off by the spread between them ``(R,)``: Student's
+    t.
 
     A single run shows no spread: 0.
     """
@@ -208,9 +235,12 @@ def run_half_width(per_run: Array, tail: float) -> float:
 def with_run_spread(interval: Interval, per_run: Array) -> Interval:
     """An interval of the samples' error, widened by the spread over training runs ``(R,)``."""
     half = run_half_width(per_run, (1 - interval.confidence) / 2)
-    return replace(interval, runs=len(per_run),
-                   low=interval.estimate - math.hypot(interval.estimate - interval.low, half),
-                   high=interval.estimate + math.hypot(interval.high - interval.estimate, half))
+    return replace(
+        interval,
+        runs=len(per_run),
+        low=interval.estimate - math.hypot(interval.estimate - interval.low, half),
+        high=interval.estimate + math.hypot(interval.high - interval.estimate, half),
+    )
 
 
 def normal_quantile(confidence: float) -> float:
@@ -227,20 +257,34 @@ def _check_counts(successes: float, n: int, confidence: float) -> None:
         raise ValueError(f"expected a confidence between 0 and 1, got {confidence}")
 
 
-def cluster_weights(clusters: int, replicates: int = REPLICATES, seed: int = BOOTSTRAP_SEED) -> NDArray[np.float32]:
-    """How often each cluster is drawn in each bootstrap replicate: ``(replicates, clusters)``, rows sum to ``clusters``."""
+def cluster_weights(
+    clusters: int, replicates: int = REPLICATES, seed: int = BOOTSTRAP_SEED
+) -> NDArray[np.float32]:
+    """How often each cluster is drawn in each bootstrap replicate: ``(replicates, clusters)``, rows
+    sum to ``clusters``.
+    """
     if clusters < 1 or replicates < 1:
-        raise ValueError(f"expected at least one cluster and one replicate, got {clusters} and {replicates}")
+        raise ValueError(
+            f"expected at least one cluster and one replicate, got {clusters} and {replicates}"
+        )
     rng = np.random.default_rng(seed)
     drawn = rng.integers(0, clusters, size=(replicates, clusters))
     flat = drawn + np.arange(replicates)[:, None] * clusters
-    return np.bincount(flat.ravel(), minlength=replicates * clusters).reshape(replicates, clusters).astype(np.float32)
+    return (
+        np.bincount(flat.ravel(), minlength=replicates * clusters)
+        .reshape(replicates, clusters)
+        .astype(np.float32)
+    )
 
 
-def seed_noise(per_run: Array, replicates: int = REPLICATES, seed: int = BOOTSTRAP_SEED + 1) -> Array:
-    """Draws of the error of the mean over training runs: Student's t with R - 1 degrees of freedom times s / sqrt(R).
+def seed_noise(
+    per_run: Array, replicates: int = REPLICATES, seed: int = BOOTSTRAP_SEED + 1
+) -> Array:
+    """Draws of the error of the mean over training runs: Student's t with R - 1 degrees of freedom
+    times s / sqrt(R).
 
-    ``per_run`` float64 ``(R,)``: one estimate a run. With a single run nothing is known of the spread: zeros.
+    ``per_run`` float64 ``(R,)``: one estimate a run. With a single run nothing is known of the
+    spread: zeros.
     """
     runs = len(per_run)
     if runs < 2:
@@ -250,19 +294,33 @@ def seed_noise(per_run: Array, replicates: int = REPLICATES, seed: int = BOOTSTR
     return np.asarray(draws * scale, dtype=np.float64)
 
 
-def percentile(replicates: Array, estimate: float, *, n: int, method: str, confidence: float = 0.95,
-               clusters: int | None = None, runs: int = 1) -> Interval:
-    """The percentile interval of bootstrap replicates, always holding the estimate. Replicates that are NaN are dropped."""
+def percentile(
+    replicates: Array,
+    estimate: float,
+    *,
+    n: int,
+    method: str,
+    confidence: float = 0.95,
+    clusters: int | None = None,
+    runs: int = 1,
+) -> Interval:
+    """The percentile interval of bootstrap replicates, always holding the estimate. Replicates that
+    are NaN are dropped.
+    """
     kept = replicates[np.isfinite(replicates)]
     if not len(kept):
         raise DataError("expected at least one finite bootstrap replicate, got none")
     tail = (1 - confidence) / 2
     low, high = (float(v) for v in np.quantile(kept, [tail, 1 - tail]))
-    return Interval(min(low, estimate), estimate, max(high, estimate), n, method, confidence, clusters, runs)
+    return Interval(
+        min(low, estimate), estimate, max(high, estimate), n, method, confidence, clusters, runs
+    )
 
 
 def proportion_standard_error(p: float, n: int) -> float:
-    """Standard error of a printed proportion at ``n``, kept above zero at 0 and 1 by adding two successes and two failures."""
+    """Standard error of a printed proportion at ``n``, kept above zero at 0 and 1 by adding two
+    successes and two failures.
+    """
     if n < 1 or not 0 <= p <= 1:
         raise ValueError(f"expected a proportion and n >= 1, got {p} at {n}")
     adjusted = (p * n + 2) / (n + 4)
@@ -270,7 +328,9 @@ def proportion_standard_error(p: float, n: int) -> float:
 
 
 def newcombe(p1: float, n1: int, p2: float, n2: int, confidence: float = 0.95) -> Interval:
-    """Newcombe's hybrid score interval of the difference ``p1 - p2`` of two independent proportions (his method 10)."""
+    """Newcombe's hybrid score interval of the difference ``p1 - p2`` of two independent proportions
+    (his method 10).
+    """
     first, second = wilson(p1 * n1, n1, confidence), wilson(p2 * n2, n2, confidence)
     return replace(difference_of(first, second), method="Newcombe")
 
@@ -278,7 +338,8 @@ def newcombe(p1: float, n1: int, p2: float, n2: int, confidence: float = 0.95) -
 def mcnemar(only_first: int, only_second: int) -> float:
     """McNemar's exact two-sided p: whether two models err on different samples equally often.
 
-    ``only_first`` and ``only_second`` count the samples that just one of them gets right; 1 where there are none.
+    ``only_first`` and ``only_second`` count the samples that just one of them gets right; 1 where
+    there are none.
     """
     differing = only_first + only_second
     if min(only_first, only_second) < 0:
@@ -294,7 +355,9 @@ def detectable(standard_error: float, confidence: float = 0.95, power: float = 0
 
 
 def expected_maximum(k: int) -> float:
-    """The mean of the largest of ``k`` independent standard normal values, by numerical integration of its distribution."""
+    """The mean of the largest of ``k`` independent standard normal values, by numerical integration
+    of its distribution.
+    """
     if k < 1:
         raise ValueError(f"expected k >= 1, got {k}")
     z = np.linspace(-10.0, 10.0, 20_001)

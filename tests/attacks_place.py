@@ -15,7 +15,10 @@ from medpipe.claims.loading import load_specs
 from medpipe.evidence import Bundle
 
 ROOT = Path(__file__).resolve().parents[1]
-EVIL = "from pathlib import Path\n(Path(__file__).parent / 'RAN').write_text('x')\n\ndef score(o):\n    return 0.8\n"
+EVIL = (
+    "from pathlib import Path\n(Path(__file__).parent / 'RAN').write_text('x')\n\ndef score(o):\n  "
+    "  return 0.8\n"
+)
 GOOD = "from pathlib import Path\nimport helper\n\ndef auc(o):\n    return helper.right(o)\n"
 HELPER = "def right(o):\n    return float((o['y_true'] == o['y_pred']).mean())\n"
 

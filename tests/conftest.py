@@ -17,18 +17,30 @@ collect_ignore = [room for room, package in NEEDS.items() if find_spec(package) 
 
 def pytest_report_header() -> str | None:
     """Say which rooms are left out where the package that they are about is not installed."""
-    return f"medpipe: not collected: {', '.join(f'{room} (no {NEEDS[room]})' for room in collect_ignore)}" if collect_ignore else None
+    return (
+        "medpipe: not collected:"
+        f" {', '.join(f'{room} (no {NEEDS[room]})' for room in collect_ignore)}"
+        if collect_ignore
+        else None
+    )
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Benchmarks run when asked for: by --benchmark-only, or by their path."""
-    if collection_path != Path(__file__).parent / "benchmarks" or config.getoption("--benchmark-only", False):
+    if collection_path != Path(__file__).parent / "benchmarks" or config.getoption(
+        "--benchmark-only", False
+    ):
         return None
-    asked = [(config.invocation_params.dir / argument.partition("::")[0]).resolve() for argument in config.args]
+    asked = [
+        (config.invocation_params.dir / argument.partition("::")[0]).resolve()
+        for argument in config.args
+    ]
     return None if any(path.is_relative_to(collection_path) for path in asked) else True
 
 
-settings.register_profile("shared machine", deadline=None)  # a busy machine is no fault of the law under test
+settings.register_profile(
+    "shared machine", deadline=None
+)  # a busy machine is no fault of the law under test
 settings.load_profile("shared machine")
 
 
@@ -40,6 +52,8 @@ def repository() -> Path:
 
 @pytest.fixture
 def own_code(repository: Path) -> Iterator[None]:
-    """Metrics in the modules beside this file may run, as those beside a user's own specifications may."""
+    """Metrics in the modules beside this file may run, as those beside a user's own specifications
+    may.
+    """
     with code_from(repository / "tests"):
         yield

@@ -1,4 +1,6 @@
-"""A stranger's project: an experiment that reads predictions.csv, with a helper beside it and one claim."""
+"""A stranger's project: an experiment that reads predictions.csv, with a helper beside it and one
+claim.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +31,9 @@ def run(config, seed, context):
     with open(helper.FILE) as file:
         rows = list(csv.DictReader(file))
     label, guess = (np.array([int(r[c]) for r in rows]) for c in ("label", "guess"))
-    return ExperimentResult(config, {"testing": Observations(
-        {"sample_id": np.arange(len(rows)).astype(str), "y_true": label, "y_pred": helper.turned(guess)}, ("no", "yes"))})
+    ids = np.arange(len(rows)).astype(str)
+    columns = {"sample_id": ids, "y_true": label, "y_pred": helper.turned(guess)}
+    return ExperimentResult(config, {"testing": Observations(columns, ("no", "yes"))})
 """
 HELPER = """
 FILE = "predictions.csv"

@@ -1,4 +1,6 @@
-"""Made-up studies whose truth is known: what a metric is in the population that the samples were drawn from."""
+"""Made-up studies whose truth is known: what a metric is in the population that the samples were
+drawn from.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +17,18 @@ from medpipe.judging.metrics import classification
 
 Array = NDArray[Any]
 RUN_SPREAD = 0.01
-"""Standard deviation of training runs about their mean, at most a third of what is left up to 1: normal, cut off at three of them."""
+"""Standard deviation of training runs about their mean, at most a third of what is left up to 1:
+normal, cut off at three of them.
+"""
 SHARED_OVER_RUNS = 0.7
 """Share of samples on which two runs of the same accuracy do alike."""
 
 
 @dataclass(frozen=True)
 class Study:
-    """How a study is drawn. ``rarest`` is the share of the first class, ``drop`` what group 0 does worse by."""
+    """How a study is drawn. ``rarest`` is the share of the first class, ``drop`` what group 0 does
+    worse by.
+    """
 
     n: int
     value: float
@@ -41,7 +47,9 @@ class Study:
         return np.array([self.rarest] + [others] * (self.classes - 1))
 
     def recalls(self, group: int) -> Array:
-        """The recall of each class: the rarest and the second lie 0.04 apart about the value, as far as there is room."""
+        """The recall of each class: the rarest and the second lie 0.04 apart about the value, as
+        far as there is room.
+        """
         apart = min(0.02, 1 - self.value)
         around = np.full(self.classes, self.value)
         around[0], around[1] = self.value - apart, self.value + apart
@@ -60,14 +68,16 @@ NAMES = np.arange(5000).astype(np.str_)
 
 
 def _columns(study: Study, unit: Array) -> dict[str, Any]:
-    arrays: dict[str, Any] = {"sample_id": NAMES[:study.n], "group": NAMES[unit % study.groups]}
+    arrays: dict[str, Any] = {"sample_id": NAMES[: study.n], "group": NAMES[unit % study.groups]}
     if study.clusters is not None:
         arrays["patient_id"] = NAMES[unit]
     return arrays
 
 
 def _chances(rng: np.random.Generator, mean: Array, alike: float) -> Array:
-    """A chance of success for each cluster, with this mean and correlation within the cluster (beta-binomial)."""
+    """A chance of success for each cluster, with this mean and correlation within the cluster
+    (beta-binomial).
+    """
     if alike == 0:
         return mean
     inside = np.clip(mean, 1e-9, 1 - 1e-9)
@@ -80,7 +90,7 @@ def _shift(rng: np.random.Generator, study: Study) -> float:
 
 
 SHIFTS = np.linspace(-3, 3, 61)
-WEIGHTS = np.exp(-SHIFTS**2 / 2) / np.exp(-SHIFTS**2 / 2).sum()
+WEIGHTS = np.exp(-(SHIFTS**2) / 2) / np.exp(-(SHIFTS**2) / 2).sum()
 
 
 def _shifted(p: Array, shift: float) -> Array:
@@ -91,7 +101,11 @@ def _moved(chances: Array, mean: Array, shift: float) -> Array:
     """Chances whose mean is moved to that of a run: all nearer to 1, or all nearer to 0."""
     by = _shifted(mean, shift) - mean
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(by < 0, chances * (1 + by / mean), np.where(by > 0, chances + (1 - chances) * by / (1 - mean), chances))
+        return np.where(
+            by < 0,
+            chances * (1 + by / mean),
+            np.where(by > 0, chances + (1 - chances) * by / (1 - mean), chances),
+        )
 
 
 def predictions(rng: np.random.Generator, study: Study) -> list[Observations]:
@@ -107,18 +121,28 @@ def predictions(rng: np.random.Generator, study: Study) -> list[Observations]:
     drawn = []
     for _ in range(study.runs):
         of_run = _moved(chances, mean, _shift(rng, study)) if study.runs > 1 else chances
-        own = np.where(rng.random(study.n) < SHARED_OVER_RUNS, common, rng.random(study.n)) if study.runs > 1 else common
+        own = (
+            np.where(rng.random(study.n) < SHARED_OVER_RUNS, common, rng.random(study.n))
+            if study.runs > 1
+            else common
+        )
         correct = own < of_run[unit]
-        arrays = {**columns, "y_true": true, "y_pred": np.where(correct, true, (true + 1) % study.classes)}
-        drawn.append(Observations(arrays, tuple("abcdefgh"[:study.classes]), cluster))
+        arrays = {
+            **columns,
+            "y_true": true,
+            "y_pred": np.where(correct, true, (true + 1) % study.classes),
+        }
+        drawn.append(Observations(arrays, tuple("abcdefgh"[: study.classes]), cluster))
     return drawn
 
 
 def true_score(study: Study, name: str) -> float:
-    """A classification metric of the population, or the largest difference between groups: its mean over training runs."""
+    """A classification metric of the population, or the largest difference between groups: its mean
+    over training runs.
+    """
     metric = getattr(classification, name)
     values = []
-    for shift in (SHIFTS if study.runs > 1 else [0.0]):
+    for shift in SHIFTS if study.runs > 1 else [0.0]:
         of_groups = []
         for g in range(study.groups):
             recall = _shifted(study.recalls(g), shift) if study.runs > 1 else study.recalls(g)
@@ -133,18 +157,32 @@ def true_score(study: Study, name: str) -> float:
 
 @dataclass(frozen=True)
 class Confident(Study):
-    """A study of stated probabilities. ``over`` is by how much confidence exceeds accuracy, in group 0 ``drop`` more."""
+    """A study of stated probabilities. ``over`` is by how much confidence exceeds accuracy, in
+    group 0 ``drop`` more.
+    """
 
     over: float = 0.0
 
     def stated(self, at: Array) -> Array:
         """The confidences at quantiles, as they are stored: their mean is the value."""
         middle = min(max(2 * self.value - 1, 0.02), 0.98)
-        return np.asarray((0.5 + 0.5 * stats.beta.ppf(at, 4 * middle, 4 * (1 - middle))).astype(np.float16), np.float64)
+        return np.asarray(
+            (0.5 + 0.5 * stats.beta.ppf(at, 4 * middle, 4 * (1 - middle))).astype(np.float16),
+            np.float64,
+        )
 
     def correct(self, confidence: Array, group: Array | int, shift: float = 0.0) -> Array:
         """The chance that an answer of this confidence is correct."""
-        return np.clip(_shifted(np.clip(confidence - self.over - np.where(np.asarray(group) == 0, self.drop, 0.0), 0, 1), shift), 0, 1)
+        return np.clip(
+            _shifted(
+                np.clip(
+                    confidence - self.over - np.where(np.asarray(group) == 0, self.drop, 0.0), 0, 1
+                ),
+                shift,
+            ),
+            0,
+            1,
+        )
 
 
 STATED: dict[float, Array] = {}
@@ -158,26 +196,48 @@ def confidences(rng: np.random.Generator, study: Confident) -> list[Observations
     confidence = STATED[study.value][rng.integers(0, 20_000, study.n)]
     luck = rng.random(int(unit.max()) + 1)[unit]
     together = rng.random(study.n) < np.sqrt(study.alike)
-    common = np.where(together, luck, rng.random(study.n)) if study.clusters is not None else rng.random(study.n)
+    common = (
+        np.where(together, luck, rng.random(study.n))
+        if study.clusters is not None
+        else rng.random(study.n)
+    )
     called, columns = (rng.random(study.n) < study.rarest).astype(int), _columns(study, unit)
     p = np.empty((study.n, 2))
     p[np.arange(study.n), called], p[np.arange(study.n), 1 - called] = confidence, 1 - confidence
     drawn = []
     for _ in range(study.runs):
         shift = _shift(rng, study)
-        own = np.where(rng.random(study.n) < SHARED_OVER_RUNS, common, rng.random(study.n)) if study.runs > 1 else common
+        own = (
+            np.where(rng.random(study.n) < SHARED_OVER_RUNS, common, rng.random(study.n))
+            if study.runs > 1
+            else common
+        )
         correct = own < study.correct(confidence, unit % study.groups, shift)
-        arrays = {**columns, "y_pred": called, "y_true": np.where(correct, called, 1 - called), "y_prob": p}
-        drawn.append(Observations(arrays, ("a", "b"), "patient_id" if study.clusters is not None else None))
+        arrays = {
+            **columns,
+            "y_pred": called,
+            "y_true": np.where(correct, called, 1 - called),
+            "y_prob": p,
+        }
+        drawn.append(
+            Observations(arrays, ("a", "b"), "patient_id" if study.clusters is not None else None)
+        )
     return drawn
 
 
 def true_confidence_score(study: Confident, name: str) -> float:
-    """A metric of probabilities in the population, or the largest difference between groups: its mean over training runs."""
+    """A metric of probabilities in the population, or the largest difference between groups: its
+    mean over training runs.
+    """
     confidence = study.stated((np.arange(20_000) + 0.5) / 20_000)
     values = []
-    for shift in (SHIFTS if study.runs > 1 else [0.0]):
-        values.append([_population(name, confidence, study.correct(confidence, g, shift)) for g in range(study.groups)])
+    for shift in SHIFTS if study.runs > 1 else [0.0]:
+        values.append(
+            [
+                _population(name, confidence, study.correct(confidence, g, shift))
+                for g in range(study.groups)
+            ]
+        )
     means = np.average(values, axis=0, weights=WEIGHTS if study.runs > 1 else None)
     return float(means[0]) if study.groups == 1 else float(means.max() - means.min())
 
@@ -204,7 +264,9 @@ def scores(rng: np.random.Generator, study: Study) -> list[Observations]:
     noise = np.sqrt(study.alike) * of_unit + np.sqrt(1 - study.alike) * rng.normal(size=study.n)
     arrays = {**_columns(study, unit), "y_true": true, "score": noise + apart * true}
     arrays["y_pred"] = (arrays["score"] > apart / 2).astype(int)
-    return [Observations(arrays, ("a", "b"), "patient_id" if study.clusters is not None else None)] * study.runs
+    return [
+        Observations(arrays, ("a", "b"), "patient_id" if study.clusters is not None else None)
+    ] * study.runs
 
 
 def own_accuracy(o: Observations) -> float:
@@ -214,7 +276,9 @@ def own_accuracy(o: Observations) -> float:
 
 def own_balanced_accuracy(o: Observations) -> float:
     """Another, which rare classes rule."""
-    return float(np.mean([(o["y_pred"][o["y_true"] == c] == c).mean() for c in np.unique(o["y_true"])]))
+    return float(
+        np.mean([(o["y_pred"][o["y_true"] == c] == c).mean() for c in np.unique(o["y_true"])])
+    )
 
 
 def own_area_under_curve(o: Observations) -> float:

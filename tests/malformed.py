@@ -315,7 +315,9 @@ def hostile_table(rng: random.Random, raw: bytes) -> bytes:
 
 
 def hostile_image(rng: random.Random, raw: bytes) -> bytes:
-    """A PNG: damaged, or with another header, with chunks that unpack to much, or of another kind."""
+    """A PNG: damaged, or with another header, with chunks that unpack to much, or of another
+    kind.
+    """
     if rng.random() < 0.5:
         return changed_bytes(rng, raw)
 
@@ -354,7 +356,9 @@ def hostile_image(rng: random.Random, raw: bytes) -> bytes:
 
 
 def hostile_zip(rng: random.Random, files: dict[str, bytes]) -> bytes:
-    """An archive with names that lead outside, twins, links, other methods, bombs; or a damaged one."""
+    """An archive with names that lead outside, twins, links, other methods, bombs; or a damaged
+    one.
+    """
     buffer = io.BytesIO()
     with zipfile.ZipFile(
         buffer, "w", rng.choice((zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED))
@@ -394,7 +398,9 @@ def hostile_zip(rng: random.Random, files: dict[str, bytes]) -> bytes:
 
 
 def hostile_pdf(rng: random.Random, raw: bytes) -> bytes:
-    """A report: damaged, with something behind it, with its words changed, or a small file that unpacks to much."""
+    """A report: damaged, with something behind it, with its words changed, or a small file that
+    unpacks to much.
+    """
     how = rng.random()
     if how < 0.45:
         return changed_bytes(rng, raw)
@@ -445,10 +451,11 @@ def hostile_pdf(rng: random.Random, raw: bytes) -> bytes:
         (0, 0, 5 * 10**7)
     )
     table = zlib.compress(table)
-    return out + (
-        b"5 0 obj\n<</Type/XRef/Size %d/W[1 4 2]/Root 1 0 R/Length %d/Filter/FlateDecode>>stream\n%s\nendstream\nendobj\n"
-        b"startxref\n%d\n%%%%EOF\n"
-    ) % (rng.choice((6, 10**9)), len(table), table, len(out))
+    return (
+        out + b"5 0 obj\n<</Type/XRef/Size %d/W[1 4 2]/Root 1 0 R/Length"
+        b" %d/Filter/FlateDecode>>stream\n%s\nendstream\nendobj\nstartxref\n%d\n%%%%EOF\n"
+        % (rng.choice((6, 10**9)), len(table), table, len(out))
+    )
 
 
 class Area:
@@ -468,7 +475,10 @@ class Area:
         }
         self.pdf = (ROOT / "reports/medical-ai-pipeline-reduced/model-card.pdf").read_bytes()
         self.signers = (ROOT / "signers.toml").read_bytes()
-        self.table = b"name,n,accuracy,precision,recall,f1\nA,200,91.0%,90.1%,92.0%,91.0%\nB,200,0.905,0.90,0.91,0.905\n"
+        self.table = (
+            b"name,n,accuracy,precision,recall,f1\nA,200,91.0%,90.1%,92.0%,91.0%\n"
+            b"B,200,0.905,0.90,0.91,0.905\n"
+        )
         self.images = self._pictures()
 
     @staticmethod
@@ -647,7 +657,9 @@ ORDER = [kind for kind, (weight, _) in KINDS.items() for _ in range(weight)]
 
 
 def command(*words: str) -> int:
-    """The exit code of a command of medpipe, run here. Raises what only the top level would turn into a code."""
+    """The exit code of a command of medpipe, run here. Raises what only the top level would turn
+    into a code.
+    """
     ended = APP.main(list(words), prog_name="medpipe", standalone_mode=False)
     return ended if isinstance(ended, int) else 0
 
@@ -682,7 +694,8 @@ def one(area: Area, seed: int, number: int) -> dict[str, Any]:
     except BaseException as error:
         found["end"] = "fault"
         found["says"] = (
-            f"{type(error).__name__}: {str(error)[:300]}\n{''.join(traceback.format_tb(error.__traceback__)[-4:])}"
+            f"{type(error).__name__}:"
+            f" {str(error)[:300]}\n{''.join(traceback.format_tb(error.__traceback__)[-4:])}"
         )
     found["cpu_s"] = round(time.process_time() - started, 3)
     found["noted"] = sorted(set(NOTED))

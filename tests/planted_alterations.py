@@ -1,4 +1,6 @@
-"""Alterations planted into images, each at three strengths, to measure what a search for copies finds."""
+"""Alterations planted into images, each at three strengths, to measure what a search for copies
+finds.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ def _gamma(image: Image.Image, strength: int) -> Image.Image:
 
 
 def _noise(image: Image.Image, strength: int) -> Image.Image:
-    drawn = np.random.default_rng(strength).normal(0, (4, 10, 20)[strength], (image.height, image.width))
+    drawn = np.random.default_rng(strength).normal(
+        0, (4, 10, 20)[strength], (image.height, image.width)
+    )
     return Image.fromarray(np.clip(np.asarray(image, np.float64) + drawn, 0, 255).astype(np.uint8))
 
 
@@ -32,7 +36,9 @@ def _jpeg(image: Image.Image, strength: int) -> Image.Image:
 
 def _crop(image: Image.Image, strength: int) -> Image.Image:
     off = round(image.width * (0.03, 0.07, 0.12)[strength])
-    return image.crop((off, off // 2, image.width - off // 3, image.height - off)).resize(image.size)
+    return image.crop((off, off // 2, image.width - off // 3, image.height - off)).resize(
+        image.size
+    )
 
 
 def _border(image: Image.Image, strength: int) -> Image.Image:
@@ -52,14 +58,20 @@ def _rotated(image: Image.Image, strength: int) -> Image.Image:
 
 
 def _turned(image: Image.Image, strength: int) -> Image.Image:
-    return (ImageOps.mirror(image), image.transpose(Image.Transpose.ROTATE_90), image.transpose(Image.Transpose.TRANSPOSE))[strength]
+    return (
+        ImageOps.mirror(image),
+        image.transpose(Image.Transpose.ROTATE_90),
+        image.transpose(Image.Transpose.TRANSPOSE),
+    )[strength]
 
 
 ALTERATIONS: Mapping[str, Change] = {
     "contrast": lambda image, s: ImageEnhance.Contrast(image).enhance((0.8, 1.4, 2.0)[s]),
     "gamma": _gamma,
     "sharpened": lambda image, s: image.filter(ImageFilter.UnsharpMask(2, (80, 150, 300)[s], 0)),
-    "blurred": lambda image, s: image.filter(ImageFilter.GaussianBlur(image.width / 256 * (0.7, 1.2, 2.0)[s])),
+    "blurred": lambda image, s: image.filter(
+        ImageFilter.GaussianBlur(image.width / 256 * (0.7, 1.2, 2.0)[s])
+    ),
     "noise": _noise,
     "posterised": lambda image, s: ImageOps.posterize(image, (4, 3, 2)[s]),
     "JPEG": _jpeg,
@@ -74,4 +86,6 @@ ALTERATIONS: Mapping[str, Change] = {
 
 def stacked(images: list[Image.Image], side: int) -> NDArray[np.uint8]:
     """Images as grey planes uint8 ``(N, side, side)``."""
-    return np.stack([np.asarray(i.convert("L").resize((side, side), Image.Resampling.BILINEAR)) for i in images])
+    return np.stack(
+        [np.asarray(i.convert("L").resize((side, side), Image.Resampling.BILINEAR)) for i in images]
+    )

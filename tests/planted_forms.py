@@ -1,4 +1,6 @@
-"""Forms whose faults are planted in what they do: timed and asked by the code that measures the real ones."""
+"""Forms whose faults are planted in what they do: timed and asked by the code that measures the
+real ones.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,9 @@ class Part:
     """Some images with a label and an id."""
 
     label: NDArray[np.int64] = field(default_factory=lambda: np.arange(CHECKED) % 4)
-    sample_id: NDArray[np.str_] = field(default_factory=lambda: np.array([f"image {k}" for k in range(CHECKED)]))
+    sample_id: NDArray[np.str_] = field(
+        default_factory=lambda: np.array([f"image {k}" for k in range(CHECKED)])
+    )
     groups: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
 
 
@@ -71,6 +75,7 @@ def logits(given: Tensor) -> Tensor:
 
 def taking(seconds: float | Iterator[float], answer: Network = logits) -> Network:
     """A network that takes so long for a call."""
+
     def network(given: Tensor) -> Tensor:
         CLOCK.sleep(seconds if isinstance(seconds, float) else next(seconds))
         return answer(given)
@@ -79,19 +84,36 @@ def taking(seconds: float | Iterator[float], answer: Network = logits) -> Networ
 
 
 def planted(networks: Mapping[str, Network], mode: Callable[[], Any] = torch.no_grad) -> Evidence:
-    """Evidence of `timed_observations` of forms in fp32 on the processor by slug, which must hold ``eager`` and ``eager_no_grad``; the
-    parity of the whole evaluation set is made up and clean.
+    """Evidence of `timed_observations` of forms in fp32 on the processor by slug, which must hold
+    ``eager`` and ``eager_no_grad``; the parity of the whole evaluation set is made up and clean.
     """
+
     def built(slug: str, network: Network) -> Built:
         rung = Rung(slug, "fp32", "cpu")
-        return Built(rung, "built", "", Exported(lambda batch, side: TorchAnswer(rung, network, mode)))
+        return Built(
+            rung, "built", "", Exported(lambda batch, side: TorchAnswer(rung, network, mode))
+        )
 
     draw = np.random.default_rng(0)
     images = draw.standard_normal((CHECKED, 3, SIDE, SIDE)).astype(np.float32)
-    plan = Plan(SIDE, [1], ROUNDS, [b"a", b"b"], lambda content: images[:1], Compared(CLASSES, "", whole(Part()), images, SIDE))
-    with (patch.object(observing, "measure", partial(observing.measure, clock=CLOCK)),
-          patch.object(observing, "does_not_wait", partial(observing.does_not_wait, clock=CLOCK))):
-        seen, scalars = timed_observations([built(*form) for form in networks.items()], plan, 0,
-                                           lambda done, of, what: None)
+    plan = Plan(
+        SIDE,
+        [1],
+        ROUNDS,
+        [b"a", b"b"],
+        lambda content: images[:1],
+        Compared(CLASSES, "", whole(Part()), images, SIDE),
+    )
+    with (
+        patch.object(observing, "measure", partial(observing.measure, clock=CLOCK)),
+        patch.object(observing, "does_not_wait", partial(observing.does_not_wait, clock=CLOCK)),
+    ):
+        seen, scalars = timed_observations(
+            [built(*form) for form in networks.items()], plan, 0, lambda done, of, what: None
+        )
     made_up = ladder_evidence(dict.fromkeys(networks, 1.0), flops=1e3)
-    return replace(made_up, observations={**made_up.observations, **seen}, scalars={"eval_n": 1000.0, **scalars})
+    return replace(
+        made_up,
+        observations={**made_up.observations, **seen},
+        scalars={"eval_n": 1000.0, **scalars},
+    )

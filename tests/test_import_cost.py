@@ -1,4 +1,6 @@
-"""What an import costs: judging, planning and `medpipe --help` must load neither torch nor the report's libraries."""
+"""What an import costs: judging, planning and `medpipe --help` must load neither torch nor the
+report's libraries.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +12,30 @@ PACKAGE = Path(__file__).parents[1] / "medpipe"
 MAKING = {"torch", "torchvision", "transformers", "accelerate"}
 TELLING = {"weasyprint", "pyhanko", "jinja2", "matplotlib"}
 HEAVY = MAKING | TELLING | {"sklearn", "pandas", "statsmodels", "cryptography"}
-EXTRAS = HEAVY | {"PIL", "asn1crypto", "c2pa", "cv2", "fontTools", "huggingface_hub", "pydyf", "pyhanko_certvalidator", "safetensors"}
+EXTRAS = HEAVY | {
+    "PIL",
+    "asn1crypto",
+    "c2pa",
+    "cv2",
+    "fontTools",
+    "huggingface_hub",
+    "pydyf",
+    "pyhanko_certvalidator",
+    "safetensors",
+}
 
 
 def loaded_by(program: str) -> set[str]:
-    """Top-level packages in ``sys.modules`` after a fresh interpreter ran ``program``, in which a warning is an error."""
+    """Top-level packages in ``sys.modules`` after a fresh interpreter ran ``program``, in which a
+    warning is an error.
+    """
     show = "\nimport sys\nprint('LOADED', *{name.partition('.')[0] for name in sys.modules})"
-    done = subprocess.run([sys.executable, "-W", "error", "-c", program + show], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program + show],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return set(done.stdout.rpartition("LOADED")[2].split())
 
@@ -68,5 +87,8 @@ class Absent:
             raise ModuleNotFoundError("No module named " + repr(name), name=name)
 sys.meta_path.insert(0, Absent())
 """
-    loaded_by(absent + "try:\n    import torch\nexcept ModuleNotFoundError:\n    pass\nelse:\n    raise SystemExit('torch is there')")
+    loaded_by(
+        absent + "try:\n    import torch\nexcept ModuleNotFoundError:\n    pass\nelse:\n    raise"
+        " SystemExit('torch is there')"
+    )
     loaded_by(absent + "\n".join(f"import {name}" for name in outside_pipeline()))

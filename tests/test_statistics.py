@@ -59,7 +59,9 @@ def test_exact_interval_is_never_narrower_than_its_promise(counts: tuple[int, in
     assert 0 <= wilson(k, n).low <= k / n <= wilson(k, n).high <= 1
 
 
-@pytest.mark.parametrize(("k", "n", "confidence"), [(1, 0, 0.95), (-1, 5, 0.95), (6, 5, 0.95), (1, 5, 95), (1, 5, 0)])
+@pytest.mark.parametrize(
+    ("k", "n", "confidence"), [(1, 0, 0.95), (-1, 5, 0.95), (6, 5, 0.95), (1, 5, 95), (1, 5, 0)]
+)
 def test_nothing_is_made_from_nothing(k: int, n: int, confidence: float) -> None:
     for function in (wilson, clopper_pearson):
         with pytest.raises(ValueError, match="expected"):
@@ -96,7 +98,9 @@ def test_percentile_drops_what_is_undefined_and_holds_the_estimate() -> None:
         percentile(np.array([np.nan]), 0.5, n=3, method="bootstrap")
 
 
-@pytest.mark.parametrize("bounds", [(0.2, 0.1, 0.3), (0.1, 0.4, 0.3), (math.nan, 0.1, 0.2), (0.1, 0.2, math.inf)])
+@pytest.mark.parametrize(
+    "bounds", [(0.2, 0.1, 0.3), (0.1, 0.4, 0.3), (math.nan, 0.1, 0.2), (0.1, 0.2, math.inf)]
+)
 def test_interval_refuses_nonsense(bounds: tuple[float, float, float]) -> None:
     with pytest.raises(ValueError, match="expected"):
         Interval(*bounds, n=3, method="none")
@@ -108,34 +112,47 @@ def test_exact_has_no_width() -> None:
 
 def test_published_error_is_never_zero_at_the_edges() -> None:
     assert statistics.proportion_standard_error(1.0, 1143) > 0
-    assert statistics.proportion_standard_error(0.7894, 5000) == pytest.approx(math.sqrt(0.7894 * 0.2106 / 5000), rel=0.01)
+    assert statistics.proportion_standard_error(0.7894, 5000) == pytest.approx(
+        math.sqrt(0.7894 * 0.2106 / 5000), rel=0.01
+    )
 
 
 @given(COUNTS, COUNTS)
 def test_newcombe_agrees_with_statsmodels(first: tuple[int, int], second: tuple[int, int]) -> None:
     proportion = pytest.importorskip("statsmodels.stats.proportion")
     (k1, n1), (k2, n2) = first, second
-    low, high = proportion.confint_proportions_2indep(k1, n1, k2, n2, method="newcomb", compare="diff", alpha=0.05)
+    low, high = proportion.confint_proportions_2indep(
+        k1, n1, k2, n2, method="newcomb", compare="diff", alpha=0.05
+    )
     ours = statistics.newcombe(k1 / n1, n1, k2 / n2, n2)
     assert ours.estimate == k1 / n1 - k2 / n2
     assert (ours.low, ours.high) == pytest.approx((low, high), abs=1e-9)
 
 
 @given(COUNTS, COUNTS)
-def test_newcombe_turns_round_with_its_groups(first: tuple[int, int], second: tuple[int, int]) -> None:
+def test_newcombe_turns_round_with_its_groups(
+    first: tuple[int, int], second: tuple[int, int]
+) -> None:
     (k1, n1), (k2, n2) = first, second
-    ours, turned = statistics.newcombe(k1 / n1, n1, k2 / n2, n2), statistics.newcombe(k2 / n2, n2, k1 / n1, n1)
+    ours, turned = (
+        statistics.newcombe(k1 / n1, n1, k2 / n2, n2),
+        statistics.newcombe(k2 / n2, n2, k1 / n1, n1),
+    )
     assert (ours.low, ours.high) == pytest.approx((-turned.high, -turned.low), abs=1e-12)
 
 
 def test_expected_maximum_agrees_with_scipy_and_with_drawing() -> None:
-    """The largest of k uniform values has a beta distribution; the normal quantile of it is the largest of k normal values."""
+    """The largest of k uniform values has a beta distribution; the normal quantile of it is the
+    largest of k normal values.
+    """
     for k in (1, 2, 5, 50, 1000):
         reference = stats.beta(k, 1).expect(stats.norm.ppf, epsabs=1e-10)
         assert statistics.expected_maximum(k) == pytest.approx(reference, abs=1e-5)
     assert statistics.expected_maximum(2) == pytest.approx(1 / math.sqrt(math.pi))
     drawn = np.random.default_rng(0).normal(size=(200_000, 5)).max(axis=1)
-    assert statistics.expected_maximum(5) == pytest.approx(drawn.mean(), abs=4 * drawn.std() / math.sqrt(len(drawn)))
+    assert statistics.expected_maximum(5) == pytest.approx(
+        drawn.mean(), abs=4 * drawn.std() / math.sqrt(len(drawn))
+    )
     with pytest.raises(ValueError, match="expected k >= 1"):
         statistics.expected_maximum(0)
 

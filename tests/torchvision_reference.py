@@ -1,4 +1,6 @@
-"""The published augmentation as torchvision makes it of Pillow images: the reference for whatever is faster."""
+"""The published augmentation as torchvision makes it of Pillow images: the reference for whatever
+is faster.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,10 @@ def as_torchvision(pixels: np.ndarray, variant: Variant) -> np.ndarray:
     if variant.flipped:
         image = functional.hflip(image)
     image = functional.rotate(image, variant.angle)
-    steps = [(functional.adjust_brightness, variant.brightness), (functional.adjust_contrast, variant.contrast)]
+    steps = [
+        (functional.adjust_brightness, variant.brightness),
+        (functional.adjust_contrast, variant.contrast),
+    ]
     for adjust, factor in steps if variant.brightness_first else reversed(steps):
         image = adjust(image, factor)
     return np.asarray(image)

@@ -2,7 +2,8 @@
 
 **Purpose.** "3 × 3 grid" says that nine configurations were run and compared.
 
-**Method.** The cells of the claimed axes are listed; each recorded system is put into its cell by its attributes.
+**Method.** The cells of the claimed axes are listed; each recorded system is put into its cell by
+its attributes.
 
 **Limits.** Runs that left no trace are not counted; the statement says "on record".
 
@@ -23,18 +24,34 @@ def grid_coverage(figures: Figures) -> Iterator[Seen]:
     """One result for each grid that is claimed."""
     for grid in figures.grids:
         cells = list(product(*grid.axes.values()))
-        ran = Counter(tuple(figures.system(name).attributes.get(axis) for axis in grid.axes) for name in grid.systems)
+        ran = Counter(
+            tuple(figures.system(name).attributes.get(axis) for axis in grid.axes)
+            for name in grid.systems
+        )
         missing = [c for c in cells if c not in ran]
         twice = [c for c, count in ran.items() if count > 1]
-        shown = (f"{' × '.join(str(len(v)) for v in grid.axes.values())} = {len(cells)} cells; {len(grid.systems)} runs on record fill "
-                 f"{len(cells) - len(missing)}")
+        shown = (
+            f"{' × '.join(str(len(v)) for v in grid.axes.values())} = {len(cells)} cells;"
+            f" {len(grid.systems)} runs on record fill {len(cells) - len(missing)}"
+        )
         if missing:
             again = f", {_cell(grid, twice[0])} more than once" if twice else ""
-            said = (f"{at(grid)} says “{grid.said}”: {len(cells)} configurations, of which {len(cells) - len(missing)} "
-                    f"are on record{again}. Missing: {'; '.join(_cell(grid, c) for c in missing)}.")
+            said = (
+                f"{at(grid)} says “{grid.said}”: {len(cells)} configurations, of which"
+                f" {len(cells) - len(missing)} are on record{again}. Missing:"
+                f" {'; '.join(_cell(grid, c) for c in missing)}."
+            )
             yield Seen("grid_coverage", grid.id, "refutes", said, shown, (), (grid.id,))
         else:
-            yield Seen("grid_coverage", grid.id, "clean", f"“{grid.said}”: every configuration is on record.", shown, (), (grid.id,))
+            yield Seen(
+                "grid_coverage",
+                grid.id,
+                "clean",
+                f"“{grid.said}”: every configuration is on record.",
+                shown,
+                (),
+                (grid.id,),
+            )
 
 
 def _cell(grid: Grid, cell: tuple[Scalar, ...]) -> str:

@@ -1,4 +1,6 @@
-"""Which true values a printed figure leaves open: its rounding interval, made smaller where only some counts could have been printed."""
+"""Which true values a printed figure leaves open: its rounding interval, made smaller where only
+some counts could have been printed.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,9 @@ class Range:
 
     def meets(self, other: Range) -> bool:
         """Whether the two have a value in common."""
-        return ((self.low is None or other.high is None or self.low <= other.high)
-                and (self.high is None or other.low is None or other.low <= self.high))
+        return (self.low is None or other.high is None or self.low <= other.high) and (
+            self.high is None or other.low is None or other.low <= self.high
+        )
 
 
 def printed_range(printed: Printed) -> Range:
@@ -30,17 +33,21 @@ def printed_range(printed: Printed) -> Range:
 
 
 def rough_range(printed: Printed) -> Range:
-    """The values that a figure may stand for if it was cut off instead of rounded, or if trailing zeros of a whole number are no digits.
+    """The values that a figure may stand for if it was cut off instead of rounded, or if trailing
+    zeros of a whole number are no digits.
 
-    Cutting off only makes a figure smaller, so the true value lies further from nought. A limit, or a figure that is said to be rough,
-    is what it says.
+    Cutting off only makes a figure smaller, so the true value lies further from nought. A limit, or
+    a figure that is said to be rough, is what it says.
     """
     exact = printed_range(printed)
     if printed.bound is not None or printed.about or exact.low is None or exact.high is None:
         return exact
     zeros = max(Fraction(0), printed.zeros - printed.step) / 2
     cut = printed.step / 2 - printed.step / 10**9  # short of the next figure
-    return Range(exact.low - zeros - (cut if printed.value <= 0 else 0), exact.high + zeros + (cut if printed.value >= 0 else 0))
+    return Range(
+        exact.low - zeros - (cut if printed.value <= 0 else 0),
+        exact.high + zeros + (cut if printed.value >= 0 else 0),
+    )
 
 
 def counts(printed: Printed | Range, n: int) -> range:
@@ -51,7 +58,9 @@ def counts(printed: Printed | Range, n: int) -> range:
 
 
 def true_range(quantity: Quantity, printed: Printed) -> Range:
-    """`printed_range`, for a proportion of known n only as wide as the counts that could have been printed so."""
+    """`printed_range`, for a proportion of known n only as wide as the counts that could have been
+    printed so.
+    """
     if quantity.kind == "proportion" and quantity.n is not None:
         possible = counts(printed, quantity.n)
         if possible:
@@ -72,8 +81,10 @@ def combine(kind: str, parts: Sequence[Range], weights: Sequence[int] = ()) -> R
         weighted = [Fraction(w) for w in weights] or [Fraction(1)] * len(ends)
         whole = sum(weighted) if kind == "mean" else Fraction(1)
         weighted = [w / whole for w in weighted]
-        low, high = (sum((w * end for w, end in zip(weighted, side, strict=True)), Fraction(0))
-                     for side in (lows, highs))
+        low, high = (
+            sum((w * end for w, end in zip(weighted, side, strict=True)), Fraction(0))
+            for side in (lows, highs)
+        )
         return Range(low, high)
     if kind == "product":
         product = ends[0]
@@ -82,10 +93,14 @@ def combine(kind: str, parts: Sequence[Range], weights: Sequence[int] = ()) -> R
             product = min(corners), max(corners)
         return Range(*product)
     if kind == "largest_magnitude":
-        least = [Fraction(0) if low <= 0 <= high else min(abs(low), abs(high)) for low, high in ends]
+        least = [
+            Fraction(0) if low <= 0 <= high else min(abs(low), abs(high)) for low, high in ends
+        ]
         return Range(max(least), max(max(abs(low), abs(high)) for low, high in ends))
     if kind not in RELATIONS_OF_TWO or len(ends) != 2:
-        raise ValueError(f"expected a relation and as many figures as it takes, got {kind!r} of {len(ends)}")
+        raise ValueError(
+            f"expected a relation and as many figures as it takes, got {kind!r} of {len(ends)}"
+        )
     return _of_two(kind, *ends)
 
 

@@ -2,15 +2,17 @@
 
 **Purpose.** "Overfitting", "high bias", "optimal" are claims about numbers that stand beside them.
 
-**Method.** ``judgement``: a word comes with a definition as tests on quantities. A test that no value behind the printed
-figure passes contradicts the word; one that is passed, but where the figure's sampling error reaches the other side, does
-not show it. Where the code has a rule of its own, the word that the rule gives is compared with the word printed.
-``ranking``: the best by the printed figures is compared with the one named, and rankings of one topic with each other.
+**Method.** ``judgement``: a word comes with a definition as tests on quantities. A test that no
+value behind the printed figure passes contradicts the word; one that is passed, but where the
+figure's sampling error reaches the other side, does not show it. Where the code has a rule of its
+own, the word that the rule gives is compared with the word printed. ``ranking``: the best by the
+printed figures is compared with the one named, and rankings of one topic with each other.
 
-**Limits.** Definitions are ours where a text gives none, and stand in the record with their source. Sampling error is known
-only for differences of proportions with n.
+**Limits.** Definitions are ours where a text gives none, and stand in the record with their source.
+Sampling error is known only for differences of proportions with n.
 
-**Example.** "Overfitting" beside a gap of 0.08 points with a sampling error of 0.7: the figures do not show it.
+**Example.** "Overfitting" beside a gap of 0.08 points with a sampling error of 0.7: the figures do
+not show it.
 """
 
 from __future__ import annotations
@@ -46,12 +48,20 @@ def _needed(figures: Figures, word: Judgement, test: Test, index: int) -> Seen:
     said = f"{at(word)} says “{word.said}”, which means: {word.definition.rstrip('.')}."
     seen = partial(Seen, "judgement", key, rests_on=ids(quantity), bears_on=(word.id,))
     if not _possible(printed_range(printed), test):
-        return seen("undermines", f"{said} The printed {printing.text} says otherwise.", f"needs {asked}; printed {printing.text}")
+        return seen(
+            "undermines",
+            f"{said} The printed {printing.text} says otherwise.",
+            f"needs {asked}; printed {printing.text}",
+        )
     interval = _sampling(figures, quantity)
     if interval is not None and not _whole(interval, test):
-        shown = (f"needs {asked}; {printing.text}, 95 % interval {number(interval.low, 'points', 2)} to "
-                 f"{number(interval.high, 'points', 2)} ({interval.method})")
-        return seen("undermines", f"{said} The printed {printing.text} cannot be told from chance.", shown)
+        shown = (
+            f"needs {asked}; {printing.text}, 95 % interval {number(interval.low, 'points', 2)} to "
+            f"{number(interval.high, 'points', 2)} ({interval.method})"
+        )
+        return seen(
+            "undermines", f"{said} The printed {printing.text} cannot be told from chance.", shown
+        )
     return seen("clean", f"{said} The printed {printing.text} agrees.", f"needs {asked}")
 
 
@@ -59,16 +69,28 @@ def _possible(values: Range, test: Test) -> bool:
     """Whether some value of a range passes a test."""
     bound = Fraction(str(test.value))
     if test.is_ in ("above", "at_least"):
-        return values.high is None or values.high > bound or (test.is_ == "at_least" and values.high == bound)
-    return values.low is None or values.low < bound or (test.is_ == "at_most" and values.low == bound)
+        return (
+            values.high is None
+            or values.high > bound
+            or (test.is_ == "at_least" and values.high == bound)
+        )
+    return (
+        values.low is None or values.low < bound or (test.is_ == "at_most" and values.low == bound)
+    )
 
 
 def _whole(interval: Interval, test: Test) -> bool:
-    return interval.low > test.value if test.is_ in ("above", "at_least") else interval.high < test.value
+    return (
+        interval.low > test.value
+        if test.is_ in ("above", "at_least")
+        else interval.high < test.value
+    )
 
 
 def _sampling(figures: Figures, quantity: Quantity) -> Interval | None:
-    """The sampling interval of a quantity that is the difference of two proportions; None for others."""
+    """The sampling interval of a quantity that is the difference of two proportions; None for
+    others.
+    """
     for relation in figures.relations:
         if relation.result == quantity.id and relation.kind == "difference":
             return difference_interval(*(figures.quantity(name) for name in relation.of))
@@ -79,19 +101,29 @@ def _by_rule(figures: Figures, word: Judgement, rule: Test) -> Seen:
     quantity = figures.quantity(rule.quantity)
     printing, printed = quantity.numbers()[0]
     holds = _possible(printed_range(printed), rule)
-    seen = partial(Seen, "judgement", f"{word.id}.rule", rests_on=ids(quantity), bears_on=(word.id,))
-    shown = (f"rule in the code: “{rule.says}” where {quantity.what} is {WORDS[rule.is_]} {number(rule.value, quantity.kind)}; "
-             f"printed {printing.text}")
+    seen = partial(
+        Seen, "judgement", f"{word.id}.rule", rests_on=ids(quantity), bears_on=(word.id,)
+    )
+    shown = (
+        f"rule in the code: “{rule.says}” where {quantity.what} is {WORDS[rule.is_]}"
+        f" {number(rule.value, quantity.kind)}; printed {printing.text}"
+    )
     same = (rule.says or "").casefold() == word.said.casefold()
     if holds == same:
         return seen("clean", f"“{word.said}” is what the rule in the code gives.", shown)
     gives = f"gives “{rule.says}”" if holds else f"does not give “{rule.says}”"
-    return seen("undermines", f"{at(word)} says “{word.said}”; the rule in the published code {gives} for "
-                f"{printing.text}.", shown)
+    return seen(
+        "undermines",
+        f"{at(word)} says “{word.said}”; the rule in the published code {gives} for "
+        f"{printing.text}.",
+        shown,
+    )
 
 
 def ranking(figures: Figures) -> Iterator[Seen]:
-    """One result for each statement of what is best, and one for each pair that contradict each other."""
+    """One result for each statement of what is best, and one for each pair that contradict each
+    other.
+    """
     for r in figures.rankings:
         yield _ranked(figures, r)
     for a, b in combinations([r for r in figures.rankings if r.topic is not None], 2):
@@ -109,15 +141,25 @@ def _ranked(figures: Figures, r: Ranking) -> Seen:
     first = order[0]
     best = min((figures.quantity(name) for name in r.best), key=_key(r.order))
     if first.id in r.best or _magnitude(best, r.order).meets(_magnitude(first, r.order)):
-        return seen("clean", f"“{r.said}”: by the printed figures nothing comes before {named}.", shown)
-    return seen("refutes", f"{at(r)} says “{r.said}”; by the printed figures {first.what} ({first.printed[0].text}) comes "
-                f"before {best.what} ({best.printed[0].text}).", shown)
+        return seen(
+            "clean", f"“{r.said}”: by the printed figures nothing comes before {named}.", shown
+        )
+    return seen(
+        "refutes",
+        f"{at(r)} says “{r.said}”; by the printed figures {first.what} ({first.printed[0].text})"
+        f" comes before {best.what} ({best.printed[0].text}).",
+        shown,
+    )
 
 
 def _magnitude(quantity: Quantity, order: str) -> Range:
     """The values behind a printed figure, without sign where only its size counts."""
     values = printed_range(quantity.numbers()[0][1])
-    return (combine("largest_magnitude", [values]) or values) if order == "smallest_magnitude" else values
+    return (
+        (combine("largest_magnitude", [values]) or values)
+        if order == "smallest_magnitude"
+        else values
+    )
 
 
 def _key(order: str) -> Callable[[Quantity], float]:

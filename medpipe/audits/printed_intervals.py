@@ -73,9 +73,9 @@ def _examined(quantity: Quantity) -> Seen:
     if width < NARROW * least:
         return seen(
             "narrows",
-            f"{said}; the interval is {number(width, 'points')} wide at most, and chance alone "
-            f"makes it {number(least, 'points')} for {n:,} samples. It is possible only if it is no "
-            f"{level} % interval of one count.",
+            f"{said}; the interval is {number(width, 'points')} wide at most, and chance alone"
+            f" makes it {number(least, 'points')} for {n:,} samples. It is possible only if it is"
+            f" no {level} % interval of one count.",
             shown,
             certain=False,
         )

@@ -50,14 +50,17 @@ class Reading:
         """In what it departs from the usual reading, as clauses of a sentence."""
         words = {
             "counted": f"the scores are means over {self.counted}",
-            "average": "the scores belong to one class"
-            if self.average == "binary"
-            else f"the scores are {self.average} averages over the classes",
+            "average": (
+                "the scores belong to one class"
+                if self.average == "binary"
+                else f"the scores are {self.average} averages over the classes"
+            ),
             "two": "there are more than two classes",
             "cut": "digits were cut off instead of rounded",
             "scale": "the sign for per cent is missing or one too many",
-            "harmonic": "F1 was made of the averaged precision and recall, not averaged over the "
-            "classes",
+            "harmonic": (
+                "F1 was made of the averaged precision and recall, not averaged over the classes"
+            ),
         }
         return tuple(
             words[f.name] for f in fields(self) if getattr(self, f.name) != getattr(usual, f.name)
@@ -134,9 +137,11 @@ def _of_two_classes(s: Mapping[str, Ends], reading: Reading) -> Iterator[tuple[s
         yield (
             "accuracy",
             (min(lows), max(highs)) if between else envelope,
-            "the accuracy lies between sensitivity and specificity"
-            if between
-            else "a mean accuracy lies between sensitivity + specificity − 1 and their sum",
+            (
+                "the accuracy lies between sensitivity and specificity"
+                if between
+                else "a mean accuracy lies between sensitivity + specificity − 1 and their sum"
+            ),
         )
     if reading.average == "micro":
         return  # all equal the accuracy, so the single classes cannot be checked

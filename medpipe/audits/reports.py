@@ -243,10 +243,13 @@ def scores_of(matrix: Sequence[Sequence[int]]) -> Scores:
     ]
     mean = {
         w: {
-            c: sum(
-                (one[c] * weight for one, weight in zip(classes, weights, strict=True)), Fraction(0)
+            c: (
+                sum(
+                    (one[c] * weight for one, weight in zip(classes, weights, strict=True)),
+                    Fraction(0),
+                )
+                / sum(weights)
             )
-            / sum(weights)
             for c in WORDS
         }
         for w, weights in (

@@ -247,8 +247,10 @@ def records(rows: Sequence[Row], document: str, where: str) -> Record:
     models, means = ([averaged.get(m.slug, m) for m in some] for some in (models, means))
     made = {
         "quantities": [q for m in models for q in _quantities(m, document)],
-        "relations": [r for m in models for r in _relations(m, baseline)]
-        + [r for m in means for r in _means(m, folds)],
+        "relations": (
+            [r for m in models for r in _relations(m, baseline)]
+            + [r for m in means for r in _means(m, folds)]
+        ),
         "scores": [s for m in models for s in _scores(m)],
         "comparisons": [c for m in compared for c in _comparisons(m, baseline, document)],
     }

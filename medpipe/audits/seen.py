@@ -13,8 +13,9 @@ from medpipe.phrases import plural
 class Seen:
     """One thing that an audit saw in the records.
 
-    ``key`` names the record that was examined; with ``audit`` it is the finding's id. ``arithmetic`` shows the working. ``rests_on`` are
-    the ids of the printings used; ``bears_on`` the ids (of printings or records) whose claims are touched. ``certain`` is False where an
+    ``key`` names the record that was examined; with ``audit`` it is the finding's id.
+    ``arithmetic`` shows the working. ``rests_on`` are the ids of the printings used; ``bears_on``
+    the ids (of printings or records) whose claims are touched. ``certain`` is False where an
     innocent reading is left, which the statement then names.
     """
 
@@ -29,7 +30,9 @@ class Seen:
 
 
 def at(record: Printing | Statement | Disclosure) -> str:
-    """Where a figure or a statement stands, for a sentence: ``README.md (Part 1, table of models)``."""
+    """Where a figure or a statement stands, for a sentence: ``README.md (Part 1, table of
+    models)``.
+    """
     return f"{record.document} ({record.place})"
 
 
@@ -54,12 +57,16 @@ def number(value: Fraction | float, kind: str, places: int | None = None) -> str
 
 
 def places(*steps: Fraction) -> int:
-    """Decimals that show half of the finest of some steps, for `number` and `span` of percentages: 3 for a step of 0.01 %."""
+    """Decimals that show half of the finest of some steps, for `number` and `span` of percentages:
+    3 for a step of 0.01 %.
+    """
     finest = min((s for s in steps if s), default=Fraction(1)) * 100
     return max(3, next(n for n in range(1, 70) if finest * 10**n >= 1) + 1)
 
 
-def span(low: Fraction | float, high: Fraction | float, kind: str, decimals: int | None = None) -> str:
+def span(
+    low: Fraction | float, high: Fraction | float, kind: str, decimals: int | None = None
+) -> str:
     """A range of values: ``0.23 to 0.25 points``; ``decimals`` of percentages, 3 unless told."""
     decimals = decimals if kind in ("proportion", "points") else None
     first, last = number(low, kind, decimals), number(high, kind, decimals)

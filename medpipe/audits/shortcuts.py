@@ -1,20 +1,24 @@
-"""What can be told of a class without looking at what the claim is about: file metadata, or the border of an image alone.
+"""What can be told of a class without looking at what the claim is about: file metadata, or the
+border of an image alone.
 
-**Purpose.** Where classes come from different collections, a network can learn the collection instead of the disease, and an accuracy
-on the same collections cannot tell which (Geirhos et al. 2020; Zech et al. 2018).
+**Purpose.** Where classes come from different collections, a network can learn the collection
+instead of the disease, and an accuracy on the same collections cannot tell which (Geirhos et al.
+2020; Zech et al. 2018).
 
-**Method.** Baselines that are blind to the subject (`BLIND`) are trained on the training split and scored on each evaluation split. What
-they reach above the commonest class, with an interval over clusters, is held against `SMALL` and `LARGE`. It bears on the claims that
-name the threat and measure the same half of data split alike (`setting`). *Confounded* is said where it is surely `LARGE`: class and
-collection are then one.
+**Method.** Baselines that are blind to the subject (`BLIND`) are trained on the training split and
+scored on each evaluation split. What they reach above the commonest class, with an interval over
+clusters, is held against `SMALL` and `LARGE`. It bears on the claims that name the threat and
+measure the same half of data split alike (`setting`). *Confounded* is said where it is surely
+`LARGE`: class and collection are then one.
 
-Evidence of file metadata must say that the size in bytes was left out (`METADATA_NOTE`): that depends on what an image
-shows, so evidence that rests on it narrows at most.
+Evidence of file metadata must say that the size in bytes was left out (`METADATA_NOTE`): that
+depends on what an image shows, so evidence that rests on it narrows at most.
 
-**Limits.** That a shortcut is there does not show that a network takes it; the sound test is data of another collection. Evidence on
-demonstration data says nothing and is left out.
+**Limits.** That a shortcut is there does not show that a network takes it; the sound test is data
+of another collection. Evidence on demonstration data says nothing and is left out.
 
-**Example.** File metadata alone tells 68 % of 1,143 images right, 40 points more than the commonest class: confounded.
+**Example.** File metadata alone tells 68 % of 1,143 images right, 40 points more than the commonest
+class: confounded.
 """
 
 from __future__ import annotations
@@ -37,24 +41,33 @@ THREAT = "shortcuts"
 EXPERIMENTS: Mapping[str, tuple[str, str]] = {"image_baselines": ("imaging", "images")}
 BLIND = {
     "file": "File metadata alone (dimensions, mode, JPEG tables; no pixel is read)",
-    "border": "The border alone (the outermost sixteenth of the image on each side)"}
+    "border": "The border alone (the outermost sixteenth of the image on each side)",
+}
 METADATA_NOTE = "file metadata without the size in bytes, which depends on what an image shows"
 """The note of evidence from files: older evidence, which has none, saw the size in bytes, too."""
 SMALL, LARGE = 0.05, 0.20
-"""Above the commonest class: up to five points are chance finds of a flexible model; one answer in five is no accident of a few files."""
+"""Above the commonest class: up to five points are chance finds of a flexible model; one answer in
+five is no accident of a few files.
+"""
 
 
-def shortcuts(evidence: Sequence[Evidence], claims: Sequence[Claim], settings: Settings) -> tuple[Finding, ...]:
-    """A finding for each blind baseline and evaluation split, with the claims that it bears on; ``settings``: of the protocols."""
-    blind = [e for e in evidence if e.run.experiment in EXPERIMENTS and _kind(e) in BLIND and _speaks(e)]
+def shortcuts(
+    evidence: Sequence[Evidence], claims: Sequence[Claim], settings: Settings
+) -> tuple[Finding, ...]:
+    """A finding for each blind baseline and evaluation split, with the claims that it bears on;
+    ``settings``: of the protocols.
+    """
+    blind = [
+        e for e in evidence if e.run.experiment in EXPERIMENTS and _kind(e) in BLIND and _speaks(e)
+    ]
     return tuple(f for e in blind for f in _of_one(e, claims, settings))
 
 
 def above_commonest(o: Observations) -> Interval:
     """Accuracy minus the share of the commonest class: -1 to 1, with an interval over clusters.
 
-    Which class is the commonest is not known for sure, and the largest share is found too large by chance: it is held against each class,
-    and the upper end allows for their number (Bonferroni).
+    Which class is the commonest is not known for sure, and the largest share is found too large by
+    chance: it is held against each class, and the upper end allows for their number (Bonferroni).
     """
     classes, cluster = np.unique(o["y_true"]), o[o.cluster] if o.cluster else None
 
@@ -87,15 +100,39 @@ def _of_one(e: Evidence, claims: Sequence[Claim], settings: Settings) -> Iterato
         if _kind(e) == "file" and METADATA_NOTE not in e.notes:
             who = "File metadata and the size in bytes"
             if severity == "undermines":
-                severity, verdict = "narrows", "the size in bytes depends on what an image shows, so a part of this may be the subject"
-        bearing = tuple(c.id for c in claims if c.part == part and THREAT in c.threats
-                        and any(m.split == split for m in measured_in(c, settings, e.run.parameters)))
+                severity, verdict = (
+                    "narrows",
+                    (
+                        "the size in bytes depends on what an image shows, so a part of this may be"
+                        " the subject"
+                    ),
+                )
+        bearing = tuple(
+            c.id
+            for c in claims
+            if c.part == part
+            and THREAT in c.threats
+            and any(m.split == split for m in measured_in(c, settings, e.run.parameters))
+        )
         yield Finding(
-            THREAT, severity, f"{who} {'tell' if ' and ' in who else 'tells'} {100 * accuracy:.1f} % of {found.n:,} {split} {noun} right, "
-            f"{100 * found.estimate:.1f} points ({100 * found.low:.1f} to {100 * found.high:.1f}) above the commonest class: {verdict}.",
-            bearing, {"accuracy": accuracy, "above": found.estimate, "low": found.low, "high": found.high, "n": found.n},
-            id=f"{THREAT}:{split}.{_kind(e)}", arithmetic=f"95 % interval: {found.method}; "
-                                                          f"{plural(found.clusters or found.n, 'cluster')}")
+            THREAT,
+            severity,
+            f"{who} {'tell' if ' and ' in who else 'tells'} {100 * accuracy:.1f} % of {found.n:,}"
+            f" {split} {noun} right, {100 * found.estimate:.1f} points ({100 * found.low:.1f} to"
+            f" {100 * found.high:.1f}) above the commonest class: {verdict}.",
+            bearing,
+            {
+                "accuracy": accuracy,
+                "above": found.estimate,
+                "low": found.low,
+                "high": found.high,
+                "n": found.n,
+            },
+            id=f"{THREAT}:{split}.{_kind(e)}",
+            arithmetic=(
+                f"95 % interval: {found.method}; {plural(found.clusters or found.n, 'cluster')}"
+            ),
+        )
 
 
 def _weighed(found: Interval) -> tuple[str, str]:

@@ -1,8 +1,9 @@
 """Every confusion matrix of two classes that gives the printed scores, counted exactly.
 
-For each count of true positives, each score leaves a range of false positives; what is left of all ranges together are the matrices.
-Whole numbers throughout, so that no matrix on the edge of a rounding interval is lost or won. `second_opinion` asks
-``mlscorecheck`` the same, so that nobody is accused on one implementation alone.
+For each count of true positives, each score leaves a range of false positives; what is left of all
+ranges together are the matrices. Whole numbers throughout, so that no matrix on the edge of a
+rounding interval is lost or won. `second_opinion` asks ``mlscorecheck`` the same, so that nobody is
+accused on one implementation alone.
 """
 
 from __future__ import annotations
@@ -19,15 +20,25 @@ from medpipe.audits.intervals import Range, counts
 
 MOST_POSITIVES = 2_000_000
 """True positives are tried one by one: more than these would take seconds."""
-NAMES = {"accuracy": "acc", "precision": "ppv", "recall": "sens", "specificity": "spec", "f1": "f1p"}
+NAMES = {
+    "accuracy": "acc",
+    "precision": "ppv",
+    "recall": "sens",
+    "specificity": "spec",
+    "f1": "f1p",
+}
 """What mlscorecheck calls the scores."""
 Ints = NDArray[Any]
 
 
-def matrices(positives: int, negatives: int, scores: Mapping[str, Range]) -> tuple[int, tuple[int, int] | None]:
-    """How many confusion matrices have every score (`NAMES`) in its range, and (true positives, false positives) of one of them.
+def matrices(
+    positives: int, negatives: int, scores: Mapping[str, Range]
+) -> tuple[int, tuple[int, int] | None]:
+    """How many confusion matrices have every score (`NAMES`) in its range, and (true positives,
+    false positives) of one of them.
 
-    A precision where nothing is predicted positive may be 0 or 1: libraries differ. Raises `ValueError` for more than `MOST_POSITIVES`.
+    A precision where nothing is predicted positive may be 0 or 1: libraries differ. Raises
+    `ValueError` for more than `MOST_POSITIVES`.
     """
     if positives > MOST_POSITIVES:
         raise ValueError(f"expected at most {MOST_POSITIVES:,} positives, got {positives:,}")
@@ -48,11 +59,17 @@ def matrices(positives: int, negatives: int, scores: Mapping[str, Range]) -> tup
 
 def _denominators(ranges: Any) -> Iterator[int]:
     for r in ranges:
-        yield from (max(abs(end.numerator), end.denominator) for end in (r.low, r.high) if end is not None)
+        yield from (
+            max(abs(end.numerator), end.denominator) for end in (r.low, r.high) if end is not None
+        )
 
 
-def _false_positives(name: str, values: Range, tp: Ints, positives: int, negatives: int) -> tuple[Ints, Ints]:
-    """The fewest and the most false positives that each count of true positives leaves one score."""
+def _false_positives(
+    name: str, values: Range, tp: Ints, positives: int, negatives: int
+) -> tuple[Ints, Ints]:
+    """The fewest and the most false positives that each count of true positives leaves one
+    score.
+    """
     if name == "specificity":
         right = counts(values, negatives)
         return _ends(tp, negatives - right[-1], negatives - right[0]) if right else _none(tp)
@@ -64,7 +81,9 @@ def _false_positives(name: str, values: Range, tp: Ints, positives: int, negativ
     least, most = np.zeros_like(tp), np.full_like(tp, negatives)
     if values.low is not None and values.low > 0:
         most = times * tp * values.low.denominator // values.low.numerator - tp - besides
-        if values.low > 1 or (values.high is not None and values.high < 1):  # nothing called positive: 0 or 1, nothing else
+        if values.low > 1 or (
+            values.high is not None and values.high < 1
+        ):  # nothing called positive: 0 or 1, nothing else
             most = np.where(tp > 0, most, -1)
     if values.high is not None and values.high > 0:
         least = -(-times * tp * values.high.denominator // values.high.numerator) - tp - besides
@@ -82,17 +101,28 @@ def _none(tp: Ints) -> tuple[Ints, Ints]:
 
 
 def second_opinion(positives: int, negatives: int, scores: Mapping[str, Range]) -> bool | None:
-    """Whether ``mlscorecheck`` finds a confusion matrix; None where it cannot be asked (limits such as ``<2%``, too many digits)."""
-    closed = {NAMES[name]: (r.low, r.high) for name, r in scores.items() if r.low is not None and r.high is not None}
+    """Whether ``mlscorecheck`` finds a confusion matrix; None where it cannot be asked (limits such
+    as ``<2%``, too many digits).
+    """
+    closed = {
+        NAMES[name]: (r.low, r.high)
+        for name, r in scores.items()
+        if r.low is not None and r.high is not None
+    }
     reach = {name: float(high - low) / 2 for name, (low, high) in closed.items()}
     if len(closed) < 2 or min(reach.values()) < 1e-7:
         return None
-    from mlscorecheck.check.binary import check_1_testset_no_kfold  # takes a second to import: only where somebody would be accused
+    from mlscorecheck.check.binary import (
+        check_1_testset_no_kfold,
+    )  # takes a second to import: only where somebody would be accused
 
     with _quiet():
         found: dict[str, Any] = check_1_testset_no_kfold(
-            testset={"p": positives, "n": negatives}, scores={name: float(low + high) / 2 for name, (low, high) in closed.items()},
-            eps=reach, numerical_tolerance=min(1e-9, min(reach.values()) / 1000))
+            testset={"p": positives, "n": negatives},
+            scores={name: float(low + high) / 2 for name, (low, high) in closed.items()},
+            eps=reach,
+            numerical_tolerance=min(1e-9, min(reach.values()) / 1000),
+        )
     return not found["inconsistency"]
 
 

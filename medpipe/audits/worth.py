@@ -1,15 +1,18 @@
 """What an accuracy is worth, in three words: clean, inflated, confounded.
 
-**Purpose.** A reader asks of an accuracy whether it is what the sentence says. `Validity` answers in general; for accuracies on images, or
-on any samples that may have relatives or shortcuts, these words say which way it fails.
+**Purpose.** A reader asks of an accuracy whether it is what the sentence says. `Validity` answers
+in general; for accuracies on images, or on any samples that may have relatives or shortcuts, these
+words say which way it fails.
 
-**Method.** *Inflated*: a finding of `MEMORY` undermines it; samples reported on were, in part, trained on. *Confounded*: a finding of
-`SHORTCUTS` undermines it; the class can be told without what the claim is about. *Clean*: each of its threats was looked for and none was
-found. Otherwise *open*: something narrows it, or was not looked for.
+**Method.** *Inflated*: a finding of `MEMORY` undermines it; samples reported on were, in part,
+trained on. *Confounded*: a finding of `SHORTCUTS` undermines it; the class can be told without what
+the claim is about. *Clean*: each of its threats was looked for and none was found. Otherwise
+*open*: something narrows it, or was not looked for.
 
 **Limits.** Clean means that these audits found nothing, at the sizes that they state.
 
-**Example.** 59 % of the validation images are copies of images trained on, and file marks tell the class: inflated and confounded.
+**Example.** 59 % of the validation images are copies of images trained on, and file marks tell the
+class: inflated and confounded.
 """
 
 from __future__ import annotations
@@ -28,7 +31,9 @@ CLEAN, INFLATED, CONFOUNDED, OPEN = "clean", "inflated", "confounded", "open"
 
 @dataclass(frozen=True)
 class Worth:
-    """``words`` as they apply, and the findings that made them, the worst first; none where it is clean or was not looked at."""
+    """``words`` as they apply, and the findings that made them, the worst first; none where it is
+    clean or was not looked at.
+    """
 
     words: tuple[str, ...]
     because: tuple[Finding, ...]
@@ -37,8 +42,10 @@ class Worth:
 def worth(claim: Claim, findings: Sequence[Finding]) -> Worth:
     """What the findings that bear on a claim make of its number."""
     bearing = [f for f in findings if claim.id in f.claims]
-    worst = {word: [f for f in bearing if f.audit in audits and f.severity == "undermines"]
-             for word, audits in ((INFLATED, MEMORY), (CONFOUNDED, SHORTCUTS))}
+    worst = {
+        word: [f for f in bearing if f.audit in audits and f.severity == "undermines"]
+        for word, audits in ((INFLATED, MEMORY), (CONFOUNDED, SHORTCUTS))
+    }
     words = tuple(word for word, found in worst.items() if found)
     if words:
         return Worth(words, tuple(f for found in worst.values() for f in found))

@@ -1,4 +1,6 @@
-"""Giving other transformer weights than the published ones: a change of the profile, and so a deviation that is printed."""
+"""Giving other transformer weights than the published ones: a change of the profile, and so a
+deviation that is printed.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,11 @@ PATH = "model.checkpoint"
 
 
 def with_checkpoint(specs: Specs, profile: str, checkpoint: str) -> Specs:
-    """The same specifications in which a profile runs every protocol with a ``model.checkpoint`` on other weights, left out or not.
+    """The same specifications in which a profile runs every protocol with a ``model.checkpoint`` on
+    other weights, left out or not.
 
-    The profile's document itself is changed, so that a bundle made of it can be judged again. Raises `SpecError` where no
-    protocol has such a parameter.
+    The profile's document itself is changed, so that a bundle made of it can be judged again.
+    Raises `SpecError` where no protocol has such a parameter.
     """
     using = [p.id for p in specs.protocols.values() if PATH in dict(flatten(p.parameters))]
     if not using:
@@ -33,5 +36,7 @@ def with_checkpoint(specs: Specs, profile: str, checkpoint: str) -> Specs:
             run["change"] = {**run.get("change", {}), PATH: checkpoint}
             run["because"] = "Other transformer weights were given with --checkpoint."
             document["runs"][protocol] = run
-        contents[path] = json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n"  # JSON is YAML
+        contents[path] = (
+            json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n"
+        )  # JSON is YAML
     return specs_from(contents, "specifications with --checkpoint")

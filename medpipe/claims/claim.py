@@ -1,4 +1,6 @@
-"""What was said: a claim, where it was printed, how it is measured and when it counts as reproduced."""
+"""What was said: a claim, where it was printed, how it is measured and when it counts as
+reproduced.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,10 @@ from typing import Any
 from medpipe.statistics import proportion_standard_error
 
 UNITS = ("proportion", "points", "count", "number")
-"""``proportion``: shown in per cent; ``points``: a difference of proportions, shown in percentage points; ``count``: as it is; ``number``:
-a measurement on a scale of its own, such as a distance, as it is with as many digits as its interval deserves."""
+"""``proportion``: shown in per cent; ``points``: a difference of proportions, shown in percentage
+points; ``count``: as it is; ``number``: a measurement on a scale of its own, such as a distance, as
+it is with as many digits as its interval deserves.
+"""
 FREE_UNITS = ("count", "number")
 """Units whose values need not lie between 0 and 1."""
 STATEMENT = "statement"
@@ -31,7 +35,8 @@ class Source:
 
 @dataclass(frozen=True)
 class Published:
-    """The published figure. ``samples`` lists the proportions and n it was made from: ``((0.7894, 5000),)``; empty for counts.
+    """The published figure. ``samples`` lists the proportions and n it was made from: ``((0.7894,
+    5000),)``; empty for counts.
 
     ``value`` is None where the claim is words.
     """
@@ -49,10 +54,12 @@ class Published:
 class Measure:
     """What is computed: a metric over a split of the evidence of a protocol, or one of its scalars.
 
-    ``minus`` takes the same metric elsewhere away (paired over samples and seeds where both hold the same ones);
-    ``by`` gives the largest difference between the groups of a column instead. ``among`` counts only samples of these true classes, and
-    ``positive`` asks of the classes only on which side they are. ``threshold`` is the probability of the positive side, or of the second of
-    two classes, from which on a sample is called positive, where that is not 0.5. Without ``run`` nothing measures the claim.
+    ``minus`` takes the same metric elsewhere away (paired over samples and seeds where both hold
+    the same ones); ``by`` gives the largest difference between the groups of a column instead.
+    ``among`` counts only samples of these true classes, and ``positive`` asks of the classes only
+    on which side they are. ``threshold`` is the probability of the positive side, or of the second
+    of two classes, from which on a sample is called positive, where that is not 0.5. Without
+    ``run`` nothing measures the claim.
     """
 
     run: str = ""
@@ -67,8 +74,16 @@ class Measure:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is the metric itself over a whole split: no difference, no gap, no choice of classes."""
-        return self.minus is None and self.by is None and not self.among and not self.positive and self.threshold is None
+        """Whether it is the metric itself over a whole split: no difference, no gap, no choice of
+        classes.
+        """
+        return (
+            self.minus is None
+            and self.by is None
+            and not self.among
+            and not self.positive
+            and self.threshold is None
+        )
 
     def parts(self) -> Iterator[Measure]:
         """This measure and the one it subtracts; nothing where nothing is measured."""
@@ -82,9 +97,10 @@ class Measure:
 class Criterion:
     """When the claim holds.
 
-    ``kind``: ``within`` (``value`` ± ``margin``), ``at_least`` (``value`` - ``margin``) or ``at_most`` (``value`` + ``margin``), at
-    ``confidence``, over at least ``min_runs`` training runs. ``rationale`` says why this margin. ``statement`` stands for words, which
-    accept every number.
+    ``kind``: ``within`` (``value`` ± ``margin``), ``at_least`` (``value`` - ``margin``) or
+    ``at_most`` (``value`` + ``margin``), at ``confidence``, over at least ``min_runs`` training
+    runs. ``rationale`` says why this margin. ``statement`` stands for words, which accept every
+    number.
     """
 
     kind: str
@@ -107,9 +123,11 @@ class Criterion:
 class Claim:
     """One published claim.
 
-    ``depends_on`` holds dotted prefixes of protocol parameters on which its number depends. ``counterpart_of`` is set where nobody
-    said this: it is the published figure of that claim, held against a sounder way of measuring it. ``figures`` are the ids of the
-    records (`medpipe.claims.figures`) that the claim rests on. ``unmeasured`` says why no run measures it, where none does.
+    ``depends_on`` holds dotted prefixes of protocol parameters on which its number depends.
+    ``counterpart_of`` is set where nobody said this: it is the published figure of that claim, held
+    against a sounder way of measuring it. ``figures`` are the ids of the records
+    (`medpipe.claims.figures`) that the claim rests on. ``unmeasured`` says why no run measures it,
+    where none does.
     """
 
     id: str
@@ -138,9 +156,13 @@ class Claim:
 
     @property
     def prints_value(self) -> bool:
-        """Whether the printed text has the number that ``published`` holds, as a number, a percentage, or in thousands or millions."""
+        """Whether the printed text has the number that ``published`` holds, as a number, a
+        percentage, or in thousands or millions.
+        """
         value = self.published.value
-        return value is not None and any(_is_printed(value, *found) for found in PRINTED.findall(self.source.printed))
+        return value is not None and any(
+            _is_printed(value, *found) for found in PRINTED.findall(self.source.printed)
+        )
 
 
 PRINTED = re.compile(r"(\d[\d,]*)(?:\.(\d+))?(?:[eE]([-+]?\d+))?\s?((?:%|[MKk](?![A-Za-z]))?)")
@@ -148,39 +170,83 @@ SCALES = {"%": (0.01,), "M": (1e6,), "K": (1e3,), "k": (1e3,), "": (1.0, 0.01)}
 
 
 def _is_printed(value: float, whole: str, decimals: str, exponent: str, unit: str) -> bool:
-    """Whether a printed number rounds ``value``, whatever its sign: half a unit of the last digit off at most."""
+    """Whether a printed number rounds ``value``, whatever its sign: half a unit of the last digit
+    off at most.
+    """
     number = float(f"{whole.replace(',', '')}.{decimals or 0}e{exponent or 0}")
     last = 10.0 ** (int(exponent or 0) - len(decimals))
     return any(abs(number * scale - abs(value)) <= 0.5001 * last * scale for scale in SCALES[unit])
 
 
 def claim_from(data: Mapping[str, Any], documents: Mapping[str, str]) -> Claim:
-    """Build a claim from data that its schema has accepted; ``documents`` maps document names to digests."""
+    """Build a claim from data that its schema has accepted; ``documents`` maps document names to
+    digests.
+    """
     said = data.get("published", {})
-    published = Published(said.get("value"), tuple((s["proportion"], s["n"]) for s in said.get("samples", ())))
+    published = Published(
+        said.get("value"), tuple((s["proportion"], s["n"]) for s in said.get("samples", ()))
+    )
     source = data["source"]
     return Claim(
-        id=data["id"], title=data["title"], statement=data["statement"],
-        source=Source(source["document"], documents.get(source["document"], ""), source["place"], source["printed"]),
+        id=data["id"],
+        title=data["title"],
+        statement=data["statement"],
+        source=Source(
+            source["document"],
+            documents.get(source["document"], ""),
+            source["place"],
+            source["printed"],
+        ),
         published=published,
         measure=_measure(data["measure"]) if "measure" in data else Measure(),
-        criterion=_criterion(data["criterion"], published) if "criterion" in data else Criterion(STATEMENT, 0.0, 0.0, "", STATEMENT),
-        depends_on=tuple(data.get("depends_on", ())), threats=tuple(data.get("threats", ())), known=data.get("known"),
-        counterpart_of=data.get("counterpart_of"), figures=tuple(data.get("figures", ())), unmeasured=data.get("unmeasured"))
+        criterion=(
+            _criterion(data["criterion"], published)
+            if "criterion" in data
+            else Criterion(STATEMENT, 0.0, 0.0, "", STATEMENT)
+        ),
+        depends_on=tuple(data.get("depends_on", ())),
+        threats=tuple(data.get("threats", ())),
+        known=data.get("known"),
+        counterpart_of=data.get("counterpart_of"),
+        figures=tuple(data.get("figures", ())),
+        unmeasured=data.get("unmeasured"),
+    )
 
 
 def _criterion(data: Mapping[str, Any], published: Published) -> Criterion:
     return Criterion(
-        kind=data["kind"], value=data.get("value", published.value), margin=data.get("margin", 0.0),
-        rationale=data["rationale"], unit=data["unit"], confidence=data.get("confidence", 0.95), min_runs=data.get("min_runs", 1))
+        kind=data["kind"],
+        value=data.get("value", published.value),
+        margin=data.get("margin", 0.0),
+        rationale=data["rationale"],
+        unit=data["unit"],
+        confidence=data.get("confidence", 0.95),
+        min_runs=data.get("min_runs", 1),
+    )
 
 
 def _measure(data: Mapping[str, Any]) -> Measure:
-    same: dict[str, Any] = {"metric": data.get("metric"), "among": tuple(data.get("among", ())),
-                            "positive": tuple(data.get("positive", ())), "threshold": data.get("threshold")}
+    same: dict[str, Any] = {
+        "metric": data.get("metric"),
+        "among": tuple(data.get("among", ())),
+        "positive": tuple(data.get("positive", ())),
+        "threshold": data.get("threshold"),
+    }
     minus = data.get("minus")
     return Measure(
-        run=data["run"], split=data.get("split"), scalar=data.get("scalar"), by=data.get("by"), **same,
-        minus=None if minus is None else Measure(
-            run=minus.get("run", data["run"]), split=minus.get("split", data.get("split")),
-            scalar=minus.get("scalar", data.get("scalar")), **same))
+        run=data["run"],
+        split=data.get("split"),
+        scalar=data.get("scalar"),
+        by=data.get("by"),
+        **same,
+        minus=(
+            None
+            if minus is None
+            else Measure(
+                run=minus.get("run", data["run"]),
+                split=minus.get("split", data.get("split")),
+                scalar=minus.get("scalar", data.get("scalar")),
+                **same,
+            )
+        ),
+    )

@@ -24,13 +24,20 @@ from medpipe.claims.printed import read_printed
 from medpipe.errors import SpecError
 
 T = TypeVar("T")
-_NESTED: dict[str, type] = {"printed": Printing, "needs": Test, "rule_in_code": Test, "layers": Layer}
+_NESTED: dict[str, type] = {
+    "printed": Printing,
+    "needs": Test,
+    "rule_in_code": Test,
+    "layers": Layer,
+}
 
 
 def figures_from(documents: Mapping[str, Any], digests: Mapping[str, str]) -> Figures:
-    """The records of some documents (where → data that the schema has accepted); ``digests``: those of the published documents.
+    """The records of some documents (where → data that the schema has accepted); ``digests``: those
+    of the published documents.
 
-    Raises `SpecError` for an id that stands twice, a name that nothing has, or a number that cannot be read.
+    Raises `SpecError` for an id that stands twice, a name that nothing has, or a number that cannot
+    be read.
     """
     found: dict[str, list[Any]] = {section: [] for section in SECTIONS}
     for where, data in documents.items():
@@ -44,7 +51,9 @@ def figures_from(documents: Mapping[str, Any], digests: Mapping[str, str]) -> Fi
 
 
 def _record(kind: type[T], data: Mapping[str, Any], digests: Mapping[str, str]) -> T:
-    """One record from its JSON form: keys that Python reserves get an underscore, lists become tuples."""
+    """One record from its JSON form: keys that Python reserves get an underscore, lists become
+    tuples.
+    """
     values: dict[str, Any] = {}
     for key, value in data.items():
         name = f"{key}_" if key in ("as", "is") else key
@@ -67,22 +76,34 @@ def _check_documents(records: list[Any], digests: Mapping[str, str], where: str)
         for holder in (record, *getattr(record, "printed", ())):
             document = getattr(holder, "document", None)
             if document is not None and digests and document not in digests:
-                raise SpecError(f"{where}: {holder.id}", f"a document of the subject ({', '.join(digests)})", repr(document))
+                raise SpecError(
+                    f"{where}: {holder.id}",
+                    f"a document of the subject ({', '.join(digests)})",
+                    repr(document),
+                )
 
 
 def _check_ids(figures: Figures, where: str) -> None:
-    every = [r.id for section in SECTIONS for r in getattr(figures, section)] + [p.id for _, p in figures.printings()]
+    every = [r.id for section in SECTIONS for r in getattr(figures, section)] + [
+        p.id for _, p in figures.printings()
+    ]
     seen: set[str] = set()
     for name in every:
         if name in seen:
-            raise SpecError(where, "every id once among all records and printings", f"{name!r} twice")
+            raise SpecError(
+                where, "every id once among all records and printings", f"{name!r} twice"
+            )
         seen.add(name)
     known = {section: {r.id for r in getattr(figures, section)} for section in SECTIONS}
     for section in SECTIONS:
         for record in getattr(figures, section):
             for wanted, name in _references(record):
                 if name not in known[wanted]:
-                    raise SpecError(f"{where}: {section} {record.id}", f"the id of one of the {wanted}", repr(name))
+                    raise SpecError(
+                        f"{where}: {section} {record.id}",
+                        f"the id of one of the {wanted}",
+                        repr(name),
+                    )
     for quantity, printing in figures.printings():
         if quantity.kind != "fact":
             read_printed(printing.number or printing.text, f"{where}: {printing.id}")
@@ -90,27 +111,62 @@ def _check_ids(figures: Figures, where: str) -> None:
 
 
 def _check_numbers(figures: Figures, where: str) -> None:
-    """What the audits compute with: two parts where two are needed, no words among numbers, classes that add up."""
+    """What the audits compute with: two parts where two are needed, no words among numbers, classes
+    that add up.
+    """
     facts = {q.id for q in figures.quantities if q.kind == "fact"}
     for section in SECTIONS:
         for record in getattr(figures, section):
-            words = sorted({name for _, name in _references(record)} & facts) if not isinstance(record, Absence | Selection) else []
+            words = (
+                sorted({name for _, name in _references(record)} & facts)
+                if not isinstance(record, Absence | Selection)
+                else []
+            )
             if words:
-                raise SpecError(f"{where}: {section} {record.id}", "quantities that are numbers", f"the fact {words[0]!r}")
+                raise SpecError(
+                    f"{where}: {section} {record.id}",
+                    "quantities that are numbers",
+                    f"the fact {words[0]!r}",
+                )
     for relation in figures.relations:
         if relation.kind in RELATIONS_OF_TWO and len(relation.of) != 2:
-            raise SpecError(f"{where}: relations {relation.id}: of", f"two quantities for a {relation.kind}", str(len(relation.of)))
+            raise SpecError(
+                f"{where}: relations {relation.id}: of",
+                f"two quantities for a {relation.kind}",
+                str(len(relation.of)),
+            )
     for s in figures.scores:
         if s.classes and sum(s.classes.values()) != s.n:
-            raise SpecError(f"{where}: scores {s.id}: classes", f"counts that add up to n = {s.n}", str(sum(s.classes.values())))
+            raise SpecError(
+                f"{where}: scores {s.id}: classes",
+                f"counts that add up to n = {s.n}",
+                str(sum(s.classes.values())),
+            )
         if s.positive is not None and s.positive not in s.classes:
             known = ", ".join(s.classes) or "none given"
-            raise SpecError(f"{where}: scores {s.id}: positive", f"one of the classes ({known})", repr(s.positive))
+            raise SpecError(
+                f"{where}: scores {s.id}: positive",
+                f"one of the classes ({known})",
+                repr(s.positive),
+            )
 
 
-_TO_QUANTITIES = frozenset((
-    "result", "of", "first", "second", "reported", "candidates", "best", "among", "measured_by",
-    "saved_size", "counts", *SCORES))
+_TO_QUANTITIES = frozenset(
+    (
+        "result",
+        "of",
+        "first",
+        "second",
+        "reported",
+        "candidates",
+        "best",
+        "among",
+        "measured_by",
+        "saved_size",
+        "counts",
+        *SCORES,
+    )
+)
 _TO_RECORDS = {"systems": "systems", "repeats": "repeats"}
 
 
@@ -125,5 +181,13 @@ def _references(record: Any) -> Iterator[tuple[str, str]]:
         section = "quantities" if f.name in _TO_QUANTITIES else _TO_RECORDS.get(f.name)
         if section is not None and not (isinstance(record, Absence) and f.name == "of"):
             value = getattr(record, f.name)
-            names = value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple) else [value] if value else []
+            names = (
+                value.values()
+                if isinstance(value, Mapping)
+                else value
+                if isinstance(value, tuple)
+                else [value]
+                if value
+                else []
+            )
             yield from ((section, name) for name in names)

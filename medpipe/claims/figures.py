@@ -1,8 +1,10 @@
-"""What was printed, as records: every published figure with its document and place, and what the documents say about figures.
+"""What was printed, as records: every published figure with its document and place, and what the
+documents say about figures.
 
-A `Quantity` is one thing that has a value, such as the validation accuracy of one model; each `Printing` is one place where that
-value stands. The other records say how quantities hang together (`Relation`, `Scores`, `Architecture`, `Grid`), how systems were
-compared and chosen (`System`, `Repeats`, `Comparison`, `Selection`), and what words were put on figures (`Judgement`, `Ranking`,
+A `Quantity` is one thing that has a value, such as the validation accuracy of one model; each
+`Printing` is one place where that value stands. The other records say how quantities hang together
+(`Relation`, `Scores`, `Architecture`, `Grid`), how systems were compared and chosen (`System`,
+`Repeats`, `Comparison`, `Selection`), and what words were put on figures (`Judgement`, `Ranking`,
 `Absence`, `Disclosure`). The audits of ``medpipe/audits`` take these records and nothing else.
 """
 
@@ -21,9 +23,10 @@ Scalar = str | int | float | bool | None
 class Printing:
     """One place where a quantity stands.
 
-    ``as_``: ``said`` (prose or tables that make the claims), ``result`` (a result file), ``output`` (stored output of code) or
-    ``code`` (what the code does, read off it). ``number``: the part of ``text`` that is the number, where it is not all of it.
-    ``means``: what a fact comes to, for comparing it with other wordings. ``digest`` is the document's.
+    ``as_``: ``said`` (prose or tables that make the claims), ``result`` (a result file), ``output``
+    (stored output of code) or ``code`` (what the code does, read off it). ``number``: the part of
+    ``text`` that is the number, where it is not all of it. ``means``: what a fact comes to, for
+    comparing it with other wordings. ``digest`` is the document's.
     """
 
     id: str
@@ -45,9 +48,10 @@ class Printing:
 class Quantity:
     """One thing that has a value.
 
-    ``kind``: ``proportion``, ``points`` (a difference of proportions), ``count`` (exact whole number), ``number``, ``time`` (a measurement
-    that differs from run to run) or ``fact`` (words). ``n``: samples behind a proportion. ``made_by``: what produced it, as far as the
-    published code tells. ``conditions``: under which it was taken.
+    ``kind``: ``proportion``, ``points`` (a difference of proportions), ``count`` (exact whole
+    number), ``number``, ``time`` (a measurement that differs from run to run) or ``fact`` (words).
+    ``n``: samples behind a proportion. ``made_by``: what produced it, as far as the published code
+    tells. ``conditions``: under which it was taken.
 
     Results tables also set these. ``unless``: readings under which the figure is not one count of
     ``n``, as clauses of a sentence ("it is a mean over folds or runs"). ``other_scale``: the number
@@ -68,11 +72,15 @@ class Quantity:
     interval: tuple[str, ...] = ()
 
     def numbers(self) -> tuple[tuple[Printing, Printed], ...]:
-        """Every printing with its number; empty for facts. A count that is printed to its last digit is exact."""
+        """Every printing with its number; empty for facts. A count that is printed to its last
+        digit is exact.
+        """
         if self.kind == "fact":
             return ()
         read = ((p, read_printed(p.number or p.text, p.id)) for p in self.printed)
-        return tuple((p, n.exactly() if self.kind == "count" and n.step == 1 else n) for p, n in read)
+        return tuple(
+            (p, n.exactly() if self.kind == "count" and n.step == 1 else n) for p, n in read
+        )
 
     def values(self) -> tuple[tuple[Printing, ...], ...]:
         """The printings, those that print one and the same value together."""
@@ -136,8 +144,9 @@ class Statement:
 class Comparison(Statement):
     """``first`` is said to be better than ``second``.
 
-    ``systems``: what was compared; ``credits``: the attributes to which the text gives the credit; ``paired``: both were measured on the
-    same samples; ``repeats``: runs of one configuration that show how far results spread by chance.
+    ``systems``: what was compared; ``credits``: the attributes to which the text gives the credit;
+    ``paired``: both were measured on the same samples; ``repeats``: runs of one configuration that
+    show how far results spread by chance.
     """
 
     first: str
@@ -157,7 +166,8 @@ class Comparison(Statement):
 
 @dataclass(frozen=True)
 class Selection:
-    """``reported`` was taken out of ``candidates`` (or out of ``count`` of them) by looking at ``chosen_on``.
+    """``reported`` was taken out of ``candidates`` (or out of ``count`` of them) by looking at
+    ``chosen_on``.
 
     It stands for ``reported_on``.
     """
@@ -174,7 +184,9 @@ class Selection:
 
 @dataclass(frozen=True)
 class Test:
-    """A quantity ``is_`` (``above``, ``below``, ``at_least``, ``at_most``) a value; ``says``: the word that code puts on it."""
+    """A quantity ``is_`` (``above``, ``below``, ``at_least``, ``at_most``) a value; ``says``: the
+    word that code puts on it.
+    """
 
     __test__ = False  # not a test case, whatever pytest thinks of the name
 
@@ -188,7 +200,8 @@ class Test:
 class Judgement(Statement):
     """A word put on figures.
 
-    ``needs``: what the word means, as tests; ``definition``: in words, with its source; ``rule_in_code``: as coded.
+    ``needs``: what the word means, as tests; ``definition``: in words, with its source;
+    ``rule_in_code``: as coded.
     """
 
     definition: str
@@ -214,18 +227,26 @@ class Absence(Statement):
     measured_by: tuple[str, ...] = ()
 
 
-SCORES = ("accuracy", "precision", "recall", "f1", "specificity", "balanced_accuracy", "youden",
-          "auc")
+SCORES = (
+    "accuracy",
+    "precision",
+    "recall",
+    "f1",
+    "specificity",
+    "balanced_accuracy",
+    "youden",
+    "auc",
+)
 
 
 @dataclass(frozen=True)
 class Scores:
     """Scores of one classifier on one set of ``n`` samples.
 
-    ``classes``: class → number of samples; ``positive``: for ``binary``. None where it is not known:
-    ``n``, ``average`` (how scores were averaged over the classes), ``runs`` and ``folds`` (over how
-    many of them the scores are means; 1: they are not). Figure records always state one confusion
-    matrix; only results tables leave it open.
+    ``classes``: class → number of samples; ``positive``: for ``binary``. None where it is not
+    known: ``n``, ``average`` (how scores were averaged over the classes), ``runs`` and ``folds``
+    (over how many of them the scores are means; 1: they are not). Figure records always state one
+    confusion matrix; only results tables leave it open.
     """
 
     id: str
@@ -253,7 +274,9 @@ class Scores:
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer, ``times`` in a row. Which of the sizes count depends on ``kind``; ``medpipe.audits.architecture`` says how."""
+    """One layer, ``times`` in a row. Which of the sizes count depends on ``kind``;
+    ``medpipe.audits.architecture`` says how.
+    """
 
     kind: str
     name: str = ""
@@ -277,8 +300,9 @@ class Layer:
 class Architecture:
     """A network as coded.
 
-    ``counts``: what can be counted (``parameters``, or a kind of layer such as ``transposed_conv``) → the quantity that prints it.
-    ``saved_size``: the quantity that prints the size of the saved weights.
+    ``counts``: what can be counted (``parameters``, or a kind of layer such as ``transposed_conv``)
+    → the quantity that prints it. ``saved_size``: the quantity that prints the size of the saved
+    weights.
     """
 
     id: str
@@ -290,7 +314,9 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Grid(Statement):
-    """A grid of configurations that is said to have been run: axis → values; ``systems``: what was really run."""
+    """A grid of configurations that is said to have been run: axis → values; ``systems``: what was
+    really run.
+    """
 
     axes: Mapping[str, tuple[Scalar, ...]]
     systems: tuple[str, ...]
@@ -307,9 +333,20 @@ class Disclosure:
 
 
 SECTIONS: dict[str, type] = {
-    "quantities": Quantity, "relations": Relation, "systems": System, "repeats": Repeats, "comparisons": Comparison,
-    "selections": Selection, "judgements": Judgement, "rankings": Ranking, "absences": Absence, "scores": Scores,
-    "architectures": Architecture, "grids": Grid, "disclosures": Disclosure}
+    "quantities": Quantity,
+    "relations": Relation,
+    "systems": System,
+    "repeats": Repeats,
+    "comparisons": Comparison,
+    "selections": Selection,
+    "judgements": Judgement,
+    "rankings": Ranking,
+    "absences": Absence,
+    "scores": Scores,
+    "architectures": Architecture,
+    "grids": Grid,
+    "disclosures": Disclosure,
+}
 
 
 @dataclass(frozen=True)
@@ -336,7 +373,9 @@ class Figures:
         return any(getattr(self, section) for section in SECTIONS)
 
     def quantity(self, name: str) -> Quantity:
-        """The quantity of that id. Raises KeyError; `medpipe.claims.figure_reading` has checked every reference."""
+        """The quantity of that id. Raises KeyError; `medpipe.claims.figure_reading` has checked
+        every reference.
+        """
         return self._by_id[name]
 
     def system(self, name: str) -> System:

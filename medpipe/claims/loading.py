@@ -1,4 +1,6 @@
-"""Reading a folder of specifications: everything is checked when it is loaded, and frozen and digested afterwards."""
+"""Reading a folder of specifications: everything is checked when it is loaded, and frozen and
+digested afterwards.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Subject:
-    """The system under audit: name, revision, its parts and the documents that make the claims (name → ``sha256:…``)."""
+    """The system under audit: name, revision, its parts and the documents that make the claims
+    (name → ``sha256:…``).
+    """
 
     id: str
     name: str
@@ -38,7 +42,9 @@ class Subject:
 
 @dataclass(frozen=True)
 class Specs:
-    """A loaded folder of specifications. ``files`` holds the documents' bytes by relative path, for copying into a bundle."""
+    """A loaded folder of specifications. ``files`` holds the documents' bytes by relative path, for
+    copying into a bundle.
+    """
 
     subject: Subject
     claims: tuple[Claim, ...]
@@ -63,10 +69,11 @@ class Specs:
 
 
 def load_specs(folder: Path) -> Specs:
-    """Load ``subject.yaml``, ``claims/``, ``protocols/``, ``profiles/`` and ``figures/`` of a folder.
+    """Load ``subject.yaml``, ``claims/``, ``protocols/``, ``profiles/`` and ``figures/`` of a
+    folder.
 
-    Raises `SpecError` for a document that is wrong in itself, and `SpecError` or `UnknownNameError` where one names something
-    that another does not have.
+    Raises `SpecError` for a document that is wrong in itself, and `SpecError` or `UnknownNameError`
+    where one names something that another does not have.
     """
     contents = {
         p.relative_to(folder).as_posix(): read_file(p, MAX_BYTES) for p in _documents(folder)
@@ -75,9 +82,11 @@ def load_specs(folder: Path) -> Specs:
 
 
 def code_beside(folder: Path, specs: Specs) -> AbstractContextManager[OwnCode]:
-    """Let the code run that a user's own specifications name: it lies beside their folder, or is installed.
+    """Let the code run that a user's own specifications name: it lies beside their folder, or is
+    installed.
 
-    Raises `SpecError` for a folder inside a bundle, whose specifications and code may be a stranger's.
+    Raises `SpecError` for a folder inside a bundle, whose specifications and code may be a
+    stranger's.
     """
     folder = folder.resolve()
     if any((place / "bundle.json").exists() for place in (folder, *folder.parents)):
@@ -101,18 +110,36 @@ def _documents(folder: Path) -> Iterator[Path]:
 
 
 def specs_from(contents: Mapping[str, bytes], where: str) -> Specs:
-    """Load specifications from the bytes of their documents by relative path (as a bundle keeps them)."""
+    """Load specifications from the bytes of their documents by relative path (as a bundle keeps
+    them).
+    """
     data = {path: parse_yaml(raw, f"{where}/{path}") for path, raw in contents.items()}
     for path, document in data.items():
         validate(document, _kind(path), f"{where}/{path}")
     subject = _subject(data["subject.yaml"])
-    protocols = _unique((_protocol(d) for p, d in data.items() if p.startswith("protocols/")), f"{where}/protocols")
-    profiles = _unique((_profile(d, protocols, f"{where}/{p}") for p, d in data.items() if p.startswith("profiles/")), f"{where}/profiles")
-    claims = [claim_from(c, subject.documents) for p, d in data.items() if p.startswith("claims/") for c in d["claims"]]
+    protocols = _unique(
+        (_protocol(d) for p, d in data.items() if p.startswith("protocols/")), f"{where}/protocols"
+    )
+    profiles = _unique(
+        (
+            _profile(d, protocols, f"{where}/{p}")
+            for p, d in data.items()
+            if p.startswith("profiles/")
+        ),
+        f"{where}/profiles",
+    )
+    claims = [
+        claim_from(c, subject.documents)
+        for p, d in data.items()
+        if p.startswith("claims/")
+        for c in d["claims"]
+    ]
     for path, document in data.items():
         for c in document["claims"] if path.startswith("claims/") else ():
             check_minus(c.get("measure", {}), f"{where}/{path}: claim {c['id']}")
-    figures = figures_from({f"{where}/{p}": d for p, d in data.items() if p.startswith("figures/")}, subject.documents)
+    figures = figures_from(
+        {f"{where}/{p}": d for p, d in data.items() if p.startswith("figures/")}, subject.documents
+    )
     if not claims:
         raise SpecError(f"{where}/claims", "at least one claim", "none")
     ids = _unique(claims, f"{where}/claims").keys()
@@ -121,24 +148,42 @@ def specs_from(contents: Mapping[str, bytes], where: str) -> Specs:
         _check_references(claim, ids, subject, protocols, where)
         for name in claim.figures:
             if name not in known_figures:
-                raise UnknownNameError(f"record in {where}: claim {claim.id}: figures", name, known_figures)
+                raise UnknownNameError(
+                    f"record in {where}: claim {claim.id}: figures", name, known_figures
+                )
     claims.sort(key=lambda c: list(subject.parts).index(c.part))
     digest = hashlib.sha256(canonical_json({p: data[p] for p in sorted(data)})).hexdigest()
-    return Specs(subject, tuple(claims), protocols, profiles, dict(contents), f"sha256:{digest}", figures)
+    return Specs(
+        subject, tuple(claims), protocols, profiles, dict(contents), f"sha256:{digest}", figures
+    )
 
 
 def _kind(path: str) -> str:
-    return {"claims": "claims", "figures": "figures", "protocols": "protocol", "profiles": "profile"}.get(path.split("/")[0], "subject")
+    return {
+        "claims": "claims",
+        "figures": "figures",
+        "protocols": "protocol",
+        "profiles": "profile",
+    }.get(path.split("/")[0], "subject")
 
 
 def _subject(data: Mapping[str, Any]) -> Subject:
-    return Subject(data["id"], data["name"], data["revision"], data["about"], data["parts"], data["documents"],
-                   tuple(data.get("not_covered", ())))
+    return Subject(
+        data["id"],
+        data["name"],
+        data["revision"],
+        data["about"],
+        data["parts"],
+        data["documents"],
+        tuple(data.get("not_covered", ())),
+    )
 
 
 def _protocol(data: Mapping[str, Any]) -> Protocol:
     target("experiment", data["experiment"])
-    return Protocol(data["id"], data["experiment"], data["title"], data["parameters"], data.get("unstated", {}))
+    return Protocol(
+        data["id"], data["experiment"], data["title"], data["parameters"], data.get("unstated", {})
+    )
 
 
 def _profile(data: Mapping[str, Any], protocols: Mapping[str, Protocol], where: str) -> Profile:
@@ -150,9 +195,14 @@ def _profile(data: Mapping[str, Any], protocols: Mapping[str, Protocol], where: 
         try:
             with_changes(protocols[name].parameters, change)
         except (KeyError, TypeError) as error:
-            raise SpecError(f"{where}: runs.{name}.change", "paths of the protocol's parameters", str(error)) from error
-        runs[name] = ProfileRun(tuple(run.get("seeds", data["seeds"])), change,
-                                **{key: run.get(key) for key in ("because", "minutes", "leave_out")})
+            raise SpecError(
+                f"{where}: runs.{name}.change", "paths of the protocol's parameters", str(error)
+            ) from error
+        runs[name] = ProfileRun(
+            tuple(run.get("seeds", data["seeds"])),
+            change,
+            **{key: run.get(key) for key in ("because", "minutes", "leave_out")},
+        )
     return Profile(data["id"], data["title"], tuple(data["seeds"]), runs)
 
 
@@ -166,8 +216,13 @@ def _unique(items: Iterable[T], where: str) -> dict[str, T]:
     return found
 
 
-def _check_references(claim: Claim, claim_ids: Collection[str], subject: Subject, protocols: Mapping[str, Protocol],
-                      where: str) -> None:
+def _check_references(
+    claim: Claim,
+    claim_ids: Collection[str],
+    subject: Subject,
+    protocols: Mapping[str, Protocol],
+    where: str,
+) -> None:
     place = f"{where}: claim {claim.id}"
     if claim.counterpart_of is not None and claim.counterpart_of not in claim_ids:
         raise UnknownNameError(f"claim in {place}: counterpart_of", claim.counterpart_of, claim_ids)
@@ -183,7 +238,9 @@ def _check_references(claim: Claim, claim_ids: Collection[str], subject: Subject
     for prefix in claim.depends_on:
         if not any(_has(parameters, prefix) for parameters in parts):
             runs = " or ".join(part.run for part in claim.measure.parts())
-            raise SpecError(f"{place}: depends_on", f"a path of the parameters of {runs}", repr(prefix))
+            raise SpecError(
+                f"{place}: depends_on", f"a path of the parameters of {runs}", repr(prefix)
+            )
 
 
 def _has(parameters: Mapping[str, Any], prefix: str) -> bool:

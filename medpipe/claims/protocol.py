@@ -1,4 +1,6 @@
-"""How it was published to have been done, what this machine can afford, and the difference, which is computed and never declared."""
+"""How it was published to have been done, what this machine can afford, and the difference, which
+is computed and never declared.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,8 @@ class Protocol:
 
 @dataclass(frozen=True)
 class ProfileRun:
-    """What a profile does with one protocol: changed parameters with the reason, and seeds; or leaves it out, with the reason.
+    """What a profile does with one protocol: changed parameters with the reason, and seeds; or
+    leaves it out, with the reason.
 
     ``minutes``: about how long one run takes on one CPU core, as measured; None where nobody has.
     """
@@ -41,7 +44,9 @@ class ProfileRun:
 
 @dataclass(frozen=True)
 class Profile:
-    """What a machine can afford: one `ProfileRun` for each protocol it changes, and the seeds of all others."""
+    """What a machine can afford: one `ProfileRun` for each protocol it changes, and the seeds of
+    all others.
+    """
 
     id: str
     title: str
@@ -54,7 +59,9 @@ class Profile:
 
 
 def planned(protocol: Protocol, profile: Profile) -> tuple[tuple[str, dict[str, Any], int], ...]:
-    """The runs that a profile makes of a protocol, as (experiment, parameters, seed); none where it is left out."""
+    """The runs that a profile makes of a protocol, as (experiment, parameters, seed); none where it
+    is left out.
+    """
     wanted = profile.run_for(protocol.id)
     if wanted.leave_out:
         return ()
@@ -64,7 +71,9 @@ def planned(protocol: Protocol, profile: Profile) -> tuple[tuple[str, dict[str, 
 
 @dataclass(frozen=True)
 class Deviation:
-    """One parameter that was not as published: dotted path, published and used value (None where absent)."""
+    """One parameter that was not as published: dotted path, published and used value (None where
+    absent).
+    """
 
     path: str
     published: Any
@@ -93,7 +102,9 @@ def flatten(parameters: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[s
 
 
 def with_changes(parameters: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of nested parameters with the values at some dotted paths replaced. Raises KeyError for a path that is not there."""
+    """A copy of nested parameters with the values at some dotted paths replaced. Raises KeyError
+    for a path that is not there.
+    """
     changed: dict[str, Any] = copy.deepcopy(dict(parameters))
     for path, value in change.items():
         *parents, last = path.split(".")
@@ -112,16 +123,21 @@ def deviations(published: Mapping[str, Any], used: Mapping[str, Any]) -> tuple[D
     return tuple(
         Deviation(path, before.get(path, _ABSENT), after.get(path, _ABSENT))
         for path in [*before, *(p for p in after if p not in before)]
-        if before.get(path, _ABSENT) != after.get(path, _ABSENT))
+        if before.get(path, _ABSENT) != after.get(path, _ABSENT)
+    )
 
 
 def bearing(found: Sequence[Deviation], depends_on: Sequence[str]) -> tuple[Deviation, ...]:
     """The deviations that lie under one of the dotted prefixes."""
-    return tuple(d for d in found if any(d.path == p or d.path.startswith(p + ".") for p in depends_on))
+    return tuple(
+        d for d in found if any(d.path == p or d.path.startswith(p + ".") for p in depends_on)
+    )
 
 
 def grade(found: Sequence[Deviation], used: Mapping[str, Any]) -> str:
-    """``demonstration`` where the data is the package's own, ``published`` where nothing deviates, else ``reduced``."""
+    """``demonstration`` where the data is the package's own, ``published`` where nothing deviates,
+    else ``reduced``.
+    """
     if dict(flatten(used)).get("data.source") == "demonstration":
         return "demonstration"
     return "reduced" if found else "published"

@@ -1,4 +1,6 @@
-"""Which keys of a measure each metric uses. A key that a metric would ignore is refused when the claim is loaded."""
+"""Which keys of a measure each metric uses. A key that a metric would ignore is refused when the
+claim is loaded.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,9 @@ from medpipe.errors import SpecError
 from medpipe.registry import target
 
 ALL = frozenset({"by", "among", "positive", "threshold", "minus"})
-"""Those that a function of the user's own takes, too: they choose the observations that it is given."""
+"""Those that a function of the user's own takes, too: they choose the observations that it is
+given.
+"""
 USED = {
     "medpipe.judging.metrics.classification": ALL,
     "medpipe.judging.metrics.calibration": frozenset({"by", "among", "minus"}),
@@ -19,29 +23,44 @@ COLUMNS = ("sample_id", "y_true", "y_pred", "y_prob")
 
 
 def check_uses(claim: Claim, place: str) -> None:
-    """Refuse what the claim's measure would not use. Raises `SpecError`, `UnknownNameError` for an unknown metric."""
+    """Refuse what the claim's measure would not use. Raises `SpecError`, `UnknownNameError` for an
+    unknown metric.
+    """
     measure = claim.measure
     if measure.metric is None:
         return
     uses = USED.get(target("metric", measure.metric).partition(":")[0], ALL)
     for key in sorted(_given(measure) - uses):
-        known = f"only {', '.join(sorted(uses))} beside run, metric and split of the metric {measure.metric}"
+        known = (
+            f"only {', '.join(sorted(uses))} beside run, metric and split of the metric"
+            f" {measure.metric}"
+        )
         raise SpecError(f"{place}: measure", known, f"the key {key!r}, which it does not use")
     if measure.by in COLUMNS:
-        raise SpecError(f"{place}: measure.by", "a column that groups the samples", repr(measure.by))
+        raise SpecError(
+            f"{place}: measure.by", "a column that groups the samples", repr(measure.by)
+        )
 
 
 def check_minus(data: dict[str, object], place: str) -> None:
-    """Refuse a ``minus`` whose keys the measure would not use, or that takes the measure from itself. Raises `SpecError`."""
+    """Refuse a ``minus`` whose keys the measure would not use, or that takes the measure from
+    itself. Raises `SpecError`.
+    """
     minus = data.get("minus")
     if not isinstance(minus, dict):
         return
     unused = "split" if "scalar" in data else "scalar"
     if unused in minus:
         beside = "scalar" if unused == "split" else "metric"
-        raise SpecError(f"{place}: measure.minus", f"no {unused!r} beside a {beside}", repr(minus[unused]))
+        raise SpecError(
+            f"{place}: measure.minus", f"no {unused!r} beside a {beside}", repr(minus[unused])
+        )
     if all(data.get(key) == value for key, value in minus.items()):
-        raise SpecError(f"{place}: measure.minus", "another run, split or scalar than the measure itself", str(dict(minus)))
+        raise SpecError(
+            f"{place}: measure.minus",
+            "another run, split or scalar than the measure itself",
+            str(dict(minus)),
+        )
 
 
 def _given(measure: Measure) -> set[str]:

@@ -1,4 +1,5 @@
-"""The command line. Importing this imports no torch, no PDF library and nothing slow: each command does so itself.
+"""The command line. Importing this imports no torch, no PDF library and nothing slow: each command
+does so itself.
 
 `codes` names the exit codes.
 """
@@ -12,7 +13,8 @@ from typing import Annotated
 
 AS_MODULE = ("-m", "medpipe") in ((a, b.partition(".")[0]) for a, b in pairwise(sys.orig_argv))
 if AS_MODULE and sys.path[:1] in ([""], [os.getcwd()]):
-    # ``python -m`` puts the current folder there, and what a stranger put into it must not be imported
+    # ``python -m`` puts the current folder there, and what a stranger put into it must not be
+    # imported
     del sys.path[0]
 
 import typer  # noqa: E402
@@ -20,9 +22,14 @@ import typer  # noqa: E402
 from medpipe.cli.codes import run_command  # noqa: E402
 from medpipe.cli.hints import Commands  # noqa: E402
 
-app = typer.Typer(cls=Commands,
-                  no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
-                  help="Hold the published claims of a medical AI to evidence, and report what holds.")
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Hold the published claims of a medical AI to evidence, and report what holds.",
+)
 
 
 def _version(asked: bool) -> None:
@@ -34,14 +41,25 @@ def _version(asked: bool) -> None:
 
 
 @app.callback()
-def _before(version: Annotated[bool, typer.Option(
-        "--version", callback=_version, is_eager=True, help="Show the version and exit.")] = False) -> None:
+def _before(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
     pass
 
 
 @app.command("help")
-def show_help(ctx: typer.Context, command: Annotated[list[str] | None, typer.Argument(
-        help="The command to explain; all are listed if none is named.")] = None) -> None:
+def show_help(
+    ctx: typer.Context,
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(help="The command to explain; all are listed if none is named."),
+    ] = None,
+) -> None:
     """Explain a command, or list all of them."""
     from medpipe.errors import UnknownNameError
 

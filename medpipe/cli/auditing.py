@@ -14,16 +14,35 @@ if TYPE_CHECKING:
     from medpipe.claims import Claim, Specs
     from medpipe.claims.figures import Figures
 
-SpecsArgument = Annotated[list[Path] | None, typer.Argument(
-    help="Folder of specifications (default: specs), or files as for --from.", show_default=False)]
-FromOption = Annotated[list[Path] | None, typer.Option(
-    "--from", help="A results table, a classification report or a confusion matrix (CSV, TSV, TXT), "
-    "or figure records (YAML), of any paper; several are held against each other.",
-    show_default=False)]
-BuildOption = Annotated[bool, typer.Option("--build", help="Build the recorded networks with torch, too, and count again.")]
-AllOption = Annotated[bool, typer.Option("--all", help="Show what was examined and found in order, too.")]
+SpecsArgument = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        help="Folder of specifications (default: specs), or files as for --from.",
+        show_default=False,
+    ),
+]
+FromOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--from",
+        help=(
+            "A results table, a classification report or a confusion matrix (CSV, TSV, TXT), "
+            "or figure records (YAML), of any paper; several are held against each other."
+        ),
+        show_default=False,
+    ),
+]
+BuildOption = Annotated[
+    bool,
+    typer.Option("--build", help="Build the recorded networks with torch, too, and count again."),
+]
+AllOption = Annotated[
+    bool, typer.Option("--all", help="Show what was examined and found in order, too.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-StrictOption = Annotated[bool, typer.Option("--strict", help="Exit with 1 if figures contradict each other for certain.")]
+StrictOption = Annotated[
+    bool, typer.Option("--strict", help="Exit with 1 if figures contradict each other for certain.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -31,9 +50,14 @@ def register(app: typer.Typer) -> None:
     app.command("audit-figures")(audit_figures)
 
 
-def audit_figures(specs: SpecsArgument = None, tables: FromOption = None,
-                  build: BuildOption = False, everything: AllOption = False,
-                  as_json: JsonOption = False, strict: StrictOption = False) -> None:
+def audit_figures(
+    specs: SpecsArgument = None,
+    tables: FromOption = None,
+    build: BuildOption = False,
+    everything: AllOption = False,
+    as_json: JsonOption = False,
+    strict: StrictOption = False,
+) -> None:
     """Show what the published figures prove or refute by themselves, before anything is run."""
     from medpipe.audits.figures import audit_figures as audit
     from medpipe.cli.findings import print_built, print_claims_touched, print_findings
@@ -43,8 +67,18 @@ def audit_figures(specs: SpecsArgument = None, tables: FromOption = None,
     findings = audit(figures, claims)
     built = _built(figures) if build else []
     if as_json:
-        touched = {c.id: [f.id for f in findings if c.id in f.claims and f.severity != "clean"] for c in claims}
-        say_json({"findings": [asdict(f) for f in findings], "claims": touched, "built": built, "notes": figures.notes})
+        touched = {
+            c.id: [f.id for f in findings if c.id in f.claims and f.severity != "clean"]
+            for c in claims
+        }
+        say_json(
+            {
+                "findings": [asdict(f) for f in findings],
+                "claims": touched,
+                "built": built,
+                "notes": figures.notes,
+            }
+        )
     else:
         for note in figures.notes:
             say(note)
@@ -66,15 +100,22 @@ def _records(given: list[Path], tables: list[Path]) -> tuple[Figures, tuple[Clai
         from medpipe.audits.tables import figures_from_tables
 
         if folders:
-            raise SpecError(str(folders[0]), "files, where tables are given",
-                            "a folder or nothing; give one or the other")
+            raise SpecError(
+                str(folders[0]),
+                "files, where tables are given",
+                "a folder or nothing; give one or the other",
+            )
         return figures_from_tables([*files, *tables]), ()
     if len(folders) > 1:
         raise SpecError(str(folders[1]), "one folder of specifications", "a second one")
     specs = folders[0] if folders else Path("specs")
     loaded: Specs = load_specs(specs)
     if not loaded.figures:
-        raise SpecError(f"{specs}/figures", "at least one file of figure records", "none; docs/figures.md tells how to write them")
+        raise SpecError(
+            f"{specs}/figures",
+            "at least one file of figure records",
+            "none; docs/figures.md tells how to write them",
+        )
     return loaded.figures, loaded.claims
 
 

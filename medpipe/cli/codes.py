@@ -36,7 +36,8 @@ WRONG_USAGE: Any = typer.BadParameter.__base__
 def run_command(make_app: Callable[[], typer.Typer]) -> NoReturn:
     """Run the command line and exit with one of the codes above, whatever happens in it.
 
-    The app is not called as such: its own handling of errors exits with 1, the code of a refuted claim.
+    The app is not called as such: its own handling of errors exits with 1, the code of a refuted
+    claim.
     """
     degrade()
     code = DONE
@@ -87,9 +88,12 @@ def told(error: BaseException) -> tuple[int, str]:
         and error.name
         and not error.name.startswith("medpipe")
     ):
-        return INCOMPLETE, (
-            f"this command needs {error.name}, which is not installed; "
-            "run: pip install 'medpipe[train,report]'"
+        return (
+            INCOMPLETE,
+            (
+                f"this command needs {error.name}, which is not installed; "
+                "run: pip install 'medpipe[train,report]'"
+            ),
         )
     if isinstance(error, OSError) and error.filename is not None:
         return (
@@ -97,9 +101,12 @@ def told(error: BaseException) -> tuple[int, str]:
             f"{os.fsdecode(error.filename)}: {error.strerror or type(error).__name__}",
         )
     said = " ".join(str(error).split())[:200]
-    return INTERNAL, (
-        f"an internal error ({type(error).__name__}{': ' if said else ''}{said}); "
-        f"{_saved(error)}; please report it with that file"
+    return (
+        INTERNAL,
+        (
+            f"an internal error ({type(error).__name__}{': ' if said else ''}{said}); "
+            f"{_saved(error)}; please report it with that file"
+        ),
     )
 
 

@@ -16,15 +16,48 @@ if TYPE_CHECKING:
     from medpipe.pipeline.data.image_sets import ImageSet
     from medpipe.pipeline.imaging.auditing import ImageAudit
 
-FolderArgument = Annotated[Path, typer.Argument(help="Folder, zip or tar file: [part/]class/[patient/]image, or images beside a table.")]
-TableOption = Annotated[Path | None, typer.Option("--table", help="CSV with the columns image and --column: who is in which image.")]
-ColumnOption = Annotated[str, typer.Option("--column", help="The column of the table that names patients or other groups.")]
-TrainOption = Annotated[str, typer.Option("--train", help="The part that is trained on; not needed where only its name begins with train.")]
-SplitOption = Annotated[Path | None, typer.Option("--split", help="CSV with the columns image and split: is that split free of leakage?")]
-WriteSplitOption = Annotated[Path | None, typer.Option("--write-split", help="CSV to write a split to that is free of leakage.")]
-LayoutOption = Annotated[str, typer.Option("--layout", help="How the folders are to be read, such as class/part/image.")]
-OutOption = Annotated[Path | None, typer.Option("--out", help="Folder to write a short signed report to, with pictures.")]
-Pkcs12Option = Annotated[Path | None, typer.Option("--pkcs12", help="Identity to sign with; a local one is made if not given.")]
+FolderArgument = Annotated[
+    Path,
+    typer.Argument(
+        help="Folder, zip or tar file: [part/]class/[patient/]image, or images beside a table."
+    ),
+]
+TableOption = Annotated[
+    Path | None,
+    typer.Option("--table", help="CSV with the columns image and --column: who is in which image."),
+]
+ColumnOption = Annotated[
+    str,
+    typer.Option("--column", help="The column of the table that names patients or other groups."),
+]
+TrainOption = Annotated[
+    str,
+    typer.Option(
+        "--train",
+        help="The part that is trained on; not needed where only its name begins with train.",
+    ),
+]
+SplitOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--split", help="CSV with the columns image and split: is that split free of leakage?"
+    ),
+]
+WriteSplitOption = Annotated[
+    Path | None,
+    typer.Option("--write-split", help="CSV to write a split to that is free of leakage."),
+]
+LayoutOption = Annotated[
+    str, typer.Option("--layout", help="How the folders are to be read, such as class/part/image.")
+]
+OutOption = Annotated[
+    Path | None,
+    typer.Option("--out", help="Folder to write a short signed report to, with pictures."),
+]
+Pkcs12Option = Annotated[
+    Path | None,
+    typer.Option("--pkcs12", help="Identity to sign with; a local one is made if not given."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 SHOWN = 5
 
@@ -34,10 +67,21 @@ def register(app: typer.Typer) -> None:
     app.command("audit-data")(audit_data)
 
 
-def audit_data(folder: FolderArgument, table: TableOption = None, column: ColumnOption = "patient", train: TrainOption = "",
-               layout: LayoutOption = "", split: SplitOption = None, write_split: WriteSplitOption = None, out: OutOption = None,
-               pkcs12: Pkcs12Option = None, as_json: JsonOption = False) -> None:
-    """Show what copies, patients, file metadata and borders say about any accuracy on images. Exits with 3 if files were unusable."""
+def audit_data(
+    folder: FolderArgument,
+    table: TableOption = None,
+    column: ColumnOption = "patient",
+    train: TrainOption = "",
+    layout: LayoutOption = "",
+    split: SplitOption = None,
+    write_split: WriteSplitOption = None,
+    out: OutOption = None,
+    pkcs12: Pkcs12Option = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what copies, patients, file metadata and borders say about any accuracy on images. Exits
+    with 3 if files were unusable.
+    """
     from medpipe.cli.inputs import given_files
     from medpipe.cli.show import say, say_json, talk_on_stderr, transfer, working
     from medpipe.pipeline.data.image_sets import read_image_set
@@ -77,8 +121,14 @@ def _write(out: Path, images: ImageSet, found: ImageAudit, pkcs12: Path | None) 
     from medpipe.report.data_report import FILE, data_report
     from medpipe.report.signature import sign_pdf
 
-    pdf = data_report(found.as_json(), pictures_of(images, found), datetime.now(UTC).replace(microsecond=0))
-    signed = sign_pdf(pdf, signing_identity(pkcs12), reason="I audited these images with medpipe; the attached file holds what was found")
+    pdf = data_report(
+        found.as_json(), pictures_of(images, found), datetime.now(UTC).replace(microsecond=0)
+    )
+    signed = sign_pdf(
+        pdf,
+        signing_identity(pkcs12),
+        reason="I audited these images with medpipe; the attached file holds what was found",
+    )
     write_atomically(out / FILE, signed)
     return out / FILE
 
@@ -109,7 +159,9 @@ def _text(table: Path) -> str:
     try:
         return table.read_text(encoding="utf-8-sig", errors="replace")
     except OSError as error:
-        raise DataError(f"{table}: expected a table that can be read, got: {error.strerror or error}") from error
+        raise DataError(
+            f"{table}: expected a table that can be read, got: {error.strerror or error}"
+        ) from error
 
 
 def _print(found: ImageAudit) -> None:
@@ -122,9 +174,15 @@ def _print(found: ImageAudit) -> None:
     for open_ in found.undecided:
         say(f"  ? {open_}")
     classes = list(next(iter(found.counts.values())))
-    _print_table(["part", *classes], [[part, *(f"{n:,}" for n in count.values())] for part, count in found.counts.items()])
+    _print_table(
+        ["part", *classes],
+        [[part, *(f"{n:,}" for n in count.values())] for part, count in found.counts.items()],
+    )
     say("Relatives (share with 95 % interval over clusters of copies)")
-    _print_table(["part", "images that are", "share", "bears on"], [[r.part, r.kind, _share(r.found), r.bears_on] for r in found.relations])
+    _print_table(
+        ["part", "images that are", "share", "bears on"],
+        [[r.part, r.kind, _share(r.found), r.bears_on] for r in found.relations],
+    )
     for r in found.relations:
         if r.note:
             say(f"{r.part}, {r.kind}: {r.note}")
@@ -139,7 +197,10 @@ def _print(found: ImageAudit) -> None:
             say(f"  {one}  =  {other}  {how}, correlation {score:.4f}")
         _say_bearing(found, "contradicted")
     say("Outliers (share with 95 % interval)")
-    _print_table(["images that are", "share", ""], [[o.kind, _share(o.found) if o.found else "–", o.note] for o in found.oddities])
+    _print_table(
+        ["images that are", "share", ""],
+        [[o.kind, _share(o.found) if o.found else "–", o.note] for o in found.oddities],
+    )
     for o in found.oddities:
         if o.examples:
             say(f"{o.kind}, such as")
@@ -147,10 +208,18 @@ def _print(found: ImageAudit) -> None:
                 say(f"  {path}  {what}")
     _say_bearing(found, "oddities")
     say("Accuracy without a network, in percentage points above the commonest class")
-    told = [[b.part, b.model, f"{100 * b.right:.1f} %", _points(b.above), b.bears_on] for b in found.baselines]
-    _print_table(["part", "from", "correct", "above", "bears on"], told or [["none was tried", *[""] * 4]])
+    told = [
+        [b.part, b.model, f"{100 * b.right:.1f} %", _points(b.above), b.bears_on]
+        for b in found.baselines
+    ]
+    _print_table(
+        ["part", "from", "correct", "above", "bears on"], told or [["none was tried", *[""] * 4]]
+    )
     say("Kinds of file, and the classes in them")
-    rows = [[s["mode"], s["tables"], s["size"], f"{s['images']:,}", _counts(s["classes"])] for s in found.sources]
+    rows = [
+        [s["mode"], s["tables"], s["size"], f"{s['images']:,}", _counts(s["classes"])]
+        for s in found.sources
+    ]
     _print_table(["mode", "JPEG tables", "size", "images", "classes"], rows)
     _say_bearing(found, "sources")
     if found.problems:
@@ -166,16 +235,24 @@ def _print_groups(found: ImageAudit) -> None:
     total = Counter(dict.fromkeys(found.slices, 0))
     for count in found.counts.values():
         total.update(count)
-    _print_table(["class", "images", "distinct slices"], [[kind, f"{total[kind]:,}", f"{n:,}"] for kind, n in found.slices.items()])
+    _print_table(
+        ["class", "images", "distinct slices"],
+        [[kind, f"{total[kind]:,}", f"{n:,}"] for kind, n in found.slices.items()],
+    )
     if found.shared:
         say(f"{plural(found.shared, 'slice')} in more than one class")
     for s in found.split:
         verdict = "free of leakage" if s.is_free else "not free of leakage"
         say(f"Split, {s.part} after training on {s.trained_on}: {verdict}")
-        _print_table(["images that", "share"], [
-            ["have a copy in training", _share(s.copies)], ["are likely of a patient in training", _share(s.patients)],
-            ["resemble a training image (second method)", _share(s.second)],
-            ["resemble one of another patient (by chance)", _percent(s.expected)]])
+        _print_table(
+            ["images that", "share"],
+            [
+                ["have a copy in training", _share(s.copies)],
+                ["are likely of a patient in training", _share(s.patients)],
+                ["resemble a training image (second method)", _share(s.second)],
+                ["resemble one of another patient (by chance)", _percent(s.expected)],
+            ],
+        )
 
 
 def _percent(i: Any) -> str:
@@ -190,7 +267,10 @@ def _say_bearing(found: ImageAudit, of: str) -> None:
 
 def _share(found: Any) -> str:
     i = found.interval
-    return f"{found.count:,} of {i.n:,}, {100 * i.estimate:.1f} % ({100 * i.low:.1f} to {100 * i.high:.1f})"
+    return (
+        f"{found.count:,} of {i.n:,}, {100 * i.estimate:.1f} % ({100 * i.low:.1f} to"
+        f" {100 * i.high:.1f})"
+    )
 
 
 def _points(i: Any) -> str:

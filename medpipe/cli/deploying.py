@@ -96,7 +96,9 @@ def bench(
     quick: QuickOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Time a classifier in every form side by side, and say whether each form gives the same answers."""
+    """Time a classifier in every form side by side, and say whether each form gives the same
+    answers.
+    """
     from medpipe.cli.show import say_json, talk_on_stderr
 
     if as_json:
@@ -129,7 +131,9 @@ def export(
     images: ImagesOption = None,
     quick: QuickOption = False,
 ) -> None:
-    """Keep the fastest form that gives the same answers, with a certificate of its parity and speed on this machine."""
+    """Keep the fastest form that gives the same answers, with a certificate of its parity and speed
+    on this machine.
+    """
     from medpipe.cli.capture import captured
     from medpipe.documents import pretty_json
     from medpipe.errors import SpecError

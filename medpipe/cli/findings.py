@@ -14,8 +14,12 @@ from medpipe.phrases import plural
 if TYPE_CHECKING:
     from medpipe.evidence.finding import Finding
 
-HEADINGS = {"refutes": "Refuted by the published figures themselves", "undermines": "Does not mean what is said",
-            "narrows": "Means less than is said", "clean": "Examined and in order"}
+HEADINGS = {
+    "refutes": "Refuted by the published figures themselves",
+    "undermines": "Does not mean what is said",
+    "narrows": "Means less than is said",
+    "clean": "Examined and in order",
+}
 SHORT = 5
 
 
@@ -48,10 +52,12 @@ def counted(findings: Sequence[Finding]) -> str:
     """How many findings of each severity, in a sentence."""
     count = Counter(f.severity for f in findings)
     doubtful = sum(not f.certain for f in findings)
-    return (f"{plural(len(findings), 'thing')} examined: {count['refutes']} refuted, "
-            f"{count['undermines']} undermined, {count['narrows']} narrowed, {count['clean']} in "
-            "order; "
-            f"{doubtful} of these suspicious only. Whether anybody meant it so is not asked.")
+    return (
+        f"{plural(len(findings), 'thing')} examined: {count['refutes']} refuted, "
+        f"{count['undermines']} undermined, {count['narrows']} narrowed, {count['clean']} in "
+        "order; "
+        f"{doubtful} of these suspicious only. Whether anybody meant it so is not asked."
+    )
 
 
 def print_findings_in_short(findings: Sequence[Finding]) -> None:
@@ -79,7 +85,11 @@ def print_claims_touched(claims: Sequence[str], findings: Sequence[Finding]) -> 
 def print_built(built: Sequence[Mapping[str, Any]]) -> None:
     """What the recorded networks have when torch builds them."""
     for network in built:
-        layers = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in network["layers"].items())
-        say(f"Built: {network['what']}: {plural(network['parameters'], 'parameter')}; {layers}; "
+        layers = ", ".join(
+            f"{count} {kind.replace('_', ' ')}" for kind, count in network["layers"].items()
+        )
+        say(
+            f"Built: {network['what']}: {plural(network['parameters'], 'parameter')}; {layers}; "
             f"saved {network['saved_bytes'] / 1e6:.1f} MB "
-            f"({network['saved_bytes'] / 2**20:.1f} MiB)")
+            f"({network['saved_bytes'] / 2**20:.1f} MiB)"
+        )

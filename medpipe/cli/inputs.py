@@ -19,4 +19,3 @@ def given_files() -> Iterator[None]:
     except DataError as error:
         typer.echo(f"medpipe: {error}", err=True)
         raise typer.Exit(USAGE) from error
-

@@ -1,4 +1,6 @@
-"""Commands that judge evidence and tell about it: judge, report, sign and check-report. None of them needs torch."""
+"""Commands that judge evidence and tell about it: judge, report, sign and check-report. None of
+them needs torch.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,10 @@ OwnSpecsOption = Annotated[
 AllowCodeOption = Annotated[
     bool, typer.Option("--allow-code", help="Run the metrics that come with the evidence as code.")
 ]
-Pkcs12Option = Annotated[Path | None, typer.Option("--pkcs12", help="Identity to sign with; a local one is made if not given.")]
+Pkcs12Option = Annotated[
+    Path | None,
+    typer.Option("--pkcs12", help="Identity to sign with; a local one is made if not given."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -45,7 +50,8 @@ def register(app: typer.Typer) -> None:
 
 @contextmanager
 def permitted_code(bundle: Bundle, own_specs: Path | None, allow_code: bool) -> Iterator[None]:
-    """What code may run while a bundle is judged: that of the reader's own specifications, or the bundle's if allowed.
+    """What code may run while a bundle is judged: that of the reader's own specifications, or the
+    bundle's if allowed.
 
     Raises `BundleError` where the reader's own code is not what the bundle was made with.
     """
@@ -73,7 +79,9 @@ def permitted_code(bundle: Bundle, own_specs: Path | None, allow_code: bool) -> 
 
 
 def judge_and_store(bundle: Bundle) -> Sequence[Verdict]:
-    """Audit the published figures and judge a bundle; keep findings and verdicts in it, sealing it again where they are new."""
+    """Audit the published figures and judge a bundle; keep findings and verdicts in it, sealing it
+    again where they are new.
+    """
     from medpipe.audits.bundles import keep_findings
     from medpipe.claims.loading import specs_from
     from medpipe.cli.show import working
@@ -116,7 +124,9 @@ def judge(
 
 
 def end_with(verdicts: Sequence[Verdict], strict: bool) -> None:
-    """Exit with 3 if claims were not measured because something failed, else with 1 under ``--strict`` if one is refuted."""
+    """Exit with 3 if claims were not measured because something failed, else with 1 under
+    ``--strict`` if one is refuted.
+    """
     from medpipe.cli.show import say
     from medpipe.judging import Outcome, not_measured
 
@@ -133,7 +143,9 @@ def report(
     specs: OwnSpecsOption = None,
     allow_code: AllowCodeOption = False,
 ) -> None:
-    """Write report and model card without a signature, and the comparison and analysis of each part, for reading only."""
+    """Write report and model card without a signature, and the comparison and analysis of each
+    part, for reading only.
+    """
     from medpipe.cli.show import say, working
     from medpipe.evidence import Bundle
     from medpipe.evidence.files import write_atomically
@@ -150,9 +162,15 @@ def report(
         say(f"Written, not signed: {out / name}")
 
 
-def sign(bundle: BundleOption, pkcs12: Pkcs12Option = None, specs: OwnSpecsOption = None,
-         allow_code: AllowCodeOption = False) -> None:
-    """Write the report and the model card into the bundle's folder and sign them, with the evidence attached."""
+def sign(
+    bundle: BundleOption,
+    pkcs12: Pkcs12Option = None,
+    specs: OwnSpecsOption = None,
+    allow_code: AllowCodeOption = False,
+) -> None:
+    """Write the report and the model card into the bundle's folder and sign them, with the evidence
+    attached.
+    """
     from medpipe.cli.show import print_reports
     from medpipe.evidence import Bundle
 
@@ -165,7 +183,9 @@ def sign(bundle: BundleOption, pkcs12: Pkcs12Option = None, specs: OwnSpecsOptio
 
 
 def sign_reports(bundle: Bundle, pkcs12: Path | None) -> list[Path]:
-    """Render and sign both PDFs, unless those that lie there were made of this bundle, by this code, with this identity."""
+    """Render and sign both PDFs, unless those that lie there were made of this bundle, by this
+    code, with this identity.
+    """
     from medpipe.cli.show import working
     from medpipe.documents import pretty_json
     from medpipe.evidence.files import sha256, write_atomically
@@ -174,7 +194,13 @@ def sign_reports(bundle: Bundle, pkcs12: Path | None) -> list[Path]:
 
     own = signing_identity(pkcs12)
     code, packages = code_of("medpipe.report.signing")
-    made_of = {"version": 1, "root_digest": bundle.root_digest, "code_digest": code, "packages": packages, "signer": own.fingerprint}
+    made_of = {
+        "version": 1,
+        "root_digest": bundle.root_digest,
+        "code_digest": code,
+        "packages": packages,
+        "signer": own.fingerprint,
+    }
     stamp = bundle.folder / "report.json"
     names = ("audit-report.pdf", "model-card.pdf")
     if stamp.is_file() and all((bundle.folder / n).is_file() for n in names):
@@ -186,18 +212,24 @@ def sign_reports(bundle: Bundle, pkcs12: Path | None) -> list[Path]:
         check_own(signed, own)
     for name, content in signed.items():
         write_atomically(bundle.folder / name, content)
-    write_atomically(stamp, pretty_json({**made_of, "files": {n: sha256(c) for n, c in signed.items()}}))
+    write_atomically(
+        stamp, pretty_json({**made_of, "files": {n: sha256(c) for n, c in signed.items()}})
+    )
     return [bundle.folder / n for n in signed]
 
 
 def check_own(signed: Mapping[str, bytes], identity: Identity) -> None:
-    """Check reports as their reviewer will, before they are written. Raises `SignatureError` at the first step that fails."""
+    """Check reports as their reviewer will, before they are written. Raises `SignatureError` at the
+    first step that fails.
+    """
     from medpipe.errors import SignatureError
     from medpipe.report.check import check_report as check
     from medpipe.report.signers import trusted_from
 
     for name, content in signed.items():
-        checked = check(content, trusted={identity.fingerprint: trusted_from(identity)}, allow_code=True)
+        checked = check(
+            content, trusted={identity.fingerprint: trusted_from(identity)}, allow_code=True
+        )
         failed = next((s for s in checked.steps if not s.ok), None)
         if failed is not None:
             raise SignatureError(f"{name}: {failed.name}: {failed.detail}")
@@ -217,7 +249,9 @@ def signing_identity(pkcs12: Path | None) -> Identity:
 
 
 def signer(pkcs12: Pkcs12Option = None) -> None:
-    """Print the entry of signers.toml by which others can accept what this machine signs; send it another way than the report."""
+    """Print the entry of signers.toml by which others can accept what this machine signs; send it
+    another way than the report.
+    """
     from medpipe.report.signers import dump_signer
 
     typer.echo(dump_signer(signing_identity(pkcs12)), nl=False)
@@ -225,7 +259,9 @@ def signer(pkcs12: Pkcs12Option = None) -> None:
 
 @contextmanager
 def unreadable() -> Iterator[None]:
-    """A list of signers or an identity that cannot be used is wrong usage, not an altered report."""
+    """A list of signers or an identity that cannot be used is wrong usage, not an altered
+    report.
+    """
     from medpipe.errors import SignatureError
 
     try:
@@ -235,11 +271,17 @@ def unreadable() -> Iterator[None]:
         raise typer.Exit(USAGE) from error
 
 
-def check_report(file: Annotated[Path, typer.Argument(help="A signed report.")],
-                 signers: Annotated[Path | None, typer.Option("--signers", help="List of signers you accept (signers.toml).")] = None,
-                 allow_code: AllowCodeOption = False,
-                 as_json: JsonOption = False) -> None:
-    """Check a signed report as a reviewer: the file, its signature, the evidence in it, and the verdicts judged again."""
+def check_report(
+    file: Annotated[Path, typer.Argument(help="A signed report.")],
+    signers: Annotated[
+        Path | None, typer.Option("--signers", help="List of signers you accept (signers.toml).")
+    ] = None,
+    allow_code: AllowCodeOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a signed report as a reviewer: the file, its signature, the evidence in it, and the
+    verdicts judged again.
+    """
     from medpipe.cli.show import print_steps, say, say_json, working
     from medpipe.documents import read_file
     from medpipe.errors import SpecError
@@ -254,9 +296,16 @@ def check_report(file: Annotated[Path, typer.Argument(help="A signed report.")],
         checked = check(data, trusted=trusted, allow_code=allow_code)
     code = DONE if checked.ok else _EXIT_CODES.get(checked.code, ALTERED)
     if as_json:
-        say_json({"file": str(file), "accepted": checked.ok, "reason": checked.code or None,
-                  "exit_code": code, "signer": _signer_json(checked.signed),
-                  "steps": [vars(s) for s in checked.steps]})
+        say_json(
+            {
+                "file": str(file),
+                "accepted": checked.ok,
+                "reason": checked.code or None,
+                "exit_code": code,
+                "signer": _signer_json(checked.signed),
+                "steps": [vars(s) for s in checked.steps],
+            }
+        )
     else:
         print_steps(checked.steps)
         say(_conclusion(file, checked, where))
@@ -264,23 +313,41 @@ def check_report(file: Annotated[Path, typer.Argument(help="A signed report.")],
 
 
 _EXIT_CODES = {"unknown-signer": INCOMPLETE, "not-checked": INCOMPLETE, "unreadable": USAGE}
-"""Exit codes of a check that did not end with an accepted report; any other reason is an altered file."""
+"""Exit codes of a check that did not end with an accepted report; any other reason is an altered
+file.
+"""
 
 
 def _signer_json(signed: SignedPdf | None) -> dict[str, Any] | None:
-    return None if signed is None else {
-        "name": signed.signer_name, "fingerprint": signed.fingerprint, "self_issued": signed.is_local_marker}
+    return (
+        None
+        if signed is None
+        else {
+            "name": signed.signer_name,
+            "fingerprint": signed.fingerprint,
+            "self_issued": signed.is_local_marker,
+        }
+    )
 
 
 def _conclusion(file: Path, checked: Checked, where: str) -> str:
     signed = checked.signed
     if checked.ok and signed is not None:
-        local = (" The identity is self-issued: it shows that nothing changed, not who stands behind it." if signed.is_local_marker else "")
-        return (f"Accepted: {file} is unchanged since {signed.signer_name} signed it (a signer you accept by {where}), "
-                f"and its verdicts follow from its evidence.{local}")
+        local = (
+            " The identity is self-issued: it shows that nothing changed, not who stands behind it."
+            if signed.is_local_marker
+            else ""
+        )
+        return (
+            f"Accepted: {file} is unchanged since {signed.signer_name} signed it (a signer you"
+            f" accept by {where}), and its verdicts follow from its evidence.{local}"
+        )
     if checked.only_signer_unknown and signed is not None:
-        return (f"Not decided: {file} is intact, but you accept no signer yet; ask for the signer's entry by another way than this "
-                f"file and pass it with --signers FILE (the file names {signed.fingerprint}).")
+        return (
+            f"Not decided: {file} is intact, but you accept no signer yet; ask for the signer's"
+            " entry by another way than this file and pass it with --signers FILE (the file names"
+            f" {signed.fingerprint})."
+        )
     failed = next((step.detail for step in checked.steps if not step.ok), "")
     if checked.code in ("not-checked", "unreadable"):
         return f"Not decided: {file}: {failed}"

@@ -22,25 +22,64 @@ if TYPE_CHECKING:
     from medpipe.running.roots import Roots
 
 SpecsOption = Annotated[Path, typer.Option("--specs", help="Folder of specifications.")]
-ProfileOption = Annotated[str | None, typer.Option("--profile", help="published, reduced or demonstration; chosen if not given.")]
-NameOption = Annotated[str | None, typer.Option("--name", help="Name of the bundle below --reports; subject and profile if not given.")]
+ProfileOption = Annotated[
+    str | None,
+    typer.Option("--profile", help="published, reduced or demonstration; chosen if not given."),
+]
+NameOption = Annotated[
+    str | None,
+    typer.Option(
+        "--name", help="Name of the bundle below --reports; subject and profile if not given."
+    ),
+]
 ReportsOption = Annotated[Path, typer.Option("--reports", help="Folder that holds the bundles.")]
-JobsOption = Annotated[int | None, typer.Option("--jobs", min=1, help="Runs at a time; one a core, at most four, if not given.")]
+JobsOption = Annotated[
+    int | None,
+    typer.Option("--jobs", min=1, help="Runs at a time; one a core, at most four, if not given."),
+]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
-CheckpointOption = Annotated[str | None, typer.Option("--checkpoint", help="Folder or hub id of other transformer weights.")]
-FromOption = Annotated[list[Path] | None, typer.Option("--from", help="Another bundle, whose evidence is used again where it still "
-                                                                      "matches; may be given several times.")]
-AnyCodeOption = Annotated[bool, typer.Option("--any-code", help="With --from: keep evidence of the same data that other code or "
-                                                                "packages made, too; the ledger says so.")]
-FolderOption = Annotated[Path | None, typer.Option("--folder", help="Where to put them, if not into MEDPIPE_DATA or the cache.")]
+CheckpointOption = Annotated[
+    str | None, typer.Option("--checkpoint", help="Folder or hub id of other transformer weights.")
+]
+FromOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--from",
+        help=(
+            "Another bundle, whose evidence is used again where it still "
+            "matches; may be given several times."
+        ),
+    ),
+]
+AnyCodeOption = Annotated[
+    bool,
+    typer.Option(
+        "--any-code",
+        help=(
+            "With --from: keep evidence of the same data that other code or "
+            "packages made, too; the ledger says so."
+        ),
+    ),
+]
+FolderOption = Annotated[
+    Path | None,
+    typer.Option("--folder", help="Where to put them, if not into MEDPIPE_DATA or the cache."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Exit with 1 if a claim is refuted.")]
-Pkcs12Option = Annotated[Path | None, typer.Option("--pkcs12", help="Identity to sign with; a local one is made if not given.")]
+Pkcs12Option = Annotated[
+    Path | None,
+    typer.Option("--pkcs12", help="Identity to sign with; a local one is made if not given."),
+]
 
 WORK = Path(".medpipe")
 """Logs, checkpoints and weights of runs, below the working folder; no part of any bundle."""
 
-data_app = typer.Typer(no_args_is_help=True, help="See which data sets are here, and fetch them.", rich_markup_mode=None)
+data_app = typer.Typer(
+    no_args_is_help=True,
+    help="See which data sets are here, and fetch them.",
+    rich_markup_mode=None,
+)
 
 
 @dataclass(frozen=True)
@@ -70,7 +109,9 @@ def choose_profile() -> tuple[str, str]:
     """The profile for this machine, and why."""
     from medpipe.pipeline.data.places import IMAGE_FOLDERS, TEXT_FOLDERS, find
 
-    found = [name for known in (TEXT_FOLDERS, IMAGE_FOLDERS) for name in known if find(name, known, None)]
+    found = [
+        name for known in (TEXT_FOLDERS, IMAGE_FOLDERS) for name in known if find(name, known, None)
+    ]
     if not found:
         return "demonstration", "no data set was found (MEDPIPE_DATA, or: medpipe data fetch NAME)"
     if has_cuda():
@@ -81,11 +122,23 @@ def choose_profile() -> tuple[str, str]:
 def has_cuda() -> bool:
     """Whether an NVIDIA device answers, asked without importing torch."""
     tool = shutil.which("nvidia-smi")
-    return tool is not None and subprocess.run([tool, "-L"], capture_output=True, check=False).returncode == 0
+    return (
+        tool is not None
+        and subprocess.run([tool, "-L"], capture_output=True, check=False).returncode == 0
+    )
 
 
-def prepare(specs_folder: Path, profile: str, name: str | None, reports: Path, jobs: int | None, device: str,
-            checkpoint: str | None, sources: list[Path] | None, any_code: bool) -> Job:
+def prepare(
+    specs_folder: Path,
+    profile: str,
+    name: str | None,
+    reports: Path,
+    jobs: int | None,
+    device: str,
+    checkpoint: str | None,
+    sources: list[Path] | None,
+    any_code: bool,
+) -> Job:
     """Load the specifications and make the plan and the bundle's folder."""
     from medpipe.claims import load_specs
     from medpipe.claims.checkpoint import with_checkpoint
@@ -104,8 +157,17 @@ def prepare(specs_folder: Path, profile: str, name: str | None, reports: Path, j
     bundle = Bundle.create(reports / name, name, profile)
     others = tuple(Bundle.open(source) for source in sources or ())
     here = min(os.cpu_count() or 1, 4) if device == "cpu" or not has_cuda() else 1
-    return Job(specs, make_plan(specs, specs.profile(profile)), bundle, WORK / name, jobs or here, device, others,
-               any_code, roots_of(specs_folder))
+    return Job(
+        specs,
+        make_plan(specs, specs.profile(profile)),
+        bundle,
+        WORK / name,
+        jobs or here,
+        device,
+        others,
+        any_code,
+        roots_of(specs_folder),
+    )
 
 
 def roots_of(specs_folder: Path) -> Roots:
@@ -113,13 +175,25 @@ def roots_of(specs_folder: Path) -> Roots:
     from medpipe.pipeline.data.places import cache_home, data_home
     from medpipe.running.roots import Roots
 
-    hub = os.environ.get("HF_HUB_CACHE") or os.path.join(os.environ.get("HF_HOME") or "~/.cache/huggingface", "hub")
-    return Roots.of({"project": specs_folder.resolve().parent, "working": Path.cwd(), "data": data_home(), "cache": cache_home(),
-                     "hub": Path(hub).expanduser()}, WORK / ".elsewhere")
+    hub = os.environ.get("HF_HUB_CACHE") or os.path.join(
+        os.environ.get("HF_HOME") or "~/.cache/huggingface", "hub"
+    )
+    return Roots.of(
+        {
+            "project": specs_folder.resolve().parent,
+            "working": Path.cwd(),
+            "data": data_home(),
+            "cache": cache_home(),
+            "hub": Path(hub).expanduser(),
+        },
+        WORK / ".elsewhere",
+    )
 
 
 def make_evidence(job: Job) -> int:
-    """Run what is not there yet, with progress, and seal the bundle; returns how many planned runs failed."""
+    """Run what is not there yet, with progress, and seal the bundle; returns how many planned runs
+    failed.
+    """
     from medpipe.cli.show import Watcher, errors, note, print_plan, say
     from medpipe.judging.estimate import own_metrics
     from medpipe.running.runner import execute, only_one, reuse, to_run, trusted_without_files
@@ -133,15 +207,32 @@ def make_evidence(job: Job) -> int:
         print_plan(job.specs, job.plan, waiting, job.jobs, out=errors)
         print_reasons(waiting)
         if old := trusted_without_files(job.plan, job.bundle, waiting):
-            note(f"{plural(old, 'run')} from before medpipe noted which files a run reads: used again because code, packages "
-                "and the digests of the data are unchanged.")
+            note(
+                f"{plural(old, 'run')} from before medpipe noted which files a run reads: used"
+                " again because code, packages and the digests of the data are unchanged."
+            )
         if waiting:
             with Watcher(waiting) as watcher:
-                execute(waiting, job.bundle, work=job.work, jobs=job.jobs, device=job.device, roots=job.roots, listener=watcher)
+                execute(
+                    waiting,
+                    job.bundle,
+                    work=job.work,
+                    jobs=job.jobs,
+                    device=job.device,
+                    roots=job.roots,
+                    listener=watcher,
+                )
         job.bundle.seal()
-    failed = [p for p in job.plan.runs if (e := job.bundle.get(p.run.key)) and e.failure and e.failure.kind == "failed"]
+    failed = [
+        p
+        for p in job.plan.runs
+        if (e := job.bundle.get(p.run.key)) and e.failure and e.failure.kind == "failed"
+    ]
     for p in failed:
-        say(f"Failed: {p.protocol} seed {p.run.seed}; the traceback is in {job.work / p.run.key}.log")
+        say(
+            f"Failed: {p.protocol} seed {p.run.seed}; the traceback is in"
+            f" {job.work / p.run.key}.log"
+        )
     return len(failed)
 
 
@@ -157,11 +248,23 @@ def print_reasons(waiting: Sequence[PlannedRun]) -> None:
         note(f"Run again: {reason} ({protocol}, {plural(count, 'run')})")
 
 
-def verify(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, name: NameOption = None,
-           reports: ReportsOption = Path("reports"), jobs: JobsOption = None, device: DeviceOption = "auto",
-           checkpoint: CheckpointOption = None, sources: FromOption = None, any_code: AnyCodeOption = False,
-           strict: StrictOption = False, pkcs12: Pkcs12Option = None, as_json: JsonOption = False) -> None:
-    """Do all of it: plan, run, judge, write and sign the report, and check it as a reviewer would."""
+def verify(
+    specs: SpecsOption = Path("specs"),
+    profile: ProfileOption = None,
+    name: NameOption = None,
+    reports: ReportsOption = Path("reports"),
+    jobs: JobsOption = None,
+    device: DeviceOption = "auto",
+    checkpoint: CheckpointOption = None,
+    sources: FromOption = None,
+    any_code: AnyCodeOption = False,
+    strict: StrictOption = False,
+    pkcs12: Pkcs12Option = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Do all of it: plan, run, judge, write and sign the report, and check it as a reviewer
+    would.
+    """
     from medpipe.claims.loading import code_beside
     from medpipe.cli.auditing import say_first
     from medpipe.cli.judging import end_with, judge_and_store, sign_reports
@@ -187,8 +290,12 @@ def verify(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, na
     end_with(verdicts, strict)
 
 
-def plan(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, as_json: JsonOption = False) -> None:
-    """Show which runs a profile makes, for which claims, and how they deviate from the published protocol."""
+def plan(
+    specs: SpecsOption = Path("specs"), profile: ProfileOption = None, as_json: JsonOption = False
+) -> None:
+    """Show which runs a profile makes, for which claims, and how they deviate from the published
+    protocol.
+    """
     from medpipe.claims import load_specs
     from medpipe.cli.show import note, print_plan, print_plan_json
     from medpipe.running.plan import make_plan
@@ -204,14 +311,34 @@ def plan(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, as_j
         print_plan(loaded, made, made.runs, min(os.cpu_count() or 1, 4), deviations=True)
 
 
-def run(specs: SpecsOption = Path("specs"), profile: ProfileOption = None, name: NameOption = None,
-        reports: ReportsOption = Path("reports"), jobs: JobsOption = None, device: DeviceOption = "auto",
-        checkpoint: CheckpointOption = None, sources: FromOption = None, any_code: AnyCodeOption = False) -> None:
-    """Make the evidence that is not there yet. A run that was killed goes on from its checkpoint."""
+def run(
+    specs: SpecsOption = Path("specs"),
+    profile: ProfileOption = None,
+    name: NameOption = None,
+    reports: ReportsOption = Path("reports"),
+    jobs: JobsOption = None,
+    device: DeviceOption = "auto",
+    checkpoint: CheckpointOption = None,
+    sources: FromOption = None,
+    any_code: AnyCodeOption = False,
+) -> None:
+    """Make the evidence that is not there yet. A run that was killed goes on from its
+    checkpoint.
+    """
     from medpipe.claims.loading import code_beside
     from medpipe.cli.show import say
 
-    job = prepare(specs, profile or choose_profile()[0], name, reports, jobs, device, checkpoint, sources, any_code)
+    job = prepare(
+        specs,
+        profile or choose_profile()[0],
+        name,
+        reports,
+        jobs,
+        device,
+        checkpoint,
+        sources,
+        any_code,
+    )
     with code_beside(specs, job.specs):
         failed = make_evidence(job)
     say(f"Evidence: {job.bundle.folder}  root digest {job.bundle.root_digest}")
@@ -230,8 +357,12 @@ def data_status(as_json: JsonOption = False) -> None:
 
 
 @data_app.command("fetch")
-def data_fetch(names: Annotated[list[str] | None, typer.Argument(help="Data sets to fetch; all if none is named.")] = None,
-               folder: FolderOption = None) -> None:
+def data_fetch(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Data sets to fetch; all if none is named.")
+    ] = None,
+    folder: FolderOption = None,
+) -> None:
     """Download data sets; goes on where an earlier try broke off."""
     from medpipe.cli.show import say, transfer
     from medpipe.pipeline.data.fetch import fetch

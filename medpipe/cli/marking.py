@@ -16,15 +16,35 @@ if TYPE_CHECKING:
     from medpipe.marking.key import Key
     from medpipe.marking.manifest import SyntheticManifest
 
-FilesArgument = Annotated[list[Path] | None, typer.Argument(help="Image files (JPEG or PNG).", metavar="FILE...")]
+FilesArgument = Annotated[
+    list[Path] | None, typer.Argument(help="Image files (JPEG or PNG).", metavar="FILE...")
+]
 KeyOption = Annotated[Path | None, typer.Option("--key", help="File with the secret key.")]
-NewKeyOption = Annotated[Path | None, typer.Option("--new-key", help="Make a key, write it to this file, and do nothing else.")]
-OutOption = Annotated[Path, typer.Option("--out", help="New or empty folder for the marked copies.")]
-ManifestOption = Annotated[Path | None, typer.Option("--manifest", help="Where to write the manifest, if not into the folder.")]
-ManifestsOption = Annotated[list[Path] | None, typer.Option("--manifest", help="A manifest to look the files up in; may be repeated.")]
-RunOption = Annotated[str | None, typer.Option("--run", help="Key of the generator's run, for the manifest.")]
-CertificateOption = Annotated[Path | None, typer.Option("--c2pa-certificate", help="Sign with C2PA: certificate and its issuers (PEM).")]
-PrivateOption = Annotated[Path | None, typer.Option("--c2pa-key", help="Private key of that certificate (PEM).")]
+NewKeyOption = Annotated[
+    Path | None,
+    typer.Option("--new-key", help="Make a key, write it to this file, and do nothing else."),
+]
+OutOption = Annotated[
+    Path, typer.Option("--out", help="New or empty folder for the marked copies.")
+]
+ManifestOption = Annotated[
+    Path | None,
+    typer.Option("--manifest", help="Where to write the manifest, if not into the folder."),
+]
+ManifestsOption = Annotated[
+    list[Path] | None,
+    typer.Option("--manifest", help="A manifest to look the files up in; may be repeated."),
+]
+RunOption = Annotated[
+    str | None, typer.Option("--run", help="Key of the generator's run, for the manifest.")
+]
+CertificateOption = Annotated[
+    Path | None,
+    typer.Option("--c2pa-certificate", help="Sign with C2PA: certificate and its issuers (PEM)."),
+]
+PrivateOption = Annotated[
+    Path | None, typer.Option("--c2pa-key", help="Private key of that certificate (PEM).")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 SHOWN = 5
 
@@ -35,9 +55,19 @@ def register(app: typer.Typer) -> None:
     app.command()(forensics)
 
 
-def mark(files: FilesArgument = None, key: KeyOption = None, out: OutOption = Path("marked"), manifest: ManifestOption = None,
-         run: RunOption = None, certificate: CertificateOption = None, private: PrivateOption = None, new_key: NewKeyOption = None) -> None:
-    """Write marked copies of synthetic images, and the manifest that lists them. Exits with 3 if a file could not be marked."""
+def mark(
+    files: FilesArgument = None,
+    key: KeyOption = None,
+    out: OutOption = Path("marked"),
+    manifest: ManifestOption = None,
+    run: RunOption = None,
+    certificate: CertificateOption = None,
+    private: PrivateOption = None,
+    new_key: NewKeyOption = None,
+) -> None:
+    """Write marked copies of synthetic images, and the manifest that lists them. Exits with 3 if a
+    file could not be marked.
+    """
     from medpipe.cli.show import say, transfer
     from medpipe.errors import SpecError
     from medpipe.marking.key import new_key as make
@@ -48,13 +78,21 @@ def mark(files: FilesArgument = None, key: KeyOption = None, out: OutOption = Pa
         check_output_folder(new_key.absolute().parent, "--new-key")
         if files or key is not None:
             raise SpecError("medpipe mark", "--new-key alone", "files or --key, too")
-        say(f"Key {make(new_key).id} written to {new_key}. Keep it secret and keep a copy: without it no mark is found, "
-            "with it anybody can make and remove marks.")
+        say(
+            f"Key {make(new_key).id} written to {new_key}. Keep it secret and keep a copy: without"
+            " it no mark is found, with it anybody can make and remove marks."
+        )
         return
     if not files or key is None:
-        raise SpecError("medpipe mark", "image files and --key FILE", "no key; make one with --new-key FILE" if files else "no files")
+        raise SpecError(
+            "medpipe mark",
+            "image files and --key FILE",
+            "no key; make one with --new-key FILE" if files else "no files",
+        )
     if run is not None and not (run.isprintable() and 1 <= len(run) <= 200):
-        raise SpecError("medpipe mark --run", "a printable text of 1 to 200 characters", repr(run[:40]))
+        raise SpecError(
+            "medpipe mark --run", "a printable text of 1 to 200 characters", repr(run[:40])
+        )
     check_output_folder(out, "--out")
     if manifest is not None:
         check_output_file(manifest, "--manifest")
@@ -63,12 +101,25 @@ def mark(files: FilesArgument = None, key: KeyOption = None, out: OutOption = Pa
     from medpipe.pipeline.data.marked_copies import write_marked
 
     with transfer("marking") as progress:
-        made = write_marked(files, out, secret, manifest=manifest, run=run, signer=signer,
-                            told=lambda done, total: progress(done, total, ""))
-    say(f"{plural(made.count, 'image')} marked with key {secret.id} in {out}; copies and originals are listed in {made.path}.")
+        made = write_marked(
+            files,
+            out,
+            secret,
+            manifest=manifest,
+            run=run,
+            signer=signer,
+            told=lambda done, total: progress(done, total, ""),
+        )
+    say(
+        f"{plural(made.count, 'image')} marked with key {secret.id} in {out}; copies and originals"
+        f" are listed in {made.path}."
+    )
     if made.weak:
         shown = ", ".join(made.weak[:SHOWN]) + (", …" if len(made.weak) > SHOWN else "")
-        say(f"Too small for the mark to be found again, and known by the manifest alone: {len(made.weak):,} ({shown}).")
+        say(
+            "Too small for the mark to be found again, and known by the manifest alone:"
+            f" {len(made.weak):,} ({shown})."
+        )
     if made.problems:
         say(f"{plural(len(made.problems), 'file')} could not be marked:")
         for what in made.problems:
@@ -87,8 +138,15 @@ def _signer(certificate: Path | None, private: Path | None) -> ContentSigner | N
     return read_signer(certificate, private)
 
 
-def forensics(files: FilesArgument = None, key: KeyOption = None, manifest: ManifestsOption = None, as_json: JsonOption = False) -> None:
-    """Tell of each image file if it is marked, listed or signed as synthetic; unmarked is not real. Exits with 3 if one was unusable."""
+def forensics(
+    files: FilesArgument = None,
+    key: KeyOption = None,
+    manifest: ManifestsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell of each image file if it is marked, listed or signed as synthetic; unmarked is not real.
+    Exits with 3 if one was unusable.
+    """
     from medpipe.cli.show import say, say_json
     from medpipe.errors import SpecError
     from medpipe.marking.forensics import NOTE
@@ -103,8 +161,15 @@ def forensics(files: FilesArgument = None, key: KeyOption = None, manifest: Mani
     examined = [e for _, e in found if not isinstance(e, str)]
     problems = [(path, what) for path, what in found if isinstance(what, str)]
     if as_json:
-        say_json({"files": [e.as_json() for e in examined], "problems": problems,
-                  "key": secret and secret.id, "manifests": list(manifests), "note": NOTE})
+        say_json(
+            {
+                "files": [e.as_json() for e in examined],
+                "problems": problems,
+                "key": secret and secret.id,
+                "manifests": list(manifests),
+                "note": NOTE,
+            }
+        )
     else:
         for sentence in [*(e.sentence() for e in examined), *(what for _, what in problems)]:
             say(sentence)
@@ -113,7 +178,9 @@ def forensics(files: FilesArgument = None, key: KeyOption = None, manifest: Mani
         raise typer.Exit(INCOMPLETE)
 
 
-def _examined(path: Path, key: Key | None, manifests: Mapping[str, SyntheticManifest]) -> Examined | str:
+def _examined(
+    path: Path, key: Key | None, manifests: Mapping[str, SyntheticManifest]
+) -> Examined | str:
     """What was found in a file, or why it could not be used."""
     from medpipe.errors import DataError
     from medpipe.marking.forensics import examine

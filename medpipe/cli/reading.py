@@ -1,4 +1,6 @@
-"""The commands of a reader study: make a blinded reading of real and synthetic images, and score what readers sent back."""
+"""The commands of a reader study: make a blinded reading of real and synthetic images, and score
+what readers sent back.
+"""
 
 from __future__ import annotations
 
@@ -13,38 +15,78 @@ if TYPE_CHECKING:
     from medpipe.reading.drawing import Drawn
     from medpipe.reading.scoring import Result
 
-RealOption = Annotated[Path, typer.Option("--real", help="Folder of real images (JPEG or PNG, at any depth).")]
+RealOption = Annotated[
+    Path, typer.Option("--real", help="Folder of real images (JPEG or PNG, at any depth).")
+]
 SyntheticOption = Annotated[Path, typer.Option("--synthetic", help="Folder of synthetic images.")]
-StudyOption = Annotated[Path, typer.Option("--out", help="Folder to write reading.html and key.json to.")]
+StudyOption = Annotated[
+    Path, typer.Option("--out", help="Folder to write reading.html and key.json to.")
+]
 ImagesOption = Annotated[int, typer.Option("--n", help="Images, real and synthetic together.")]
 ShareOption = Annotated[float, typer.Option("--share", help="Share of synthetic ones.")]
 RepeatOption = Annotated[int, typer.Option("--repeat", help="Images shown twice.")]
-ControlOption = Annotated[int, typer.Option("--controls", help="Real images bent for all to see, on top of --n.")]
-SizeOption = Annotated[int | None, typer.Option("--size", help="Pixels a side; if not given, so that no image is enlarged.")]
-FitOption = Annotated[str, typer.Option("--fit", help="crop: the middle square; stretch: the whole image squeezed to a square.")]
+ControlOption = Annotated[
+    int, typer.Option("--controls", help="Real images bent for all to see, on top of --n.")
+]
+SizeOption = Annotated[
+    int | None,
+    typer.Option("--size", help="Pixels a side; if not given, so that no image is enlarged."),
+]
+FitOption = Annotated[
+    str,
+    typer.Option(
+        "--fit", help="crop: the middle square; stretch: the whole image squeezed to a square."
+    ),
+]
 ColourOption = Annotated[bool, typer.Option("--colour", help="Keep colour; else all become grey.")]
-MarginOption = Annotated[float, typer.Option("--margin", help="How far from 0.5 an area under the ROC curve still counts as guessing.")]
-SeedOption = Annotated[str | None, typer.Option("--seed", help="Draw again what was drawn; as secret as the key.")]
+MarginOption = Annotated[
+    float,
+    typer.Option(
+        "--margin", help="How far from 0.5 an area under the ROC curve still counts as guessing."
+    ),
+]
+SeedOption = Annotated[
+    str | None, typer.Option("--seed", help="Draw again what was drawn; as secret as the key.")
+]
 TitleOption = Annotated[str, typer.Option("--title", help="What readers see on top.")]
 KeyOption = Annotated[Path, typer.Option("--key", help="The study's key.json.")]
 AnswersArgument = Annotated[list[Path], typer.Argument(help="Files that readers downloaded.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-OutOption = Annotated[Path | None, typer.Option("--out", help="Folder to write result.json and result.html to.")]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", help="Folder to write result.json and result.html to.")
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    study = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Can readers tell synthetic images from real ones?")
+    study = typer.Typer(
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        help="Can readers tell synthetic images from real ones?",
+    )
     study.command()(make)
     study.command()(score)
     app.add_typer(study, name="reader-study")
 
 
-def make(real: RealOption, synthetic: SyntheticOption, out: StudyOption, n: ImagesOption = 60, share: ShareOption = 0.5,
-         repeat: RepeatOption = 10, controls: ControlOption = 6, size: SizeOption = None, fit: FitOption = "crop",
-         colour: ColourOption = False, margin: MarginOption = 0.1, seed: SeedOption = None,
-         title: TitleOption = "Real or synthetic?") -> None:
-    """Write a page that readers open offline (reading.html), and the secret of which image is which (key.json)."""
+def make(
+    real: RealOption,
+    synthetic: SyntheticOption,
+    out: StudyOption,
+    n: ImagesOption = 60,
+    share: ShareOption = 0.5,
+    repeat: RepeatOption = 10,
+    controls: ControlOption = 6,
+    size: SizeOption = None,
+    fit: FitOption = "crop",
+    colour: ColourOption = False,
+    margin: MarginOption = 0.1,
+    seed: SeedOption = None,
+    title: TitleOption = "Real or synthetic?",
+) -> None:
+    """Write a page that readers open offline (reading.html), and the secret of which image is which
+    (key.json).
+    """
     from medpipe.cli.show import say
     from medpipe.errors import SpecError
     from medpipe.reading.drawing import Wish, draw
@@ -54,8 +96,18 @@ def make(real: RealOption, synthetic: SyntheticOption, out: StudyOption, n: Imag
 
     if fit not in ("crop", "stretch"):
         raise SpecError("--fit", "crop or stretch", repr(fit))
-    wish = Wish(images=n, share=share, repeats=repeat, controls=controls, size=size, fit="stretch" if fit == "stretch" else "crop",
-                colour=colour, margin=margin, title=title, seed=seed)
+    wish = Wish(
+        images=n,
+        share=share,
+        repeats=repeat,
+        controls=controls,
+        size=size,
+        fit="stretch" if fit == "stretch" else "crop",
+        colour=colour,
+        margin=margin,
+        title=title,
+        seed=seed,
+    )
     check_output_folder(out, "--out")
     refuse_to_overwrite(out)
     drawn = draw(Folder(real), Folder(synthetic), wish)
@@ -71,23 +123,48 @@ def _say_plan(drawn: Drawn) -> None:
     from medpipe.reading.planning import guessing, images_needed
 
     study = drawn.study
-    real, synthetic = (sum(i.origin == origin and i.repeat_of is None for i in study.items) for origin in ("real", "synthetic"))
-    say(f"{plural(len(study.items), 'showing')} at {study.size} × {study.size}: {real} real, "
-        f"{synthetic} synthetic, the rest repeats and controls.")
-    say("Shorter sides as they came: " + "; ".join(f"{name} {low} to {high} pixels" for name, (low, high) in drawn.sides.items()) + ".")
+    real, synthetic = (
+        sum(i.origin == origin and i.repeat_of is None for i in study.items)
+        for origin in ("real", "synthetic")
+    )
+    say(
+        f"{plural(len(study.items), 'showing')} at {study.size} × {study.size}: {real} real, "
+        f"{synthetic} synthetic, the rest repeats and controls."
+    )
+    say(
+        "Shorter sides as they came: "
+        + "; ".join(f"{name} {low} to {high} pixels" for name, (low, high) in drawn.sides.items())
+        + "."
+    )
     if drawn.enlarged:
-        say(f"{plural(drawn.enlarged, 'image')} {agree(drawn.enlarged, 'was', 'were')} enlarged, "
-            "which blurs them: readers may tell by that. Leave out --size to enlarge none.")
-    telling = listed(f"{c.name} (area {c.area.estimate:.2f}, {c.area.low:.2f} to {c.area.high:.2f})" for c in drawn.cues if c.tells)
+        say(
+            f"{plural(drawn.enlarged, 'image')} {agree(drawn.enlarged, 'was', 'were')} enlarged, "
+            "which blurs them: readers may tell by that. Leave out --size to enlarge none."
+        )
+    telling = listed(
+        f"{c.name} (area {c.area.estimate:.2f}, {c.area.low:.2f} to {c.area.high:.2f})"
+        for c in drawn.cues
+        if c.tells
+    )
     if telling:
-        say(f"Tells the origin without anatomy, so that readers may judge by it: {telling}; 95 % for all such cues together.")
+        say(
+            f"Tells the origin without anatomy, so that readers may judge by it: {telling}; 95 %"
+            " for all such cues together."
+        )
     wanted = {r: images_needed(guessing(real, synthetic), r, study.margin) for r in (1, 3, 5, 10)}
     enough = listed(f"{n:,} images with {r}" for r, n in wanted.items() if n is not None)
-    say(f"To show that readers guess (the area within {study.margin:g} of 0.5, 80 % power) takes about {enough} readers.")
+    say(
+        f"To show that readers guess (the area within {study.margin:g} of 0.5, 80 % power) takes"
+        f" about {enough} readers."
+    )
 
 
-def score(answers: AnswersArgument, key: KeyOption, as_json: JsonOption = False, out: OutOption = None) -> None:
-    """Say what readers told apart, whether "cannot be told apart" is shown, and how real images were rated."""
+def score(
+    answers: AnswersArgument, key: KeyOption, as_json: JsonOption = False, out: OutOption = None
+) -> None:
+    """Say what readers told apart, whether "cannot be told apart" is shown, and how real images
+    were rated.
+    """
     from medpipe.cli.show import say, say_json, talk_on_stderr
     from medpipe.documents import pretty_json
     from medpipe.evidence.files import write_atomically

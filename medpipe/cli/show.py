@@ -85,7 +85,9 @@ def say(sentence: str | Text, out: Console | None = None) -> None:
 
 
 def _breaks(text: str, width: int) -> list[int]:
-    """Where lines of that width begin; rich would also cut a word that is longer, such as a path."""
+    """Where lines of that width begin; rich would also cut a word that is longer, such as a
+    path.
+    """
     offsets, column = [], 0
     for word in re.finditer(r"\S+\s*", text):
         if column and column + cell_len(word.group().rstrip()) > width:
@@ -100,14 +102,19 @@ def note(sentence: str) -> None:
     say(sentence, errors)
 
 
-def show_table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = (),
-               out: Console | None = None) -> None:
+def show_table(
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    right: Sequence[str] = (),
+    out: Console | None = None,
+) -> None:
     """A table, or where its words do not fit beside each other, a paragraph for each row."""
     out = out or console
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in head:
-        table.add_column(Text(plain(name)), overflow="fold",
-                         justify="right" if name in right else "left")
+        table.add_column(
+            Text(plain(name)), overflow="fold", justify="right" if name in right else "left"
+        )
     for row in rows:
         table.add_row(*(Text(plain(cell)) for cell in row))
     lines = list(Segment.split_lines(out.render(table)))
@@ -140,21 +147,39 @@ def say_json(document: Any) -> None:
 
 def plain(text: str) -> str:
     """Text without control and direction characters."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return "".join(
+        c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
 
 
-def print_plan(specs: Specs, plan: Plan, waiting: Sequence[PlannedRun], jobs: int, *,
-               deviations: bool = False, out: Console | None = None) -> None:
+def print_plan(
+    specs: Specs,
+    plan: Plan,
+    waiting: Sequence[PlannedRun],
+    jobs: int,
+    *,
+    deviations: bool = False,
+    out: Console | None = None,
+) -> None:
     """What will run and about how long, before it starts; with the deviations if asked."""
     again = len(plan.runs) - len(waiting)
     minutes = sum(p.minutes or 0 for p in waiting) / jobs
     unknown = sum(p.minutes is None for p in waiting)
-    long = f"about {minutes:.0f} min" if minutes >= 1 else "about a minute" if minutes else "of unknown length"
+    long = (
+        f"about {minutes:.0f} min"
+        if minutes >= 1
+        else "about a minute"
+        if minutes
+        else "of unknown length"
+    )
     if unknown and minutes:
         long += f" and {unknown} of unknown length"
-    say(f"{plural(len(specs.claims), 'claim')} {agree(len(specs.claims), 'needs', 'need')} "
+    say(
+        f"{plural(len(specs.claims), 'claim')} {agree(len(specs.claims), 'needs', 'need')} "
         f"{plural(len(plan.runs), 'run')}; {again} {agree(again, 'is', 'are')} there already, "
-        f"{len(waiting)} to make" + (f", {long} with {jobs} at a time." if waiting else "."), out)
+        f"{len(waiting)} to make" + (f", {long} with {jobs} at a time." if waiting else "."),
+        out,
+    )
     rows = []
     for name in dict.fromkeys(p.protocol for p in plan.runs):
         mine = [p for p in plan.runs if p.protocol == name]
@@ -174,12 +199,28 @@ def print_plan(specs: Specs, plan: Plan, waiting: Sequence[PlannedRun], jobs: in
 
 def print_plan_json(plan: Plan) -> None:
     """The plan as JSON."""
-    say_json({
-        "profile": plan.profile, "left_out": dict(plan.left_out),
-        "runs": [{"key": p.run.key, "protocol": p.protocol, "experiment": p.run.experiment, "parameters": p.run.parameters,
-                  "seed": p.run.seed, "claims": list(p.claims), "minutes": p.minutes} for p in plan.runs],
-        "deviations": {n: [{"path": d.path, "published": d.published, "used": d.used} for d in found]
-                       for n, found in plan.deviations.items()}})
+    say_json(
+        {
+            "profile": plan.profile,
+            "left_out": dict(plan.left_out),
+            "runs": [
+                {
+                    "key": p.run.key,
+                    "protocol": p.protocol,
+                    "experiment": p.run.experiment,
+                    "parameters": p.run.parameters,
+                    "seed": p.run.seed,
+                    "claims": list(p.claims),
+                    "minutes": p.minutes,
+                }
+                for p in plan.runs
+            ],
+            "deviations": {
+                n: [{"path": d.path, "published": d.published, "used": d.used} for d in found]
+                for n, found in plan.deviations.items()
+            },
+        }
+    )
 
 
 class Watcher:
@@ -196,18 +237,31 @@ class Watcher:
         self.progress.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.progress.stop()
 
     def __call__(self, key: str, event: Mapping[str, Any]) -> None:
         name, status = self.names[key], event.get("status")
         if status == "started":
-            self.tasks[key] = (self.progress.add_task(name, total=None, message=""), time.monotonic())
+            self.tasks[key] = (
+                self.progress.add_task(name, total=None, message=""),
+                time.monotonic(),
+            )
             self.lines[key] = Lines(name)
         elif status is not None:
             self._end(key, name, str(status), str(event.get("message", "")))
         else:
-            self.progress.update(self.tasks[key][0], completed=event["done"], total=event["total"], message=plain(str(event["message"])))
+            self.progress.update(
+                self.tasks[key][0],
+                completed=event["done"],
+                total=event["total"],
+                message=plain(str(event["message"])),
+            )
             self.lines[key](event["done"], event["total"], str(event["message"]))
 
     def _end(self, key: str, name: str, status: str, message: str) -> None:
@@ -244,15 +298,22 @@ def _bars() -> Progress:
     columns: list[ProgressColumn] = [
         TextColumn("{task.description}", table_column=Column(overflow="fold"), markup=False),
         TextColumn("{task.percentage:>3.0f} %"),
-        TimeRemainingColumn(compact=True)]
+        TimeRemainingColumn(compact=True),
+    ]
     if errors.width >= BAR_FROM:
         columns.insert(1, BarColumn(bar_width=24 if errors.width >= MESSAGE_FROM else 10))
     if errors.width >= MESSAGE_FROM:
         column = Column(no_wrap=True, overflow="ellipsis", ratio=1)
         columns.append(TextColumn("{task.fields[message]}", table_column=column, markup=False))
-    return Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal,
-                    redirect_stdout=False, redirect_stderr=False,
-                    expand=errors.width >= MESSAGE_FROM)
+    return Progress(
+        *columns,
+        console=errors,
+        transient=True,
+        disable=not errors.is_terminal,
+        redirect_stdout=False,
+        redirect_stderr=False,
+        expand=errors.width >= MESSAGE_FROM,
+    )
 
 
 def _duration(seconds: float) -> str:
@@ -274,12 +335,19 @@ def print_verdicts(specs: Specs, verdicts: Sequence[Verdict]) -> None:
     more_columns = ("validity", "grade") if wide else ()
     show_table(["claim", "published", "found (95 % interval)", "outcome", *more_columns], rows)
     if not wide:
-        say("Validity and grade of each: in a wider window, in the report, or with: medpipe judge --json")
+        say(
+            "Validity and grade of each: in a wider window, in the report, or with: medpipe judge"
+            " --json"
+        )
     counts = {o: sum(v.outcome.value == o for v in verdicts) for o in SHAPES}
-    say("; ".join(f"{n} {o}" for o, n in counts.items()) + "; of "
-                                                           f"{plural(len(verdicts), 'claim')}.")
+    say(
+        "; ".join(f"{n} {o}" for o, n in counts.items()) + f"; of {plural(len(verdicts), 'claim')}."
+    )
     if any(v.grade == "demonstration" for v in verdicts):
-        say("Demonstration data: this shows that the machinery works and is no evidence about any claim.")
+        say(
+            "Demonstration data: this shows that the machinery works and is no evidence about any"
+            " claim."
+        )
 
 
 def print_reports(bundle: Bundle, paths: Sequence[Path]) -> None:

@@ -4,4 +4,14 @@ from medpipe.evidence.bundle import Bundle, pack, unpack
 from medpipe.evidence.evidence import Evidence, Failure, Inputs, Provenance, Run
 from medpipe.evidence.observations import Observations
 
-__all__ = ["Bundle", "Evidence", "Failure", "Inputs", "Observations", "Provenance", "Run", "pack", "unpack"]
+__all__ = [
+    "Bundle",
+    "Evidence",
+    "Failure",
+    "Inputs",
+    "Observations",
+    "Provenance",
+    "Run",
+    "pack",
+    "unpack",
+]

@@ -2,21 +2,20 @@
 
 ::
 
-    bundle.json            name, profile, format version
-    specs/…                the specifications as they were judged by
-    code/….py              metrics that somebody wrote for these specifications; run only with permission
-    runs/<key>.json        one piece of evidence each
-    arrays/<digest>.npz    observations, each array once however many runs share it
-    findings.json          what the audits saw
-    ledger.jsonl           every attempt, chained
-    ledgers/<head>.jsonl   the same of the bundles that evidence was taken from
-    verdicts.json          what judging said
-    manifest.json          path → SHA-256 of all of the above; the digest of this file is the bundle's root digest
+    bundle.json            name, profile, format version specs/…                the specifications
+    as they were judged by code/….py              metrics that somebody wrote for these
+    specifications; run only with permission runs/<key>.json        one piece of evidence each
+    arrays/<digest>.npz    observations, each array once however many runs share it findings.json
+    what the audits saw ledger.jsonl           every attempt, chained ledgers/<head>.jsonl   the
+    same of the bundles that evidence was taken from verdicts.json          what judging said
+    manifest.json          path → SHA-256 of all of the above; the digest of this file is the
+    bundle's root digest
 
-Reports (``*.pdf``, ``report.json``) may lie beside these; they are views of the bundle and no part of it.
+Reports (``*.pdf``, ``report.json``) may lie beside these; they are views of the bundle and no part
+of it.
 
-A bundle may be a stranger's: every file is plain and limited in size, every record is held against its schema when it is read, and
-names never lead outside the folder.
+A bundle may be a stranger's: every file is plain and limited in size, every record is held against
+its schema when it is read, and names never lead outside the folder.
 """
 
 from __future__ import annotations
@@ -60,22 +59,29 @@ MAX_FILE_BYTES = 64 * 2**20
 MAX_BUNDLE_BYTES = 2**30
 MAX_RECORD_BYTES = 4 * 2**20
 MAX_ARRAY_BYTES = 64 * 2**20
-"""Of one array, unpacked; a run's arrays have at most `MAX_RUN_BYTES` together, those of a bundle `MAX_ARRAYS_BYTES`."""
+"""Of one array, unpacked; a run's arrays have at most `MAX_RUN_BYTES` together, those of a bundle
+`MAX_ARRAYS_BYTES`.
+"""
 MAX_RUN_BYTES = 256 * 2**20
 MAX_ARRAYS_BYTES = 512 * 2**20
 MAX_DIMENSIONS = 4
 TYPES = re.compile(r"\|b1|[|<][iu][1248]|<f[248]|<U[1-9]\d*")
-"""NumPy's names of the types that an array may have: truth values, integers, floating point and text, little-endian."""
+"""NumPy's names of the types that an array may have: truth values, integers, floating point and
+text, little-endian.
+"""
 NAME = re.compile(
     r"([\w-][\w.-]*/)*[\w-][\w.-]*\.(json|jsonl|npz|yaml)|code/([A-Za-z_]\w*/)*[A-Za-z_]\w*\.py"
 )
-"""Names in a bundle: plain, relative, no hidden files, and nothing that other programs would run."""
+"""Names in a bundle: plain, relative, no hidden files, and nothing that other programs would run.
+"""
 MAX_NAME = 240
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A folder of evidence. `open` checks it against its manifest; `create` makes or re-opens one for writing."""
+    """A folder of evidence. `open` checks it against its manifest; `create` makes or re-opens one
+    for writing.
+    """
 
     folder: Path
     _arrays: WeakValueDictionary[str, Array] = field(
@@ -84,16 +90,22 @@ class Bundle:
 
     @classmethod
     def create(cls, folder: Path, name: str, profile: str) -> Bundle:
-        """Make a bundle's folder, or go on with the one that lies there. Raises `BundleError` where it holds another profile."""
+        """Make a bundle's folder, or go on with the one that lies there. Raises `BundleError` where
+        it holds another profile.
+        """
         bundle, header = cls(folder), {"version": 1, "name": name, "profile": profile}
         path = folder / "bundle.json"
         if path.exists():
             if bundle.header() != header:
-                raise BundleError(f"{folder}: expected the bundle {name!r} of profile {profile!r}, got another; "
-                                  "give another --name")
+                raise BundleError(
+                    f"{folder}: expected the bundle {name!r} of profile {profile!r}, got another; "
+                    "give another --name"
+                )
         elif folder.exists() and any(folder.iterdir()):
-            raise BundleError(f"{folder}: expected an empty folder or a bundle, got other files; "
-                              "give another --name")
+            raise BundleError(
+                f"{folder}: expected an empty folder or a bundle, got other files; "
+                "give another --name"
+            )
         else:
             write_atomically(path, pretty_json(header))
         for leftover in folder.rglob(".tmp-*"):
@@ -102,10 +114,14 @@ class Bundle:
 
     @classmethod
     def open(cls, folder: Path) -> Bundle:
-        """Open a sealed bundle and check every file. Raises `BundleError`, `TamperedError`, `FormatVersionError`."""
+        """Open a sealed bundle and check every file. Raises `BundleError`, `TamperedError`,
+        `FormatVersionError`.
+        """
         bundle = cls(folder)
         if not (folder / MANIFEST).is_file():
-            raise BundleError(f"{folder}: expected a bundle with {MANIFEST}, got none; make one with: medpipe run")
+            raise BundleError(
+                f"{folder}: expected a bundle with {MANIFEST}, got none; make one with: medpipe run"
+            )
         bundle.check()
         return bundle
 
@@ -126,22 +142,28 @@ class Bundle:
             > MAX_ARRAYS_BYTES
         ):
             raise BundleError(
-                f"{self.folder}: expected arrays of at most {MAX_ARRAYS_BYTES} bytes in all, got more"
+                f"{self.folder}: expected arrays of at most {MAX_ARRAYS_BYTES} bytes in all, got"
+                " more"
             )
 
     def manifest(self) -> dict[str, str]:
         """Path → SHA-256 of every file. Raises `BundleError`, `FormatVersionError`."""
         data = self._versioned(MANIFEST)
-        if set(data) != {"version", "files"} or not isinstance(data["files"], dict) or not all(
-                isinstance(v, str) for v in data["files"].values()):
+        if (
+            set(data) != {"version", "files"}
+            or not isinstance(data["files"], dict)
+            or not all(isinstance(v, str) for v in data["files"].values())
+        ):
             raise BundleError(
-                f"{self.folder}/{MANIFEST}: expected 'version' and 'files' with a digest for each name, got "
-                f"{', '.join(sorted(data))[:200]}"
+                f"{self.folder}/{MANIFEST}: expected 'version' and 'files' with a digest for each"
+                f" name, got {', '.join(sorted(data))[:200]}"
             )
         return dict(data["files"])
 
     def seal(self) -> str:
-        """Write the manifest of what lies here now, drop arrays that no run names, and return the root digest."""
+        """Write the manifest of what lies here now, drop arrays that no run names, and return the
+        root digest.
+        """
         used = {name for record in self._records() for name in _array_names(record)}
         for path in (self.folder / "arrays").glob("*.npz"):
             if path.relative_to(self.folder).as_posix() not in used:
@@ -158,8 +180,13 @@ class Bundle:
     def put(self, evidence: Evidence) -> None:
         """Store one piece of evidence, replacing an older one of the same run."""
         _require_storable(evidence)
-        arrays = {split: {n: self._put_array(a) for n, a in o.arrays.items()} for split, o in evidence.observations.items()}
-        write_atomically(self.folder / f"runs/{evidence.run.key}.json", pretty_json(record_of(evidence, arrays)))
+        arrays = {
+            split: {n: self._put_array(a) for n, a in o.arrays.items()}
+            for split, o in evidence.observations.items()
+        }
+        write_atomically(
+            self.folder / f"runs/{evidence.run.key}.json", pretty_json(record_of(evidence, arrays))
+        )
 
     def get(self, key: str) -> Evidence | None:
         """The evidence of a run, or None."""
@@ -169,7 +196,8 @@ class Bundle:
         record = self.record(name, "run")
         if sum(_unpacked_bytes(self._array_path(f)) for f in _array_names(record)) > MAX_RUN_BYTES:
             raise BundleError(
-                f"{self.folder}/{name}: expected arrays of at most {MAX_RUN_BYTES} bytes in all, got more"
+                f"{self.folder}/{name}: expected arrays of at most {MAX_RUN_BYTES} bytes in all,"
+                " got more"
             )
         try:
             observations = {
@@ -185,7 +213,8 @@ class Bundle:
             raise BundleError(f"{self.folder}/{name}: {error}") from error
         if evidence.run.key != key:
             raise BundleError(
-                f"{self.folder}/{name}: expected the run of that name, got {evidence.run.key[:200]!r}"
+                f"{self.folder}/{name}: expected the run of that name, got"
+                f" {evidence.run.key[:200]!r}"
             )
         return evidence
 
@@ -203,7 +232,10 @@ class Bundle:
             if old.relative_to(self.folder / "specs").as_posix() not in files:
                 old.unlink()
         for name, content in files.items():
-            if not (self.folder / "specs" / name).is_file() or (self.folder / "specs" / name).read_bytes() != content:
+            if (
+                not (self.folder / "specs" / name).is_file()
+                or (self.folder / "specs" / name).read_bytes() != content
+            ):
                 self.write(f"specs/{name}", content)
 
     def specs(self) -> dict[str, bytes]:
@@ -240,8 +272,9 @@ class Bundle:
         kept = self.code()
         if changed := sorted(name for name, content in files.items() if kept.get(name) != content):
             raise BundleError(
-                f"{self.folder}: expected the code that the bundle was made with, got another {', '.join(changed)}; run "
-                "medpipe verify again, or judge by the code in the bundle with --allow-code"
+                f"{self.folder}: expected the code that the bundle was made with, got another"
+                f" {', '.join(changed)}; run medpipe verify again, or judge by the code in the"
+                " bundle with --allow-code"
             )
 
     @property
@@ -253,28 +286,39 @@ class Bundle:
         return read_ledger(self.ledger_path)
 
     def attempts(self) -> Attempts:
-        """What this ledger and those of the bundles that evidence was taken from tell. Raises `BundleError`."""
+        """What this ledger and those of the bundles that evidence was taken from tell. Raises
+        `BundleError`.
+        """
         taken = []
         for path in sorted((self.folder / "ledgers").glob("*.jsonl")):
             taken.append(read_ledger(path))
             if not taken[-1] or taken[-1][-1].digest != path.stem:
-                raise BundleError(f"{path}: expected the ledger whose last entry has the digest in the file's name, got another")
+                raise BundleError(
+                    f"{path}: expected the ledger whose last entry has the digest in the file's"
+                    " name, got another"
+                )
         return Attempts(self.ledger(), tuple(taken))
 
     def take_ledgers(self, source: Bundle) -> None:
-        """Keep the ledger of a bundle that evidence was taken from, and those that it keeps itself."""
+        """Keep the ledger of a bundle that evidence was taken from, and those that it keeps
+        itself.
+        """
         attempts = source.attempts()
         for chain in filter(None, (attempts.own, *attempts.taken)):
             self.write(f"ledgers/{chain[-1].digest}.jsonl", written(chain))
 
     def drop_runs(self, keep: set[str]) -> None:
-        """Remove evidence of runs that the plan no longer has, so that old and new are never mixed."""
+        """Remove evidence of runs that the plan no longer has, so that old and new are never
+        mixed.
+        """
         for key in self.keys():
             if key not in keep:
                 (self.folder / f"runs/{key}.json").unlink()
 
     def _files(self) -> list[str]:
-        """The names of all files but the manifest and the views. Raises `BundleError` for what is no plain, small file."""
+        """The names of all files but the manifest and the views. Raises `BundleError` for what is
+        no plain, small file.
+        """
         names, total = [], 0
         for place, folders, files in os.walk(self.folder):
             for name in [*folders, *files]:
@@ -293,13 +337,15 @@ class Bundle:
                     )
                 if not _plain_name(relative):
                     raise BundleError(
-                        f"{self.folder}: expected the files of a bundle, got {relative[:MAX_NAME]!r}"
+                        f"{self.folder}: expected the files of a bundle, got"
+                        f" {relative[:MAX_NAME]!r}"
                     )
                 total += status.st_size
                 names.append(relative)
                 if len(names) > MAX_FILES or total > MAX_BUNDLE_BYTES:
                     raise BundleError(
-                        f"{self.folder}: expected at most {MAX_FILES} files of {MAX_BUNDLE_BYTES} bytes in all, got more"
+                        f"{self.folder}: expected at most {MAX_FILES} files of {MAX_BUNDLE_BYTES}"
+                        " bytes in all, got more"
                     )
         return sorted(names)
 
@@ -331,7 +377,9 @@ class Bundle:
         return record
 
     def record(self, name: str, kind: str) -> dict[str, Any]:
-        """A JSON file, held against the schema of its kind. Raises `BundleError`, `FormatVersionError`."""
+        """A JSON file, held against the schema of its kind. Raises `BundleError`,
+        `FormatVersionError`.
+        """
         record = self._versioned(name)
         try:
             validate(record, kind, f"{self.folder}/{name}", "medpipe.evidence")
@@ -345,7 +393,8 @@ class Bundle:
 
     def _put_array(self, array: Array) -> str:
         array = np.ascontiguousarray(array)
-        name = f"arrays/{sha256(f'{array.dtype.str}{array.shape}'.encode() + array.tobytes())[:24]}.npz"
+        layout = f"{array.dtype.str}{array.shape}".encode()
+        name = f"arrays/{sha256(layout + array.tobytes())[:24]}.npz"
         if not (self.folder / name).exists():
             buffer = io.BytesIO()
             np.savez_compressed(buffer, a=array)
@@ -388,7 +437,9 @@ _BROKEN = (
 
 
 def read_array(path: Path) -> Array:
-    """The array ``a`` of an ``.npz`` file. Its header is read first, and has to fit the file. Raises `BundleError`."""
+    """The array ``a`` of an ``.npz`` file. Its header is read first, and has to fit the file.
+    Raises `BundleError`.
+    """
     try:
         with zipfile.ZipFile(path) as archive, archive.open(_member(archive)) as file:
             version = np.lib.format.read_magic(file)
@@ -416,7 +467,8 @@ def read_array(path: Path) -> Array:
             )  # numbers that are no characters crash whoever looks at them
     except _BROKEN as error:
         raise BundleError(
-            f"{path}: expected one stored array of numbers or text, got a broken file ({str(error)[:200]})"
+            f"{path}: expected one stored array of numbers or text, got a broken file"
+            f" ({str(error)[:200]})"
         ) from error
     return array
 
@@ -445,8 +497,8 @@ def _require_storable(evidence: Evidence) -> None:
     sizes = [a.nbytes for o in evidence.observations.values() for a in o.arrays.values()]
     if max(sizes, default=0) > MAX_ARRAY_BYTES or sum(sizes) > MAX_RUN_BYTES:
         raise DataError(
-            f"run {evidence.run.key}: expected arrays of at most {MAX_ARRAY_BYTES} bytes each and {MAX_RUN_BYTES} in all, got "
-            f"{max(sizes)} and {sum(sizes)}"
+            f"run {evidence.run.key}: expected arrays of at most {MAX_ARRAY_BYTES} bytes each and"
+            f" {MAX_RUN_BYTES} in all, got {max(sizes)} and {sum(sizes)}"
         )
 
 
@@ -465,28 +517,42 @@ def pack(bundle: Bundle) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name in sorted([*bundle.manifest(), MANIFEST]):
-            kind = zipfile.ZIP_STORED if name.endswith(".npz") else zipfile.ZIP_DEFLATED  # arrays are compressed already
-            archive.writestr(zipfile.ZipInfo(name), (bundle.folder / name).read_bytes(), compress_type=kind)
+            kind = (
+                zipfile.ZIP_STORED if name.endswith(".npz") else zipfile.ZIP_DEFLATED
+            )  # arrays are compressed already
+            archive.writestr(
+                zipfile.ZipInfo(name), (bundle.folder / name).read_bytes(), compress_type=kind
+            )
     return buffer.getvalue()
 
 
 def unpack(content: bytes, folder: Path, limit: int = MAX_BUNDLE_BYTES) -> Bundle:
-    """Write a packed bundle into an empty folder and check it. What looks hostile is refused, never put right. Raises `BundleError`."""
+    """Write a packed bundle into an empty folder and check it. What looks hostile is refused, never
+    put right. Raises `BundleError`.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             infos = archive.infolist()
             names = [i.filename for i in infos]
-            if not infos or min(i.header_offset for i in infos) != 0:  # a cut file may still hold a whole one inside
-                raise BundleError("packed bundle: expected a ZIP file from its first byte, got a broken one")
+            if (
+                not infos or min(i.header_offset for i in infos) != 0
+            ):  # a cut file may still hold a whole one inside
+                raise BundleError(
+                    "packed bundle: expected a ZIP file from its first byte, got a broken one"
+                )
             if len(names) > MAX_FILES or len({n.lower() for n in names}) != len(names):
-                raise BundleError("packed bundle: expected every name once, got duplicates or too many")
+                raise BundleError(
+                    "packed bundle: expected every name once, got duplicates or too many"
+                )
             for info in infos:
                 if (
                     not _plain_name(info.filename)
                     or info.is_dir()
                     or stat.S_ISLNK(info.external_attr >> 16)
                 ):
-                    raise BundleError(f"packed bundle: expected plain relative names, got {info.filename!r}")
+                    raise BundleError(
+                        f"packed bundle: expected plain relative names, got {info.filename!r}"
+                    )
             if sum(i.file_size for i in infos) > limit:
                 raise BundleError(f"packed bundle: expected at most {limit} bytes, got more")
             for info in infos:
@@ -494,9 +560,12 @@ def unpack(content: bytes, folder: Path, limit: int = MAX_BUNDLE_BYTES) -> Bundl
                     data = member.read(info.file_size + 1)
                 if len(data) != info.file_size:
                     raise BundleError(
-                        f"packed bundle: expected {info.file_size} bytes in {info.filename}, got another number"
+                        f"packed bundle: expected {info.file_size} bytes in {info.filename}, got"
+                        " another number"
                     )
                 write_atomically(folder / info.filename, data)
     except _BROKEN as error:
-        raise BundleError(f"packed bundle: expected a ZIP file, got a broken one ({error})") from error
+        raise BundleError(
+            f"packed bundle: expected a ZIP file, got a broken one ({error})"
+        ) from error
     return Bundle.open(folder)

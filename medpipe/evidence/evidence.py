@@ -22,8 +22,12 @@ class Run:
 
     @property
     def key(self) -> str:
-        """The run's identity, made only of what is written, so that judging needs no experiment code."""
-        written = canonical_json({"experiment": self.experiment, "parameters": self.parameters, "seed": self.seed})
+        """The run's identity, made only of what is written, so that judging needs no experiment
+        code.
+        """
+        written = canonical_json(
+            {"experiment": self.experiment, "parameters": self.parameters, "seed": self.seed}
+        )
         name = self.experiment.rpartition(":")[2] or self.experiment
         safe = "".join(c if c.isalnum() or c in "_-" else "-" for c in name)
         return f"{safe}-{hashlib.sha256(written).hexdigest()[:12]}-s{self.seed}"
@@ -31,11 +35,15 @@ class Run:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a run read besides medpipe's own code. Names are portable: a root such as ``project`` and a path below it.
+    """What a run read besides medpipe's own code. Names are portable: a root such as ``project``
+    and a path below it.
 
-    - ``files``: SHA-256 of each file as it was when it was first opened; None for one that was not there;
-    - ``folders``: of each folder that was listed, the ``digest`` of its names ``without`` those that the run made itself;
-    - ``modules``: digest of the code, without comments, of each imported file that belongs to no installed package;
+    - ``files``: SHA-256 of each file as it was when it was first opened; None for one that was not
+      there;
+    - ``folders``: of each folder that was listed, the ``digest`` of its names ``without`` those
+      that the run made itself;
+    - ``modules``: digest of the code, without comments, of each imported file that belongs to no
+      installed package;
     - ``distributions``: version of each installed distribution that was imported;
     - ``unseen``: ways in which the run may have read what is not recorded here.
     """
@@ -48,15 +56,22 @@ class Inputs:
 
     def agree_with(self, other: Inputs) -> bool:
         """Whether no file, module or distribution that both runs read differs between them."""
-        pairs = ((self.files, other.files), (self.modules, other.modules),
-                 (self.distributions, other.distributions))
-        return all(mine[name] is None or theirs[name] is None or mine[name] == theirs[name]
-                   for mine, theirs in pairs for name in mine.keys() & theirs.keys())
+        pairs = (
+            (self.files, other.files),
+            (self.modules, other.modules),
+            (self.distributions, other.distributions),
+        )
+        return all(
+            mine[name] is None or theirs[name] is None or mine[name] == theirs[name]
+            for mine, theirs in pairs
+            for name in mine.keys() & theirs.keys()
+        )
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where evidence comes from. ``revision`` and ``dirty`` are of the repository that medpipe ran in, None where there is none.
+    """Where evidence comes from. ``revision`` and ``dirty`` are of the repository that medpipe ran
+    in, None where there is none.
 
     ``inputs`` is None in records of version 1, which did not note what a run read.
     """
@@ -77,15 +92,22 @@ class Provenance:
     inputs: Inputs | None = None
 
     def same_makings(self, other: Provenance) -> bool:
-        """Whether two pieces of evidence were made by the same code, packages and data, and so may be pooled."""
+        """Whether two pieces of evidence were made by the same code, packages and data, and so may
+        be pooled.
+        """
         alike = self.inputs is None or other.inputs is None or self.inputs.agree_with(other.inputs)
         return alike and (self.code_digest, dict(self.packages), dict(self.data_digests)) == (
-            other.code_digest, dict(other.packages), dict(other.data_digests))
+            other.code_digest,
+            dict(other.packages),
+            dict(other.data_digests),
+        )
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a run has no observations: ``unavailable`` (data or weights that cannot be had here) or ``failed``."""
+    """Why a run has no observations: ``unavailable`` (data or weights that cannot be had here) or
+    ``failed``.
+    """
 
     kind: str
     message: str
@@ -94,7 +116,9 @@ class Failure:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What a run saw. A failed run is evidence too: ``failure`` says why, and observations are empty."""
+    """What a run saw. A failed run is evidence too: ``failure`` says why, and observations are
+    empty.
+    """
 
     run: Run
     resolved: Mapping[str, Any]
@@ -114,12 +138,17 @@ def record_of(evidence: Evidence, arrays: Mapping[str, Mapping[str, str]]) -> di
         del provenance["inputs"]
     return {
         "version": 2 if "inputs" in provenance else 1,
-        "run": {"experiment": evidence.run.experiment, "parameters": evidence.run.parameters, "seed": evidence.run.seed},
+        "run": {
+            "experiment": evidence.run.experiment,
+            "parameters": evidence.run.parameters,
+            "seed": evidence.run.seed,
+        },
         "resolved": evidence.resolved,
         "provenance": provenance,
         "observations": {
             split: {"classes": list(o.classes), "cluster": o.cluster, "arrays": dict(arrays[split])}
-            for split, o in evidence.observations.items()},
+            for split, o in evidence.observations.items()
+        },
         "scalars": {k: _finite(v) for k, v in evidence.scalars.items()},
         "history": [{k: _finite(v) for k, v in row.items()} for row in evidence.history],
         "file_digests": dict(evidence.file_digests),
@@ -134,10 +163,16 @@ def evidence_from(record: Mapping[str, Any], observations: Mapping[str, Observat
     if record["version"] == 2:
         provenance["inputs"] = Inputs(**provenance["inputs"])
     return Evidence(
-        run=Run(**record["run"]), resolved=record["resolved"], provenance=Provenance(**provenance),
-        observations=observations, scalars=record["scalars"], history=tuple(record["history"]),
-        file_digests=record["file_digests"], notes=tuple(record["notes"]),
-        failure=None if record["failure"] is None else Failure(**record["failure"]))
+        run=Run(**record["run"]),
+        resolved=record["resolved"],
+        provenance=Provenance(**provenance),
+        observations=observations,
+        scalars=record["scalars"],
+        history=tuple(record["history"]),
+        file_digests=record["file_digests"],
+        notes=tuple(record["notes"]),
+        failure=None if record["failure"] is None else Failure(**record["failure"]),
+    )
 
 
 def _finite(value: float | int | None) -> float | int | None:

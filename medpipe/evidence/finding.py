@@ -1,4 +1,6 @@
-"""What an audit saw. Findings are evidence: audits make them, judging weighs them, and neither needs the other."""
+"""What an audit saw. Findings are evidence: audits make them, judging weighs them, and neither
+needs the other.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +18,13 @@ SEVERITIES = ("clean", "narrows", "undermines", "refutes")
 class Finding:
     """One thing that an audit saw.
 
-    ``audit`` is the name that claims list among their ``threats``; ``severity`` is ``clean`` (looked for, not found), ``narrows`` (the
-    number means less than is said), ``undermines`` (it does not mean what is said) or ``refutes`` (it cannot be so). ``figures`` are what
-    it rests on: numbers by name, or published figures as printed by id; ``samples`` the sample ids, ``claims`` the ids it bears on.
-    ``certain`` is False where an innocent reading is left. ``arithmetic`` shows the working; ``id`` names the finding; ``of`` is
-    ``figures`` where it was seen in the published figures alone, ``data`` where it took data or a run.
+    ``audit`` is the name that claims list among their ``threats``; ``severity`` is ``clean``
+    (looked for, not found), ``narrows`` (the number means less than is said), ``undermines`` (it
+    does not mean what is said) or ``refutes`` (it cannot be so). ``figures`` are what it rests on:
+    numbers by name, or published figures as printed by id; ``samples`` the sample ids, ``claims``
+    the ids it bears on. ``certain`` is False where an innocent reading is left. ``arithmetic``
+    shows the working; ``id`` names the finding; ``of`` is ``figures`` where it was seen in the
+    published figures alone, ``data`` where it took data or a run.
     """
 
     audit: str
@@ -41,12 +45,18 @@ class Finding:
 
     def __post_init__(self) -> None:
         if self.severity not in SEVERITIES:
-            raise ValueError(f"expected a severity of {', '.join(SEVERITIES)}, got {self.severity!r}")
+            raise ValueError(
+                f"expected a severity of {', '.join(SEVERITIES)}, got {self.severity!r}"
+            )
 
 
 def store_findings(bundle: Bundle, findings: Sequence[Finding], audits: Sequence[str]) -> bool:
-    """Write the findings of all ``audits`` that looked into a bundle, unless they lie there already. Returns whether it wrote."""
-    content = pretty_json({"version": 1, "audits": sorted(audits), "findings": [asdict(f) for f in findings]})
+    """Write the findings of all ``audits`` that looked into a bundle, unless they lie there
+    already. Returns whether it wrote.
+    """
+    content = pretty_json(
+        {"version": 1, "audits": sorted(audits), "findings": [asdict(f) for f in findings]}
+    )
     if (bundle.folder / FINDINGS).is_file() and (bundle.folder / FINDINGS).read_bytes() == content:
         return False
     bundle.write(FINDINGS, content)
@@ -54,12 +64,16 @@ def store_findings(bundle: Bundle, findings: Sequence[Finding], audits: Sequence
 
 
 def stored_findings(bundle: Bundle) -> tuple[Finding, ...]:
-    """The findings in a bundle; none where no audit ran. Raises `BundleError`, `FormatVersionError`."""
+    """The findings in a bundle; none where no audit ran. Raises `BundleError`,
+    `FormatVersionError`.
+    """
     return _stored(bundle)[0]
 
 
 def stored_audits(bundle: Bundle) -> frozenset[str]:
-    """The names of the audits whose findings a bundle holds. Raises `BundleError`, `FormatVersionError`."""
+    """The names of the audits whose findings a bundle holds. Raises `BundleError`,
+    `FormatVersionError`.
+    """
     return _stored(bundle)[1]
 
 

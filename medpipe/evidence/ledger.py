@@ -1,7 +1,9 @@
-"""The attempt ledger: every start of a run is written down before it begins, each entry chained to the one before.
+"""The attempt ledger: every start of a run is written down before it begins, each entry chained to
+the one before.
 
-A chain shows edits, gaps and swaps. It does not show a cut tail or a chain written anew, unless its head was kept elsewhere:
-the head stands in every signed report. Where evidence is taken from another bundle, that bundle's ledger comes along.
+A chain shows edits, gaps and swaps. It does not show a cut tail or a chain written anew, unless its
+head was kept elsewhere: the head stands in every signed report. Where evidence is taken from
+another bundle, that bundle's ledger comes along.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ from medpipe.evidence.files import sha256
 START = "started"
 ENDS = ("finished", "failed", "unavailable")
 TAKEN = ("reused", "kept")
-"""``reused``: the evidence was taken from another bundle, whose ledger comes along; ``kept``: so was this, though it was made by other
-code or packages than today's.
+"""``reused``: the evidence was taken from another bundle, whose ledger comes along; ``kept``: so
+was this, though it was made by other code or packages than today's.
 """
 
 EVENTS = (START, *ENDS, *TAKEN)
@@ -33,7 +35,9 @@ GENESIS = "0" * 64
 
 @dataclass(frozen=True)
 class Entry:
-    """One line: what happened to which run, when; ``digest`` is of this entry and, through ``previous``, of all before it."""
+    """One line: what happened to which run, when; ``digest`` is of this entry and, through
+    ``previous``, of all before it.
+    """
 
     sequence: int
     time: str
@@ -46,11 +50,19 @@ class Entry:
         return sha256(canonical_json(self.as_json()))
 
     def as_json(self) -> dict[str, Any]:
-        return {"sequence": self.sequence, "time": self.time, "event": self.event, "run": self.run, "previous": self.previous}
+        return {
+            "sequence": self.sequence,
+            "time": self.time,
+            "event": self.event,
+            "run": self.run,
+            "previous": self.previous,
+        }
 
 
 def read_ledger(path: Path) -> tuple[Entry, ...]:
-    """The entries of a ledger file, chain checked; empty where there is none. Raises `BundleError`."""
+    """The entries of a ledger file, chain checked; empty where there is none. Raises
+    `BundleError`.
+    """
     try:
         return entries_from(read_file(path, MAX_JSON_BYTES), str(path)) if path.exists() else ()
     except SpecError as error:
@@ -58,7 +70,9 @@ def read_ledger(path: Path) -> tuple[Entry, ...]:
 
 
 def entries_from(raw: bytes, where: str) -> tuple[Entry, ...]:
-    """The entries in a ledger's bytes, chain checked. A last line cut short by a crash is refused like any other damage."""
+    """The entries in a ledger's bytes, chain checked. A last line cut short by a crash is refused
+    like any other damage.
+    """
     entries: list[Entry] = []
     previous = GENESIS
     for number, line in enumerate(raw.splitlines()):
@@ -70,9 +84,14 @@ def entries_from(raw: bytes, where: str) -> tuple[Entry, ...]:
             ):
                 raise TypeError("a value of another type")
         except (SpecError, TypeError) as error:
-            raise BundleError(f"{where}: line {number + 1}: expected an entry of the ledger, got something else") from error
+            raise BundleError(
+                f"{where}: line {number + 1}: expected an entry of the ledger, got something else"
+            ) from error
         if entry.sequence != number or entry.previous != previous or entry.event not in EVENTS:
-            raise BundleError(f"{where}: line {number + 1}: expected entry {number} of an unbroken chain, got one that does not follow")
+            raise BundleError(
+                f"{where}: line {number + 1}: expected entry {number} of an unbroken chain, got one"
+                " that does not follow"
+            )
         entries.append(entry)
         previous = entry.digest
     return tuple(entries)
@@ -86,8 +105,13 @@ def written(entries: Iterable[Entry]) -> bytes:
 def append(path: Path, event: str, run: str) -> Entry:
     """Write one more entry, on disk before this returns."""
     entries = read_ledger(path)
-    entry = Entry(len(entries), datetime.now(UTC).isoformat(timespec="seconds"), event, run,
-                  entries[-1].digest if entries else GENESIS)
+    entry = Entry(
+        len(entries),
+        datetime.now(UTC).isoformat(timespec="seconds"),
+        event,
+        run,
+        entries[-1].digest if entries else GENESIS,
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
         file.write(written([entry]))
@@ -109,7 +133,9 @@ def unfinished(entries: Sequence[Entry]) -> tuple[Entry, ...]:
 
 @dataclass(frozen=True)
 class Attempts:
-    """What all ledgers of a bundle tell: its own, and those of the bundles that evidence was taken from."""
+    """What all ledgers of a bundle tell: its own, and those of the bundles that evidence was taken
+    from.
+    """
 
     own: tuple[Entry, ...]
     taken: tuple[tuple[Entry, ...], ...] = ()
@@ -118,7 +144,11 @@ class Attempts:
     def chains(self) -> tuple[tuple[Entry, ...], ...]:
         """The ledgers that hold anything, without those that another one goes on from."""
         there = tuple(dict.fromkeys(chain for chain in (*self.taken, self.own) if chain))
-        return tuple(c for c in there if not any(len(other) > len(c) and other[:len(c)] == c for other in there))
+        return tuple(
+            c
+            for c in there
+            if not any(len(other) > len(c) and other[: len(c)] == c for other in there)
+        )
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -128,9 +158,13 @@ class Attempts:
     @property
     def unfinished(self) -> tuple[Entry, ...]:
         """Starts that nothing followed, in any of the ledgers."""
-        return tuple({entry.digest: entry for chain in self.chains for entry in unfinished(chain)}.values())
+        return tuple(
+            {entry.digest: entry for chain in self.chains for entry in unfinished(chain)}.values()
+        )
 
     def untold(self, runs: Iterable[str]) -> tuple[str, ...]:
-        """Which of these runs have their start in none of the ledgers, so that nobody can tell how often they were tried."""
+        """Which of these runs have their start in none of the ledgers, so that nobody can tell how
+        often they were tried.
+        """
         started = {entry.run for entry in self.entries if entry.event == START}
         return tuple(run for run in runs if run not in started)

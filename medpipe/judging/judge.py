@@ -1,7 +1,9 @@
-"""The one rule: an interval inside the accepted region supports, one disjoint from it refutes, one that straddles decides nothing.
+"""The one rule: an interval inside the accepted region supports, one disjoint from it refutes, one
+that straddles decides nothing.
 
-Our own short-cuts never judge the claimant: evidence that deviates from the published protocol in something on which the
-claim's number depends can only indicate. What the published figures themselves make impossible is refuted without any run.
+Our own short-cuts never judge the claimant: evidence that deviates from the published protocol in
+something on which the claim's number depends can only indicate. What the published figures
+themselves make impossible is refuted without any run.
 """
 
 from __future__ import annotations
@@ -41,22 +43,40 @@ def judge_bundle(bundle: Bundle) -> tuple[Specs, tuple[Verdict, ...]]:
     verdicts = []
     for done, claim in enumerate(specs.claims):
         tell(done, len(specs.claims), "judging")
-        runs = {p.run: [Run(*r) for r in planned(specs.protocols[p.run], profile)] for p in claim.measure.parts()}
+        runs = {
+            p.run: [Run(*r) for r in planned(specs.protocols[p.run], profile)]
+            for p in claim.measure.parts()
+        }
         left_out = [r for p in runs if (r := profile.run_for(p).leave_out)]
         if left_out:
             verdicts.append(_weighed(_not_tested(claim, left_out[0]), claim, findings))
             continue
-        verdicts.append(judge(claim, specs, {p: [(r, evidence_of(r)) for r in rs] for p, rs in runs.items()}, findings))
+        verdicts.append(
+            judge(
+                claim,
+                specs,
+                {p: [(r, evidence_of(r)) for r in rs] for p, rs in runs.items()},
+                findings,
+            )
+        )
     return specs, tuple(verdicts)
 
 
-def judge(claim: Claim, specs: Specs, evidence: Mapping[str, Sequence[tuple[Run, Evidence | None]]],
-          findings: Sequence[Finding] = ()) -> Verdict:
-    """Judge one claim from the evidence of its protocols (protocol → planned runs with what there is) and from findings."""
+def judge(
+    claim: Claim,
+    specs: Specs,
+    evidence: Mapping[str, Sequence[tuple[Run, Evidence | None]]],
+    findings: Sequence[Finding] = (),
+) -> Verdict:
+    """Judge one claim from the evidence of its protocols (protocol → planned runs with what there
+    is) and from findings.
+    """
     return _weighed(_from_runs(claim, specs, evidence), claim, findings)
 
 
-def _from_runs(claim: Claim, specs: Specs, evidence: Mapping[str, Sequence[tuple[Run, Evidence | None]]]) -> Verdict:
+def _from_runs(
+    claim: Claim, specs: Specs, evidence: Mapping[str, Sequence[tuple[Run, Evidence | None]]]
+) -> Verdict:
     if claim.unmeasured is not None:
         return _not_tested(claim, claim.unmeasured)
     missing = _missing(evidence)
@@ -72,10 +92,17 @@ def _from_runs(claim: Claim, specs: Specs, evidence: Mapping[str, Sequence[tuple
 
 
 def _weighed(verdict: Verdict, claim: Claim, findings: Sequence[Finding]) -> Verdict:
-    """The verdict of the runs, with its validity, and refuted where the published figures themselves make the claim impossible."""
+    """The verdict of the runs, with its validity, and refuted where the published figures
+    themselves make the claim impossible.
+    """
     validity, validity_reason = assess_validity(claim, findings)
     touching = [f for f in findings if claim.id in f.claims and f.severity != "clean"]
-    weighed = replace(verdict, validity=validity, validity_reason=validity_reason, findings=tuple(f.id for f in touching if f.id))
+    weighed = replace(
+        verdict,
+        validity=validity,
+        validity_reason=validity_reason,
+        findings=tuple(f.id for f in touching if f.id),
+    )
     proof = [f for f in touching if f.proves]
     if not proof:
         return weighed
@@ -84,12 +111,21 @@ def _weighed(verdict: Verdict, claim: Claim, findings: Sequence[Finding]) -> Ver
         reason = f"{reason} This holds whatever the runs found ({verdict.reason})"
     elif verdict.outcome is Outcome.REFUTED:
         reason = f"{reason} The runs agree: {verdict.reason}"
-    return replace(weighed, outcome=Outcome.REFUTED, reason=reason, indication=None, needed_n=None, grade=verdict.grade or "published")
+    return replace(
+        weighed,
+        outcome=Outcome.REFUTED,
+        reason=reason,
+        indication=None,
+        needed_n=None,
+        grade=verdict.grade or "published",
+    )
 
 
-def _missing(evidence: Mapping[str, Sequence[tuple[Run, Evidence | None]]]) -> tuple[str, bool] | None:
-    """Why planned runs cannot be judged, and whether something failed or is not done rather than cannot be had here;
-    None where all is there.
+def _missing(
+    evidence: Mapping[str, Sequence[tuple[Run, Evidence | None]]],
+) -> tuple[str, bool] | None:
+    """Why planned runs cannot be judged, and whether something failed or is not done rather than
+    cannot be had here; None where all is there.
     """
     unavailable = None
     for protocol, pairs in evidence.items():
@@ -98,18 +134,40 @@ def _missing(evidence: Mapping[str, Sequence[tuple[Run, Evidence | None]]]) -> t
         failed = [f for f in failures if f.kind != "unavailable"]
         absent = len(pairs) - len(there)
         if failed:
-            return f"{len(failed)} of {len(there)} planned runs of {protocol} failed: {failed[0].message}", True
+            return (
+                (
+                    f"{len(failed)} of {len(there)} planned runs of {protocol} failed:"
+                    f" {failed[0].message}"
+                ),
+                True,
+            )
         if absent:
-            return f"{absent} of {len(pairs)} planned runs of {protocol} were not made; run: medpipe run", True
+            return (
+                (
+                    f"{absent} of {len(pairs)} planned runs of {protocol} were not made; run:"
+                    " medpipe run"
+                ),
+                True,
+            )
         if failures:
             unavailable = unavailable or failures[0].message
-        elif any(not e.provenance.same_makings(there[0].provenance) or e.resolved != there[0].resolved for e in there):
-            return (f"the runs of {protocol} were made by different code, packages or data and are not pooled; "
-                    "run: medpipe run"), True
+        elif any(
+            not e.provenance.same_makings(there[0].provenance) or e.resolved != there[0].resolved
+            for e in there
+        ):
+            return (
+                (
+                    f"the runs of {protocol} were made by different code, packages or data and are"
+                    " not pooled; run: medpipe run"
+                ),
+                True,
+            )
     return None if unavailable is None else (unavailable, False)
 
 
-def _decide(claim: Claim, specs: Specs, evidence: Mapping[str, Sequence[Evidence]], found: Estimate) -> Verdict:
+def _decide(
+    claim: Claim, specs: Specs, evidence: Mapping[str, Sequence[Evidence]], found: Estimate
+) -> Verdict:
     differing: list[Deviation] = []
     grades = []
     for protocol, runs in evidence.items():
@@ -121,54 +179,116 @@ def _decide(claim: Claim, specs: Specs, evidence: Mapping[str, Sequence[Evidence
     side = position(found.decided_by, claim.criterion.region)
     turned = any(position(o, claim.criterion.region) != side for o in found.otherwise)
     runs_made = min(len(runs) for runs in evidence.values())
-    outcome, reason, indication, needed = _outcome(claim, found, "unknown" if turned else side, worst, decisive, runs_made)
+    outcome, reason, indication, needed = _outcome(
+        claim, found, "unknown" if turned else side, worst, decisive, runs_made
+    )
     every = [e for runs in evidence.values() for e in runs]
     return Verdict(
-        claim.id, claim.title, outcome, reason, Validity.NOT_ASSESSED, "", claim.criterion.unit, claim.published.value,
-        claim.source.printed, claim.criterion.region, worst, found.found, found.decided_by, indication, tuple(differing), needed,
-        tuple(e.run.key for e in every), tuple(sorted({e.run.seed for e in every})),
-        convention=found.convention)
+        claim.id,
+        claim.title,
+        outcome,
+        reason,
+        Validity.NOT_ASSESSED,
+        "",
+        claim.criterion.unit,
+        claim.published.value,
+        claim.source.printed,
+        claim.criterion.region,
+        worst,
+        found.found,
+        found.decided_by,
+        indication,
+        tuple(differing),
+        needed,
+        tuple(e.run.key for e in every),
+        tuple(sorted({e.run.seed for e in every})),
+        convention=found.convention,
+    )
 
 
-def _outcome(claim: Claim, found: Estimate, side: str, worst: str, decisive: Sequence[Deviation],
-             runs_made: int) -> tuple[Outcome, str, str | None, int | None]:
+def _outcome(
+    claim: Claim,
+    found: Estimate,
+    side: str,
+    worst: str,
+    decisive: Sequence[Deviation],
+    runs_made: int,
+) -> tuple[Outcome, str, str | None, int | None]:
     """Outcome, reason, indication and the n that would be needed."""
     unit, region = claim.criterion.unit, claim.criterion.region
     shown = f"found {show_interval(found.decided_by, unit)}, accepted {show_region(region, unit)}"
-    if found.decided_by.runs == 1 and found.decided_by.low < found.decided_by.high and claim.measure.scalar is None:
+    if (
+        found.decided_by.runs == 1
+        and found.decided_by.low < found.decided_by.high
+        and claim.measure.scalar is None
+    ):
         shown += f" ({show_runs(found.decided_by)})"
     if found.unknown and side != "unknown":
-        shown += f"; the {plural(found.unknown, 'sample')} of unknown group do not change this, whichever group they are put in"
+        shown += (
+            f"; the {plural(found.unknown, 'sample')} of unknown group do not change this,"
+            " whichever group they are put in"
+        )
     if decisive and worst == "demonstration":
-        return Outcome.INCONCLUSIVE, f"demonstration data says nothing about this claim; {shown}", None, None
+        return (
+            Outcome.INCONCLUSIVE,
+            f"demonstration data says nothing about this claim; {shown}",
+            None,
+            None,
+        )
     if decisive:
         indication = side if side in ("below", "within", "above") else None
-        towards = f"points {indication} the accepted region" if indication else "points to neither side"
-        return (Outcome.INCONCLUSIVE, f"not the published protocol ({'; '.join(map(str, decisive))}); the evidence {towards}: {shown}",
-                indication, None)
+        towards = (
+            f"points {indication} the accepted region" if indication else "points to neither side"
+        )
+        return (
+            Outcome.INCONCLUSIVE,
+            (
+                f"not the published protocol ({'; '.join(map(str, decisive))}); the evidence"
+                f" {towards}: {shown}"
+            ),
+            indication,
+            None,
+        )
     if runs_made < claim.criterion.min_runs:
         few = f"{plural(runs_made, 'run')} where the claim asks for {claim.criterion.min_runs}"
         return Outcome.INCONCLUSIVE, f"{few}; {shown}", None, None
     if side == "unknown":
-        reason = f"{plural(found.unknown, 'sample')} of unknown group could change the verdict, depending on their group: {shown}"
+        reason = (
+            f"{plural(found.unknown, 'sample')} of unknown group could change the verdict,"
+            f" depending on their group: {shown}"
+        )
         return Outcome.INCONCLUSIVE, reason, None, None
     if side == "within":
-        return Outcome.SUPPORTED, f"the interval lies inside the accepted region: {shown}", None, None
+        return (
+            Outcome.SUPPORTED,
+            f"the interval lies inside the accepted region: {shown}",
+            None,
+            None,
+        )
     if side in ("below", "above"):
         return Outcome.REFUTED, f"the interval lies {side} the accepted region: {shown}", None, None
     needed = needed_samples(found, region, claim.criterion.confidence)
     if claim.criterion.kind != "within" and unit == "points":
-        error = (found.decided_by.high - found.decided_by.low) / (2 * normal_quantile(claim.criterion.confidence))
+        error = (found.decided_by.high - found.decided_by.low) / (
+            2 * normal_quantile(claim.criterion.confidence)
+        )
         least = show(detectable(error, claim.criterion.confidence), unit)
         shown += f", a difference from about {least} on could have been shown (80 % power)"
     would = "more samples alone would not decide it"
     if needed:
         would = f"about {needed:,} samples would be needed for a decision with 80 % power"
-    return Outcome.INCONCLUSIVE, f"the interval straddles the edge of the accepted region: {shown}; {would}", None, needed
+    return (
+        Outcome.INCONCLUSIVE,
+        f"the interval straddles the edge of the accepted region: {shown}; {would}",
+        None,
+        needed,
+    )
 
 
 def position(interval: Interval, region: tuple[float, float]) -> str:
-    """``within``, ``below``, ``above`` or ``straddles``: where an interval lies against a region."""
+    """``within``, ``below``, ``above`` or ``straddles``: where an interval lies against a
+    region.
+    """
     low, high = region
     if low <= interval.low and interval.high <= high:
         return "within"
@@ -184,7 +304,9 @@ POWER = 0.8
 
 
 def needed_samples(found: Estimate, region: tuple[float, float], confidence: float) -> int | None:
-    """Samples at which the interval decides in 80 of 100 cases, all else equal; None where samples alone would not do."""
+    """Samples at which the interval decides in 80 of 100 cases, all else equal; None where samples
+    alone would not do.
+    """
     distances = [found.found.estimate - region[0], region[1] - found.found.estimate]
     least = _standard_error_for(distances, confidence)
     allowed = least**2 - found.other_variance
@@ -195,7 +317,9 @@ def needed_samples(found: Estimate, region: tuple[float, float], confidence: flo
 
 
 def _standard_error_for(distances: Sequence[float], confidence: float) -> float:
-    """The standard error at which an estimate so far inside (or, negative, outside) of each edge is decided in 80 of 100 cases."""
+    """The standard error at which an estimate so far inside (or, negative, outside) of each edge is
+    decided in 80 of 100 cases.
+    """
     z, quantile = normal_quantile(confidence), NormalDist()
     outside = max(-d for d in distances)
     if outside > 0:
@@ -203,13 +327,19 @@ def _standard_error_for(distances: Sequence[float], confidence: float) -> float:
     low, high = 0.0, min(distances) / (z + quantile.inv_cdf(POWER))
     for _ in range(60):
         middle = (low + high) / 2
-        missed = sum(quantile.cdf(z - d / middle) for d in distances if math.isfinite(d)) if middle > 0 else 0.0
+        missed = (
+            sum(quantile.cdf(z - d / middle) for d in distances if math.isfinite(d))
+            if middle > 0
+            else 0.0
+        )
         low, high = (middle, high) if 1 - missed >= POWER else (low, middle)
     return low
 
 
 def assess_validity(claim: Claim, findings: Sequence[Finding]) -> tuple[Validity, str]:
-    """The worst of what audits saw that bears on the claim; sound only where each audit named in its threats has looked."""
+    """The worst of what audits saw that bears on the claim; sound only where each audit named in
+    its threats has looked.
+    """
     bearing_on = [f for f in findings if claim.id in f.claims]
     left = [t.replace("_", " ") for t in claim.threats if t not in {f.audit for f in bearing_on}]
     unexamined = f"not examined: {', '.join(left)}" if left else ""
@@ -220,23 +350,54 @@ def assess_validity(claim: Claim, findings: Sequence[Finding]) -> tuple[Validity
     if left:
         return Validity.NOT_ASSESSED, unexamined
     if claim.unmeasured is not None:
-        looked = ", ".join(dict.fromkeys(f.audit.replace("_", " ") for f in bearing_on if f.severity == "clean"))
-        return Validity.NOT_ASSESSED, f"nothing measures it; {f'looked at and in order: {looked}' if looked else 'no audit bears on it'}"
+        looked = ", ".join(
+            dict.fromkeys(f.audit.replace("_", " ") for f in bearing_on if f.severity == "clean")
+        )
+        return (
+            Validity.NOT_ASSESSED,
+            (
+                "nothing measures it;"
+                f" {f'looked at and in order: {looked}' if looked else 'no audit bears on it'}"
+            ),
+        )
     if not claim.threats:
         if claim.criterion.unit == "count":
             return Validity.SOUND, "a count means what it counts"
-        return Validity.NOT_ASSESSED, "no threat to the meaning of this number is named, so none was looked for"
-    return Validity.SOUND, f"examined and not found: {', '.join(t.replace('_', ' ') for t in claim.threats)}"
+        return (
+            Validity.NOT_ASSESSED,
+            "no threat to the meaning of this number is named, so none was looked for",
+        )
+    return (
+        Validity.SOUND,
+        f"examined and not found: {', '.join(t.replace('_', ' ') for t in claim.threats)}",
+    )
 
 
 def _not_tested(claim: Claim, reason: str) -> Verdict:
-    return Verdict(claim.id, claim.title, Outcome.NOT_TESTED, reason, Validity.NOT_ASSESSED, "", claim.criterion.unit,
-                   claim.published.value, claim.source.printed, claim.criterion.region)
+    return Verdict(
+        claim.id,
+        claim.title,
+        Outcome.NOT_TESTED,
+        reason,
+        Validity.NOT_ASSESSED,
+        "",
+        claim.criterion.unit,
+        claim.published.value,
+        claim.source.printed,
+        claim.criterion.region,
+    )
 
 
 def verdicts_document(specs: Specs, profile: str, verdicts: Sequence[Verdict]) -> bytes:
     """``verdicts.json``: every verdict, under the schema ``verdicts-1.json``."""
-    return pretty_json({"version": 1, "specs_digest": specs.digest, "profile": profile, "verdicts": [v.as_json() for v in verdicts]})
+    return pretty_json(
+        {
+            "version": 1,
+            "specs_digest": specs.digest,
+            "profile": profile,
+            "verdicts": [v.as_json() for v in verdicts],
+        }
+    )
 
 
 def stored_verdicts(bundle: Bundle) -> tuple[Verdict, ...]:

@@ -1,8 +1,10 @@
-"""Intervals of metrics that bring their own error: from influences of samples, or as the metric gives them.
+"""Intervals of metrics that bring their own error: from influences of samples, or as the metric
+gives them.
 
-No bootstrap: influences add up to a standard error with degrees of freedom (`medpipe.evidence.contributions`), differences
-combine the interval of either part (MOVER), and training runs add Student's t. What two runs or two parts share is counted as
-shared. docs/intervals_audits.md tells how often these intervals are wrong.
+No bootstrap: influences add up to a standard error with degrees of freedom
+(`medpipe.evidence.contributions`), differences combine the interval of either part (MOVER), and
+training runs add Student's t. What two runs or two parts share is counted as shared.
+docs/intervals_audits.md tells how often these intervals are wrong.
 """
 
 from __future__ import annotations
@@ -26,26 +28,41 @@ Parts = list[list[Observations]]
 """The observations of each run, of the measure and of what it subtracts."""
 
 
-def by_contribution(confidence: float, metric: ByContribution, parts: Parts) -> tuple[Interval, list[Array]]:
-    """The interval of a measure, without the spread over training runs, and the values of each run by part."""
+def by_contribution(
+    confidence: float, metric: ByContribution, parts: Parts
+) -> tuple[Interval, list[Array]]:
+    """The interval of a measure, without the spread over training runs, and the values of each run
+    by part.
+    """
     numbers, size = clusters_of(parts, metric.made_by_run)
     found, added, totals = [], [], []
     for runs, clusters in zip(parts, numbers, strict=True):
         by_run = [metric.by_row(o) for o in runs]
-        of_part = sum(np.bincount(index, np.nan_to_num(a), size.clusters) for (_, a), index in zip(by_run, clusters, strict=True))
+        of_part = sum(
+            np.bincount(index, np.nan_to_num(a), size.clusters)
+            for (_, a), index in zip(by_run, clusters, strict=True)
+        )
         added.append(np.asarray(of_part, np.float64) / len(runs))
         taking_part = [np.isfinite(a) for _, a in by_run]
         found.append(_of_part([f for f, _ in by_run], taking_part, clusters, added[-1], confidence))
         totals.append(np.array([f.value for f, _ in by_run]))
     column = size.column
     of = "samples" if not column else "clusters" if column == "cluster" else f"clusters of {column}"
-    of_all = replace(_difference(found, added), method=f"{found[0].method.removesuffix('sample')}{of.removesuffix('s')}",
-                     clusters=size.clusters if column else None)
+    of_all = replace(
+        _difference(found, added),
+        method=f"{found[0].method.removesuffix('sample')}{of.removesuffix('s')}",
+        clusters=size.clusters if column else None,
+    )
     return of_all, totals
 
 
-def _of_part(found: Sequence[Contributed], taking_part: Sequence[NDArray[np.bool_]], clusters: Sequence[NDArray[np.int64]],
-             added: Array, confidence: float) -> Interval:
+def _of_part(
+    found: Sequence[Contributed],
+    taking_part: Sequence[NDArray[np.bool_]],
+    clusters: Sequence[NDArray[np.int64]],
+    added: Array,
+    confidence: float,
+) -> Interval:
     """The interval of the mean over runs of one part, from what each cluster adds to its error."""
     value = float(np.mean([f.value for f in found]))
     sizes = np.bincount(clusters[0][taking_part[0]])
@@ -65,8 +82,12 @@ def _difference(found: Sequence[Interval], added: Sequence[Array]) -> Interval:
     return replace(difference_of(found[0], found[1], between), n=found[0].n)
 
 
-def by_interval(confidence: float, metric: ByInterval, parts: Parts) -> tuple[Interval, list[Array]]:
-    """The same by the metric's own intervals. Errors of several runs are taken to be shared, as of the same samples they are."""
+def by_interval(
+    confidence: float, metric: ByInterval, parts: Parts
+) -> tuple[Interval, list[Array]]:
+    """The same by the metric's own intervals. Errors of several runs are taken to be shared, as of
+    the same samples they are.
+    """
     every = [[metric.of(o, confidence) for o in runs] for runs in parts]
     first, *others = [_mean_of(runs) for runs in every]
     found = replace(difference_of(first, others[0]), n=first.n) if others else first
@@ -74,7 +95,10 @@ def by_interval(confidence: float, metric: ByInterval, parts: Parts) -> tuple[In
 
 
 def _mean_of(runs: Sequence[Interval]) -> Interval:
-    low, estimate, high = (float(np.mean(ends)) for ends in zip(*((i.low, i.estimate, i.high) for i in runs), strict=True))
+    low, estimate, high = (
+        float(np.mean(ends))
+        for ends in zip(*((i.low, i.estimate, i.high) for i in runs), strict=True)
+    )
     return replace(runs[0], low=low, estimate=estimate, high=high)
 
 
@@ -85,7 +109,9 @@ def bounds_of(measure: Measure, metric: ByContribution | ByInterval) -> tuple[fl
 
 
 def over_runs(found: Interval, totals: Sequence[Array]) -> Interval:
-    """An interval widened by the spread over training runs: of paired differences where both parts have as many, else of both."""
+    """An interval widened by the spread over training runs: of paired differences where both parts
+    have as many, else of both.
+    """
     runs = len(totals[0])
     if len(totals) == 2 and len(totals[0]) != len(totals[1]):
         wide = with_run_spread(with_run_spread(found, totals[0]), totals[1])

@@ -1,4 +1,6 @@
-"""Which samples a measure counts, and as what: some of the true classes alone, or one side of the classes against the other."""
+"""Which samples a measure counts, and as what: some of the true classes alone, or one side of the
+classes against the other.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +18,14 @@ SIDES = ("negative", "positive")
 
 
 def selected(observations: Observations, measure: Measure) -> Observations:
-    """The samples whose true class is ``among`` those named, with the classes collapsed into two where some are ``positive``.
+    """The samples whose true class is ``among`` those named, with the classes collapsed into two
+    where some are ``positive``.
 
-    A call stays on the side of the class that was called: tumour against no tumour is judged by the answers given, not by new ones made
-    of summed probabilities, which are dropped. With a ``threshold`` the calls are those that it gives on the probability of the positive
-    side. Raises `DataError` for a class the data does not have, and for calls at a threshold that the measure does not state.
+    A call stays on the side of the class that was called: tumour against no tumour is judged by the
+    answers given, not by new ones made of summed probabilities, which are dropped. With a
+    ``threshold`` the calls are those that it gives on the probability of the positive side. Raises
+    `DataError` for a class the data does not have, and for calls at a threshold that the measure
+    does not state.
     """
     if measure.among:
         wanted = np.isin(observations["y_true"], _indices(observations, measure.among))
@@ -29,25 +34,43 @@ def selected(observations: Observations, measure: Measure) -> Observations:
         observations = observations.take(wanted)
     if measure.threshold is not None:
         return _called_at(observations, measure.threshold, measure.positive)
-    if "y_prob" in observations and "y_pred" in observations and measure.metric is not None and not observations.is_most_probable:
+    if (
+        "y_prob" in observations
+        and "y_pred" in observations
+        and measure.metric is not None
+        and not observations.is_most_probable
+    ):
         _refuse_unstated(observations)
     return _collapsed(observations, measure.positive) if measure.positive else observations
 
 
 def _called_at(o: Observations, threshold: float, positive: Sequence[str]) -> Observations:
-    """The samples called positive from the threshold on. A probability within rounding of it keeps the call that was made."""
+    """The samples called positive from the threshold on. A probability within rounding of it keeps
+    the call that was made.
+    """
     if "y_prob" not in o:
-        raise DataError(f"measure: expected probabilities 'y_prob' to call at the threshold {threshold:g}, got none")
+        raise DataError(
+            f"measure: expected probabilities 'y_prob' to call at the threshold {threshold:g}, got"
+            " none"
+        )
     if not positive and len(o.classes) != 2:
-        raise DataError(f"measure: expected two classes or the 'positive' ones for a threshold, got {len(o.classes)} classes")
+        raise DataError(
+            "measure: expected two classes or the 'positive' ones for a threshold, got"
+            f" {len(o.classes)} classes"
+        )
     sides = _indices(o, positive) if positive else [1]
     probability = o["y_prob"].astype(np.float64)[:, sides].sum(axis=1)
     calls = probability >= threshold
     if "y_pred" in o:
-        made, near = np.isin(o["y_pred"], sides), np.abs(probability - threshold) <= PROBABILITY_ROUNDING
+        made, near = (
+            np.isin(o["y_pred"], sides),
+            np.abs(probability - threshold) <= PROBABILITY_ROUNDING,
+        )
         if not o.is_most_probable and (made != calls)[~near].any():
-            raise DataError(f"measure: expected predictions at the threshold {threshold:g}, got some at one "
-                            f"{_threshold_of(probability, made)}")
+            raise DataError(
+                f"measure: expected predictions at the threshold {threshold:g}, got some at one "
+                f"{_threshold_of(probability, made)}"
+            )
         calls = np.where(near, made, calls)
     two = o if not positive else _collapsed(o, positive)
     kept = {name: array for name, array in two.arrays.items() if name != "y_prob"}
@@ -56,8 +79,11 @@ def _called_at(o: Observations, threshold: float, positive: Sequence[str]) -> Ob
 
 def _refuse_unstated(o: Observations) -> None:
     probability = o["y_prob"].astype(np.float64)[:, 1]
-    raise DataError(f"the predictions were made at a threshold {_threshold_of(probability, o['y_pred'] == 1)} of the probability of "
-                    f"{o.classes[1]}, not at 0.5; state it in the claim, as in measure: {{threshold: 0.3}}")
+    raise DataError(
+        f"the predictions were made at a threshold {_threshold_of(probability, o['y_pred'] == 1)}"
+        f" of the probability of {o.classes[1]}, not at 0.5; state it in the claim, as in measure:"
+        " {threshold: 0.3}"
+    )
 
 
 def _threshold_of(probability: NDArray[np.float64], called: NDArray[np.bool_]) -> str:
@@ -71,13 +97,27 @@ def _collapsed(o: Observations, positive: Sequence[str]) -> Observations:
     side = np.zeros(len(o.classes), np.int64)
     side[_indices(o, positive)] = 1
     if side.all():
-        raise DataError(f"measure: expected a class beside the positive ones, got {', '.join(positive)}")
-    arrays = {name: array for name, array in o.arrays.items() if name not in ("y_true", "y_pred", "y_prob")}
-    return Observations(arrays | {name: side[o[name].astype(np.int64)] for name in ("y_true", "y_pred") if name in o}, SIDES, o.cluster)
+        raise DataError(
+            f"measure: expected a class beside the positive ones, got {', '.join(positive)}"
+        )
+    arrays = {
+        name: array
+        for name, array in o.arrays.items()
+        if name not in ("y_true", "y_pred", "y_prob")
+    }
+    return Observations(
+        arrays
+        | {name: side[o[name].astype(np.int64)] for name in ("y_true", "y_pred") if name in o},
+        SIDES,
+        o.cluster,
+    )
 
 
 def _indices(o: Observations, names: Sequence[str]) -> list[int]:
     absent = [name for name in names if name not in o.classes]
     if absent:
-        raise DataError(f"measure: expected classes among {', '.join(o.classes) or 'none'}, got {', '.join(absent)}")
+        raise DataError(
+            f"measure: expected classes among {', '.join(o.classes) or 'none'}, got"
+            f" {', '.join(absent)}"
+        )
     return [o.classes.index(name) for name in names]

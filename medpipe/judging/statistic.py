@@ -47,6 +47,7 @@ class Rows:
 
     def where(self, masks: Sequence[Flags]) -> Rows:
         """The rows that a mask for each run keeps."""
+
         def kept(numbers: Sequence[Numbers]) -> list[Numbers]:
             return [a[m] for a, m in zip(numbers, masks, strict=True)]
 
@@ -55,7 +56,12 @@ class Rows:
 
     def repeated(self, runs: int) -> Rows:
         """A single run, taken as many times."""
-        return replace(self, runs=list(self.runs) * runs, samples=list(self.samples) * runs, units=list(self.units) * runs)
+        return replace(
+            self,
+            runs=list(self.runs) * runs,
+            samples=list(self.samples) * runs,
+            units=list(self.units) * runs,
+        )
 
     @property
     def clustered(self) -> bool:
@@ -73,9 +79,9 @@ class Statistic:
     """A value for each run ``(R,)`` and the error that the samples give to their mean.
 
     ``bounds`` maps a probability to the lower and upper bound that each miss with it at most.
-    ``influence`` float64 ``(U,)`` is what each unit adds to the error, to first order, and ``takes_part``
-    bool ``(U,)`` whether it is in it at all. ``biased`` values keep their bounds, but their errors
-    may not be added as squares. ``n`` samples of the first run count.
+    ``influence`` float64 ``(U,)`` is what each unit adds to the error, to first order, and
+    ``takes_part`` bool ``(U,)`` whether it is in it at all. ``biased`` values keep their bounds,
+    but their errors may not be added as squares. ``n`` samples of the first run count.
     """
 
     by_run: Array
@@ -114,6 +120,7 @@ class Statistic:
 
     def mapped(self, f: Callable[[Array], Array], slope: float) -> Statistic:
         """A growing function of it, with its slope at the value."""
+
         def bounds(tail: float) -> tuple[float, float]:
             low, high = f(np.array(self.bounds(tail)))
             shift = float(f(self.by_run).mean() - f(np.array([self.value]))[0])
@@ -122,16 +129,22 @@ class Statistic:
         return replace(self, by_run=f(self.by_run), influence=slope * self.influence, bounds=bounds)
 
 
-def widened_by_runs(value: float, bounds: tuple[float, float], by_run: Array, tail: float) -> tuple[float, float]:
+def widened_by_runs(
+    value: float, bounds: tuple[float, float], by_run: Array, tail: float
+) -> tuple[float, float]:
     """The bounds of the samples' error with Student's t over training runs added."""
     half = run_half_width(by_run, tail)
-    return (value - math.hypot(max(value - bounds[0], 0.0), half),
-            value + math.hypot(max(bounds[1] - value, 0.0), half))
+    return (
+        value - math.hypot(max(value - bounds[0], 0.0), half),
+        value + math.hypot(max(bounds[1] - value, 0.0), half),
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class _Weighed:
-    """The mean over runs of means of rows: value by run, contributions by unit, and how many count."""
+    """The mean over runs of means of rows: value by run, contributions by unit, and how many
+    count.
+    """
 
     by_run: Array
     influence: Array
@@ -159,9 +172,18 @@ def _weighed(rows: Rows, values: Sequence[Array], among: Sequence[Flags] | None)
                 of_sample += np.bincount(rows.samples[r][kept], minlength=rows.sample_count) / scale
     takes_part = of_unit > 0
     least = _kish(of_unit)
-    most = len(values) * (_kish(of_sample) if rows.clustered else least)  # runs may err on other samples
-    return _Weighed(np.array(by_run), influence, takes_part, spread_of(influence, int(takes_part.sum())),
-                    rows.n if among is None else int(among[0].sum()), least, most)
+    most = len(values) * (
+        _kish(of_sample) if rows.clustered else least
+    )  # runs may err on other samples
+    return _Weighed(
+        np.array(by_run),
+        influence,
+        takes_part,
+        spread_of(influence, int(takes_part.sum())),
+        rows.n if among is None else int(among[0].sum()),
+        least,
+        most,
+    )
 
 
 def _kish(weights: Array) -> float:
@@ -170,8 +192,12 @@ def _kish(weights: Array) -> float:
     return total**2 / float((weights**2).sum()) if total else 0.0
 
 
-def proportion(rows: Rows, hits: Sequence[Array], among: Sequence[Flags] | None = None) -> Statistic:
-    """A share of the rows ``among`` which ``hits`` (0 to 1) are counted; 0 of none, and nothing is known of it then."""
+def proportion(
+    rows: Rows, hits: Sequence[Array], among: Sequence[Flags] | None = None
+) -> Statistic:
+    """A share of the rows ``among`` which ``hits`` (0 to 1) are counted; 0 of none, and nothing is
+    known of it then.
+    """
     found = _weighed(rows, [np.asarray(h, np.float64) for h in hits], among)
     p = min(max(float(found.by_run.mean()), 0.0), 1.0)
 
@@ -184,12 +210,13 @@ def proportion(rows: Rows, hits: Sequence[Array], among: Sequence[Flags] | None 
     return Statistic(found.by_run, found.influence, found.takes_part, bounds, found.n)
 
 
-def mean_of(rows: Rows, values: Sequence[Array], unseen: float = 0.0,
-            errors: Sequence[Array] | None = None) -> Statistic:
+def mean_of(
+    rows: Rows, values: Sequence[Array], unseen: float = 0.0, errors: Sequence[Array] | None = None
+) -> Statistic:
     """The mean of ``values`` (0 and more): Student's t over units.
 
-    Where it is ruled by rare ``errors`` (1 for each, 0 else) these may be missing by chance: as many as
-    are not excluded count ``unseen`` each towards the upper bound.
+    Where it is ruled by rare ``errors`` (1 for each, 0 else) these may be missing by chance: as
+    many as are not excluded count ``unseen`` each towards the upper bound.
     """
     found = _weighed(rows, values, None)
     value = float(found.by_run.mean())
@@ -207,7 +234,9 @@ def mean_of(rows: Rows, values: Sequence[Array], unseen: float = 0.0,
 
 
 def centred(rows: Rows, by_run: Array, influences: Sequence[Array]) -> Statistic:
-    """A value for each run with the influence of each of its rows ``(N,)``, whose mean is its error: Student's t."""
+    """A value for each run with the influence of each of its rows ``(N,)``, whose mean is its
+    error: Student's t.
+    """
     found = _weighed(rows, influences, None)
 
     def bounds(tail: float) -> tuple[float, float]:
@@ -234,12 +263,20 @@ def combined(parts: Sequence[tuple[float, Statistic]]) -> Statistic:
         low, high = np.abs(weights) * np.array(pairs).T
         return value - math.sqrt(low @ together @ low), value + math.sqrt(high @ together @ high)
 
-    return Statistic(by_run, influences.sum(axis=0), np.any([s.takes_part for s in statistics], axis=0), bounds,
-                     max(s.n for s in statistics), any(s.biased for s in statistics))
+    return Statistic(
+        by_run,
+        influences.sum(axis=0),
+        np.any([s.takes_part for s in statistics], axis=0),
+        bounds,
+        max(s.n for s in statistics),
+        any(s.biased for s in statistics),
+    )
 
 
 def _growing_together(influences: Array, takes_part: Flags) -> Array:
-    """Correlations of errors, none below 0; 1 where two share units and nothing is known of one of them."""
+    """Correlations of errors, none below 0; 1 where two share units and nothing is known of one of
+    them.
+    """
     norms = np.sqrt((influences**2).sum(axis=1))
     products = np.outer(norms, norms)
     share = (takes_part.astype(np.float64) @ takes_part.T.astype(np.float64)) > 0
@@ -251,14 +288,16 @@ def _growing_together(influences: Array, takes_part: Flags) -> Array:
 
 
 def correlation(first: Statistic, second: Statistic) -> float:
-    """The correlation of the errors of two statistics; 0 where one of them is not known to have any."""
+    """The correlation of the errors of two statistics; 0 where one of them is not known to have
+    any.
+    """
     norms = float(np.linalg.norm(first.influence) * np.linalg.norm(second.influence))
     return float(first.influence @ second.influence) / norms if norms else 0.0
 
 
 def difference(first: Statistic, second: Statistic) -> Statistic:
-    """``first - second`` from the bounds of each. Their correlation, where both rest on the same units,
-    counts as far as it is surely known; run by run where both have as many.
+    """``first - second`` from the bounds of each. Their correlation, where both rest on the same
+    units, counts as far as it is surely known; run by run where both have as many.
     """
     value = first.value - second.value
     rho = _at_least(correlation(first, second), first.influence * second.influence)
@@ -270,12 +309,22 @@ def difference(first: Statistic, second: Statistic) -> Statistic:
             reach = a_low + b_high, a_high + b_low
         else:
             reach = joined((a_low, b_high), rho), joined((a_high, b_low), rho)
-        runs = (0.0,) if same else (run_half_width(first.by_run, tail), run_half_width(second.by_run, tail))
+        runs = (
+            (0.0,)
+            if same
+            else (run_half_width(first.by_run, tail), run_half_width(second.by_run, tail))
+        )
         return value - math.hypot(reach[0], *runs), value + math.hypot(reach[1], *runs)
 
     by_run = first.by_run - second.by_run if same else np.array([value])
-    return Statistic(by_run, first.influence - second.influence, first.takes_part | second.takes_part, bounds,
-                     first.n, first.biased or second.biased)
+    return Statistic(
+        by_run,
+        first.influence - second.influence,
+        first.takes_part | second.takes_part,
+        bounds,
+        first.n,
+        first.biased or second.biased,
+    )
 
 
 def _at_least(rho: float, products: Array) -> float:
@@ -299,9 +348,10 @@ class Gap:
 def gap(groups: Sequence[Statistic], tail: float) -> Gap:
     """The largest difference between any two of the groups.
 
-    The upper bound is the largest that a single pair has: the pair that differs most is one of them, so it
-    misses that pair's difference with ``tail`` at most. The lower bound is the largest of the pairs' lower bounds,
-    each corrected for their number and for both directions (Bonferroni).
+    The upper bound is the largest that a single pair has: the pair that differs most is one of
+    them, so it misses that pair's difference with ``tail`` at most. The lower bound is the largest
+    of the pairs' lower bounds, each corrected for their number and for both directions
+    (Bonferroni).
     """
     k = len(groups)
     pairs = [(i, j) for i in range(k) for j in range(i + 1, k)]
@@ -316,7 +366,10 @@ def gap(groups: Sequence[Statistic], tail: float) -> Gap:
         value = float(by_run.mean())
         for which, probability in enumerate((tail, each)):
             (a_low, a_high), (b_low, b_high) = at[i][which], at[j][which]
-            reach = [a + b if biased else joined((a, b), rho) for a, b in ((a_low, b_high), (a_high, b_low))]
+            reach = [
+                a + b if biased else joined((a, b), rho)
+                for a, b in ((a_low, b_high), (a_high, b_low))
+            ]
             ends = widened_by_runs(value, (value - reach[0], value + reach[1]), by_run, probability)
             if which == 0:
                 high = max(high, ends[1], -ends[0])

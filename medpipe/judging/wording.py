@@ -15,12 +15,16 @@ def decimals_for(width: float) -> int:
 
 
 def decimals_to_show(size: float, digits: int = 2) -> int:
-    """Decimals that show a size of its own scale with some significant digits: 4 for 0.0012; 0 where it is large."""
+    """Decimals that show a size of its own scale with some significant digits: 4 for 0.0012; 0
+    where it is large.
+    """
     return min(max(digits - 1 - math.floor(math.log10(size)), 0), 12) if size > 0 else digits
 
 
 def show(value: float | None, unit: str, decimals: int | None = None) -> str:
-    """A value with its unit: ``86.42 %``, ``-0.99 points``, ``3,394,053``, ``0.0123``; a dash for a claim in words."""
+    """A value with its unit: ``86.42 %``, ``-0.99 points``, ``3,394,053``, ``0.0123``; a dash for a
+    claim in words.
+    """
     if value is None:
         return "–"
     if not math.isfinite(value):
@@ -47,10 +51,16 @@ def show_interval(interval: Interval, unit: str) -> str:
     if interval.low == interval.high:
         return show(interval.estimate, unit)
     if unit == "count":
-        return f"{show(interval.estimate, unit)} ({show(interval.low, unit)} to {show(interval.high, unit)})"
+        return (
+            f"{show(interval.estimate, unit)} ({show(interval.low, unit)} to"
+            f" {show(interval.high, unit)})"
+        )
     if unit == "number":
         places = decimals_to_show(interval.high - interval.low)
-        return f"{show(interval.estimate, unit, places)} ({show(interval.low, unit, places)} to {show(interval.high, unit, places)})"
+        return (
+            f"{show(interval.estimate, unit, places)} ({show(interval.low, unit, places)} to"
+            f" {show(interval.high, unit, places)})"
+        )
     places = decimals_for(100 * (interval.high - interval.low))
     low, high = (show(v, unit, places).rsplit(" ", 1)[0] for v in (interval.low, interval.high))
     return f"{show(interval.estimate, unit, places)} ({low} to {high})"

@@ -1,1 +1,3 @@
-"""How a synthetic image says that it is one: a keyed watermark, a manifest of digests, a C2PA manifest as an extra."""
+"""How a synthetic image says that it is one: a keyed watermark, a manifest of digests, a C2PA
+manifest as an extra.
+"""

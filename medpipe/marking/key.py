@@ -1,7 +1,8 @@
-"""The secret behind a watermark: 32 bytes in a file that only its owner can read, never part of a repository.
+"""The secret behind a watermark: 32 bytes in a file that only its owner can read, never part of a
+repository.
 
-Whoever holds it can find the mark, put it on any image and take it off again. It is named by its `Key.id`, which tells nothing
-about the secret.
+Whoever holds it can find the mark, put it on any image and take it off again. It is named by its
+`Key.id`, which tells nothing about the secret.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ class Key:
 
 
 def new_key(path: Path) -> Key:
-    """Make a key and write it to ``path`` (mode 0600). Raises `SpecError` where a file lies there already: nothing is overwritten."""
+    """Make a key and write it to ``path`` (mode 0600). Raises `SpecError` where a file lies there
+    already: nothing is overwritten.
+    """
     key = Key(secrets.token_bytes(32))
     try:
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -42,20 +45,30 @@ def new_key(path: Path) -> Key:
             file.flush()
             os.fsync(file.fileno())
     except FileExistsError as error:
-        raise SpecError(str(path), "a place for a new key", "a file that is there already; give another name") from error
+        raise SpecError(
+            str(path), "a place for a new key", "a file that is there already; give another name"
+        ) from error
     except OSError as error:
         raise SpecError(str(path), "a place for a new key", error.strerror or str(error)) from error
     return key
 
 
 def read_key(path: Path) -> Key:
-    """The key in a file. Raises `SpecError` for a file that cannot be read, that others can read, or that is no key."""
+    """The key in a file. Raises `SpecError` for a file that cannot be read, that others can read,
+    or that is no key.
+    """
     try:
         mode, content = path.stat().st_mode, path.read_bytes()
     except OSError as error:
-        raise SpecError(str(path), "a readable key file", f"{error.strerror or error}; {_MAKE}") from error
+        raise SpecError(
+            str(path), "a readable key file", f"{error.strerror or error}; {_MAKE}"
+        ) from error
     if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
-        raise SpecError(str(path), "a key that only its owner can read", f"mode {stat.S_IMODE(mode):04o}; run: chmod 600 {path}")
+        raise SpecError(
+            str(path),
+            "a key that only its owner can read",
+            f"mode {stat.S_IMODE(mode):04o}; run: chmod 600 {path}",
+        )
     found = _TEXT.fullmatch(content)
     if found is None:
         raise SpecError(str(path), "a key file of medpipe", f"something else; {_MAKE}")

@@ -1,16 +1,20 @@
-"""A keyed spread-spectrum watermark in the lower mid-band of an image's 8 by 8 DCT blocks, for grey and RGB uint8 images.
+"""A keyed spread-spectrum watermark in the lower mid-band of an image's 8 by 8 DCT blocks, for grey
+and RGB uint8 images.
 
-The key gives each coefficient of the band a sign. ``mark`` moves coefficients towards their signs as far as the promised PSNR
-allows, those first that gain most for least: the image is known when it is marked, so nothing is left to chance. Each lands where
-a JPEG of quality 60 rounds away from zero. ``detect`` lets every coefficient vote by a curve that falls again for large ones,
-which are the picture's own, and sums the votes with the key's signs.
+The key gives each coefficient of the band a sign. ``mark`` moves coefficients towards their signs
+as far as the promised PSNR allows, those first that gain most for least: the image is known when it
+is marked, so nothing is left to chance. Each lands where a JPEG of quality 60 rounds away from
+zero. ``detect`` lets every coefficient vote by a curve that falls again for large ones, which are
+the picture's own, and sums the votes with the key's signs.
 
-**False alarms.** Whatever the image, the signs of a key that it was not marked with are fair coins. A sum of fixed votes with fair
-signs, divided by the root of the sum of their squares, exceeds z with at most 3.178 times the normal tail (Bentkus and
-Dzindzalieta, Bernoulli 21, 2015): `Detection.false_alarm` is that bound, and needs no assumption about images.
+**False alarms.** Whatever the image, the signs of a key that it was not marked with are fair coins.
+A sum of fixed votes with fair signs, divided by the root of the sum of their squares, exceeds z
+with at most 3.178 times the normal tail (Bentkus and Dzindzalieta, Bernoulli 21, 2015):
+`Detection.false_alarm` is that bound, and needs no assumption about images.
 
-It does not survive cropping at the top or left, resizing, flips, turns, or anybody who holds the key or many images marked with it.
-A mark can be copied from one image onto another. docs/marking.md has what was measured.
+It does not survive cropping at the top or left, resizing, flips, turns, or anybody who holds the
+key or many images marked with it. A mark can be copied from one image onto another. docs/marking.md
+has what was measured.
 """
 
 from __future__ import annotations
@@ -42,11 +46,17 @@ MAX_PIXELS: Final = 2**24
 
 _BLOCK: Final = 8
 _BAND: Final = np.array([(0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (3, 0)])
-"""Row and column in the block: every coefficient that the JPEG standard's table divides by 14 or less; eight, so a block takes a byte."""
+"""Row and column in the block: every coefficient that the JPEG standard's table divides by 14 or
+less; eight, so a block takes a byte.
+"""
 _STEP: Final = np.array([11.0, 10.0, 12.0, 12.0, 14.0, 14.0, 13.0, 14.0])
-"""What the JPEG standard's luminance table (T.81, K.1) divides them by at quality 50; quality 60 takes 0.8 of it."""
+"""What the JPEG standard's luminance table (T.81, K.1) divides them by at quality 50; quality 60
+takes 0.8 of it.
+"""
 _GOAL: Final = 0.56
-"""Where a moved coefficient lands, in steps: beyond 0.4, where quality 60 rounds to zero, and 0.5, where quality 50 does."""
+"""Where a moved coefficient lands, in steps: beyond 0.4, where quality 60 rounds to zero, and 0.5,
+where quality 50 does.
+"""
 _TURN: Final = 0.8
 """Where a vote begins to count less again, in steps."""
 _LUMA: Final = np.array([0.299, 0.587, 0.114])
@@ -60,8 +70,9 @@ _DEAREST: Final = 4000.0
 class Detection:
     """What the key says about an image.
 
-    ``z``: the sum of votes in standard deviations. ``false_alarm``: at most how probable so large a z is for an image that was not
-    marked with this key, 0 to 1. ``blocks``: how many blocks were looked at.
+    ``z``: the sum of votes in standard deviations. ``false_alarm``: at most how probable so large a
+    z is for an image that was not marked with this key, 0 to 1. ``blocks``: how many blocks were
+    looked at.
     """
 
     z: float
@@ -75,7 +86,9 @@ class Detection:
 
 
 def detect(image: Image, key: Key) -> Detection:
-    """Look for the mark of ``key``. ``image``: uint8 ``(H, W)`` or ``(H, W, 3)``. Raises `DataError` for another array."""
+    """Look for the mark of ``key``. ``image``: uint8 ``(H, W)`` or ``(H, W, 3)``. Raises
+    `DataError` for another array.
+    """
     votes = _votes(_band(_luma(_checked(image))))
     power = float(np.sqrt((votes**2).sum()))
     z = float((votes * _signs(key, votes.shape)).sum() / power) if power > 0 else 0.0
@@ -83,10 +96,11 @@ def detect(image: Image, key: Key) -> Detection:
 
 
 def mark(image: Image, key: Key) -> Image:
-    """A marked copy, of the same shape, with a PSNR of at least `PSNR`. ``image``: uint8 ``(H, W)`` or ``(H, W, 3)``.
+    """A marked copy, of the same shape, with a PSNR of at least `PSNR`. ``image``: uint8 ``(H, W)``
+    or ``(H, W, 3)``.
 
-    The same change goes into all three channels, so grey stays grey. An image without a whole block of 8 by 8 comes back as it is.
-    Raises `DataError` for another array.
+    The same change goes into all three channels, so grey stays grey. An image without a whole block
+    of 8 by 8 comes back as it is. Raises `DataError` for another array.
     """
     band = _band(_luma(_checked(image)))
     signs = _signs(key, band.shape)
@@ -109,8 +123,9 @@ def psnr(one: Image, other: Image) -> float:
 
 
 def _goals(along: _Reals, price: float) -> _Reals:
-    """How far along its sign each coefficient should come at least, in steps, ``-inf`` where it stays: of staying, going to zero
-    and going beyond, what is worth most when a whole vote is worth ``price`` of squared change.
+    """How far along its sign each coefficient should come at least, in steps, ``-inf`` where it
+    stays: of staying, going to zero and going beyond, what is worth most when a whole vote is worth
+    ``price`` of squared change.
     """
     worth, goals = np.zeros_like(along), np.full_like(along, -np.inf)
     for goal in (0.0, _GOAL):
@@ -122,7 +137,9 @@ def _goals(along: _Reals, price: float) -> _Reals:
 
 
 def _moved(image: Image, signs: _Reals, goals: _Reals, allowed: float) -> Image:
-    """The image with coefficients moved to their goals; again, where rounding and the ends of the range held them back."""
+    """The image with coefficients moved to their goals; again, where rounding and the ends of the
+    range held them back.
+    """
     moved = image
     for _ in range(1 + _REFINED):
         short = np.maximum(0.0, goals - signs * _band(_luma(moved)))
@@ -131,7 +148,9 @@ def _moved(image: Image, signs: _Reals, goals: _Reals, allowed: float) -> Image:
             change = change[..., None]
         rows, columns = change.shape[:2]
         new = moved.copy()
-        new[:rows, :columns] = np.clip(np.rint(moved[:rows, :columns] + change), 0, 255).astype(np.uint8)
+        new[:rows, :columns] = np.clip(np.rint(moved[:rows, :columns] + change), 0, 255).astype(
+            np.uint8
+        )
         moved = new
         if _distance(moved, image) > allowed:
             break
@@ -143,12 +162,20 @@ def _votes(band: _Reals) -> _Reals:
 
 
 def _band(luma: _Reals) -> _Reals:
-    """The band's coefficients in steps, ``(rows, columns, 8)``, of all whole blocks from the top left corner."""
+    """The band's coefficients in steps, ``(rows, columns, 8)``, of all whole blocks from the top
+    left corner.
+    """
     rows, columns = (side // _BLOCK for side in luma.shape)
-    blocks = luma[: rows * _BLOCK, : columns * _BLOCK].reshape(rows, _BLOCK, columns, _BLOCK).transpose(0, 2, 1, 3)
+    blocks = (
+        luma[: rows * _BLOCK, : columns * _BLOCK]
+        .reshape(rows, _BLOCK, columns, _BLOCK)
+        .transpose(0, 2, 1, 3)
+    )
     if not blocks.size:
         return np.zeros((rows, columns, len(_BAND)))
-    coefficients: _Reals = dctn(blocks, axes=(2, 3), norm="ortho")[:, :, _BAND[:, 0], _BAND[:, 1]] / _STEP
+    coefficients: _Reals = (
+        dctn(blocks, axes=(2, 3), norm="ortho")[:, :, _BAND[:, 0], _BAND[:, 1]] / _STEP
+    )
     return coefficients
 
 
@@ -157,14 +184,23 @@ def _pixels(band: _Reals) -> _Reals:
     rows, columns = band.shape[:2]
     blocks = np.zeros((rows, columns, _BLOCK, _BLOCK))
     blocks[:, :, _BAND[:, 0], _BAND[:, 1]] = band * _STEP
-    pixels: _Reals = idctn(blocks, axes=(2, 3), norm="ortho").transpose(0, 2, 1, 3).reshape(rows * _BLOCK, columns * _BLOCK)
+    pixels: _Reals = (
+        idctn(blocks, axes=(2, 3), norm="ortho")
+        .transpose(0, 2, 1, 3)
+        .reshape(rows * _BLOCK, columns * _BLOCK)
+    )
     return pixels
 
 
 def _signs(key: Key, shape: tuple[int, ...]) -> _Reals:
-    """A sign for each coefficient, from a stream for each row of blocks; where it stands alone counts, not the image's size."""
+    """A sign for each coefficient, from a stream for each row of blocks; where it stands alone
+    counts, not the image's size.
+    """
     rows, columns = shape[:2]
-    stream = b"".join(hashlib.shake_256(b"medpipe mark 1\0" + key.secret + row.to_bytes(4, "big")).digest(columns) for row in range(rows))
+    stream = b"".join(
+        hashlib.shake_256(b"medpipe mark 1\0" + key.secret + row.to_bytes(4, "big")).digest(columns)
+        for row in range(rows)
+    )
     bits = np.unpackbits(np.frombuffer(stream, dtype=np.uint8)).reshape(rows, columns, len(_BAND))
     signs: _Reals = np.where(bits == 1, -1.0, 1.0)
     return signs
@@ -181,8 +217,18 @@ def _distance(one: Image, other: Image) -> float:
 
 
 def _checked(image: Image) -> Image:
-    if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
-        raise DataError(f"watermark: expected 8-bit pixels (H, W) or (H, W, 3), got {image.dtype} {image.shape}; convert the image")
+    if (
+        image.dtype != np.uint8
+        or image.ndim not in (2, 3)
+        or (image.ndim == 3 and image.shape[2] != 3)
+    ):
+        raise DataError(
+            f"watermark: expected 8-bit pixels (H, W) or (H, W, 3), got {image.dtype}"
+            f" {image.shape}; convert the image"
+        )
     if image.shape[0] * image.shape[1] > MAX_PIXELS:
-        raise DataError(f"watermark: expected at most {MAX_PIXELS:,} pixels, got {image.shape[1]} by {image.shape[0]}; make it smaller")
+        raise DataError(
+            f"watermark: expected at most {MAX_PIXELS:,} pixels, got {image.shape[1]} by"
+            f" {image.shape[0]}; make it smaller"
+        )
     return image

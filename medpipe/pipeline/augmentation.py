@@ -1,6 +1,8 @@
-"""The published augmentation of MRI slices, drawn anew for every sample in every epoch, and the normalisation after it.
+"""The published augmentation of MRI slices, drawn anew for every sample in every epoch, and the
+normalisation after it.
 
-What is drawn is here; `medpipe.pipeline.imaging.host` and `medpipe.pipeline.imaging.device` carry it out.
+What is drawn is here; `medpipe.pipeline.imaging.host` and `medpipe.pipeline.imaging.device` carry
+it out.
 """
 
 from __future__ import annotations
@@ -18,8 +20,9 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class Variant:
-    """What happens to one image: flipped or not, turned counter-clockwise by ``angle`` degrees about its centre (nearest neighbour,
-    black corners), then ``brightness`` and ``contrast`` (factors, 1 leaves the image) in the order that is stated.
+    """What happens to one image: flipped or not, turned counter-clockwise by ``angle`` degrees
+    about its centre (nearest neighbour, black corners), then ``brightness`` and ``contrast``
+    (factors, 1 leaves the image) in the order that is stated.
     """
 
     flipped: bool
@@ -31,8 +34,9 @@ class Variant:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Horizontal flip with probability ``flip``, rotation by up to ``rotation`` degrees, then brightness and contrast, in either
-    order, by factors of up to 1 -/+ their value: torchvision's RandomHorizontalFlip, RandomRotation and ColorJitter on Pillow images.
+    """Horizontal flip with probability ``flip``, rotation by up to ``rotation`` degrees, then
+    brightness and contrast, in either order, by factors of up to 1 -/+ their value: torchvision's
+    RandomHorizontalFlip, RandomRotation and ColorJitter on Pillow images.
     """
 
     flip: float
@@ -43,15 +47,25 @@ class Augmentation:
     def draw(self, key: tuple[int, ...]) -> Variant:
         """One variant. Equal keys give equal variants, whatever was drawn before."""
         draw = np.random.default_rng(key)
-        return Variant(flipped=draw.random() < self.flip, angle=draw.uniform(-self.rotation, self.rotation),
-                       brightness=draw.uniform(max(0.0, 1 - self.brightness), 1 + self.brightness),
-                       contrast=draw.uniform(max(0.0, 1 - self.contrast), 1 + self.contrast), brightness_first=draw.random() < 0.5)
+        return Variant(
+            flipped=draw.random() < self.flip,
+            angle=draw.uniform(-self.rotation, self.rotation),
+            brightness=draw.uniform(max(0.0, 1 - self.brightness), 1 + self.brightness),
+            contrast=draw.uniform(max(0.0, 1 - self.contrast), 1 + self.contrast),
+            brightness_first=draw.random() < 0.5,
+        )
 
 
 def normalise(pixels: NDArray[np.uint8]) -> Tensor:
-    """Images uint8 ``(B, H, W, 3)`` as float32 ``(B, 3, H, W)`` in channels-last memory, by ImageNet's mean and deviation."""
+    """Images uint8 ``(B, H, W, 3)`` as float32 ``(B, 3, H, W)`` in channels-last memory, by
+    ImageNet's mean and deviation.
+    """
     scaled = torch.from_numpy(pixels).to(torch.float32).div_(255)
-    return scaled.sub_(torch.tensor(IMAGENET_MEAN)).div_(torch.tensor(IMAGENET_STD)).permute(0, 3, 1, 2)
+    return (
+        scaled.sub_(torch.tensor(IMAGENET_MEAN))
+        .div_(torch.tensor(IMAGENET_STD))
+        .permute(0, 3, 1, 2)
+    )
 
 
 def normalisation_table() -> Tensor:

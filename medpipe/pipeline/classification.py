@@ -29,10 +29,11 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A classification: ``splits`` are ``training``, ``validation`` and any others to be observed; ``cluster`` as in `Observations`.
+    """A classification: ``splits`` are ``training``, ``validation`` and any others to be observed;
+    ``cluster`` as in `Observations`.
 
-    ``resolved`` is the configuration as it is really used; ``digests`` those of the data; ``pretrained`` whether the model
-    came with weights.
+    ``resolved`` is the configuration as it is really used; ``digests`` those of the data;
+    ``pretrained`` whether the model came with weights.
     """
 
     name: str
@@ -46,32 +47,75 @@ class Task:
     notes: tuple[str, ...] = ()
 
 
-def classify(task: Task, model: nn.Module, recipe: Training, *, seed: int, machine: Machine, context: RunContext) -> ExperimentResult:
+def classify(
+    task: Task,
+    model: nn.Module,
+    recipe: Training,
+    *,
+    seed: int,
+    machine: Machine,
+    context: RunContext,
+) -> ExperimentResult:
     """Train ``model`` on the task, then observe every split with the weights of the reported epoch.
 
-    ``training_running`` holds what was predicted for each training sample in the last epoch while it was trained on.
+    ``training_running`` holds what was predicted for each training sample in the last epoch while
+    it was trained on.
     """
     initial = weights_digest(model)
-    identity = {"experiment": task.name, "configuration": task.resolved, "seed": seed, "data": task.digests, "code": code_digest(),
-                "initial weights": initial, **machine.describe()}
+    identity = {
+        "experiment": task.name,
+        "configuration": task.resolved,
+        "seed": seed,
+        "data": task.digests,
+        "code": code_digest(),
+        "initial weights": initial,
+        **machine.describe(),
+    }
     store = CheckpointStore(context.work_dir, identity)
     training, validation = task.splits["training"], task.splits["validation"]
     observed = {name: split for name, split in task.splits.items() if name != "training"}
-    evaluation = sum(evaluation_steps(len(split.subset), recipe.batch_size) for split in observed.values())
-    meter = Meter(context.progress, total_steps(len(training.subset), len(validation.subset), recipe) + evaluation)
+    evaluation = sum(
+        evaluation_steps(len(split.subset), recipe.batch_size) for split in observed.values()
+    )
+    meter = Meter(
+        context.progress,
+        total_steps(len(training.subset), len(validation.subset), recipe) + evaluation,
+    )
 
-    trained = train(model, training.samples, validation.samples, recipe, seed=seed, machine=machine, store=store, meter=meter,
-                    plateau=task.plateau, save_every_s=SAVE_EVERY_S)
+    trained = train(
+        model,
+        training.samples,
+        validation.samples,
+        recipe,
+        seed=seed,
+        machine=machine,
+        store=store,
+        meter=meter,
+        plateau=task.plateau,
+        save_every_s=SAVE_EVERY_S,
+    )
 
-    observations = {"training_running": training.subset.observe(task.classes, task.cluster, y_pred=trained.running)}
+    observations = {
+        "training_running": training.subset.observe(
+            task.classes, task.cluster, y_pred=trained.running
+        )
+    }
     for name, split in observed.items():
         meter.message = f"evaluation on the {name} split"
         observations[name] = _observe(task, split, trained.model, machine, meter, recipe)
     notes = [*task.notes, *machine.notes, *trained.notes]
     if task.pretrained:
         notes.append(f"training began from weights with the digest {initial}")
-    return ExperimentResult(task.resolved, observations, _scalars(trained, len(training.subset)), trained.history, task.digests,
-                            {"weights": store.weights}, notes, machine.device.type)
+    return ExperimentResult(
+        task.resolved,
+        observations,
+        _scalars(trained, len(training.subset)),
+        trained.history,
+        task.digests,
+        {"weights": store.weights},
+        notes,
+        machine.device.type,
+    )
 
 
 def weights_digest(model: nn.Module) -> str:
@@ -83,12 +127,27 @@ def weights_digest(model: nn.Module) -> str:
     return f"sha256:{sha.hexdigest()}"
 
 
-def _observe(task: Task, split: Split, model: nn.Module, machine: Machine, meter: Meter, recipe: Training) -> Observations:
-    logits = predict(model, split.samples, machine, lambda n: meter.advance(evaluation_steps(n, recipe.batch_size)))
+def _observe(
+    task: Task, split: Split, model: nn.Module, machine: Machine, meter: Meter, recipe: Training
+) -> Observations:
+    logits = predict(
+        model,
+        split.samples,
+        machine,
+        lambda n: meter.advance(evaluation_steps(n, recipe.batch_size)),
+    )
     probable = probabilities(logits)
-    return split.subset.observe(task.classes, task.cluster, y_pred=probable.argmax(axis=1), y_prob=probable)
+    return split.subset.observe(
+        task.classes, task.cluster, y_pred=probable.argmax(axis=1), y_prob=probable
+    )
 
 
 def _scalars(trained: Trained, samples: int) -> dict[str, float]:
-    return {"parameters": sum(p.numel() for p in trained.model.parameters()), "training_s": trained.training_s,
-            "epochs_run": len(trained.history), "reported_epoch": trained.reported_epoch, "steps": trained.steps, "samples_train": samples}
+    return {
+        "parameters": sum(p.numel() for p in trained.model.parameters()),
+        "training_s": trained.training_s,
+        "epochs_run": len(trained.history),
+        "reported_epoch": trained.reported_epoch,
+        "steps": trained.steps,
+        "samples_train": samples,
+    }

@@ -1,4 +1,6 @@
-"""Parameters as written, checked before anything is loaded: unknown, missing and ill-typed keys are refused with their path."""
+"""Parameters as written, checked before anything is loaded: unknown, missing and ill-typed keys are
+refused with their path.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,10 @@ from medpipe.errors import SpecError
 Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Source = Annotated[str, Field(min_length=1)] | Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
+Source = (
+    Annotated[str, Field(min_length=1)]
+    | Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
+)
 
 
 def stand_in(wanted: str | list[str], taken: str) -> tuple[str, ...]:
@@ -22,13 +27,17 @@ def stand_in(wanted: str | list[str], taken: str) -> tuple[str, ...]:
 
 
 class Section(BaseModel):
-    """A mapping with exactly the keys that its class names; values are not converted (``"5"`` is no number)."""
+    """A mapping with exactly the keys that its class names; values are not converted (``"5"`` is no
+    number).
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Training(Section):
-    """What every training states. ``patience`` in epochs without a better validation accuracy; null never stops early."""
+    """What every training states. ``patience`` in epochs without a better validation accuracy; null
+    never stops early.
+    """
 
     optimizer: Literal["adam", "adamw"]
     learning_rate: Annotated[float, Field(gt=0)]
@@ -44,18 +53,24 @@ S = TypeVar("S", bound=Section)
 
 
 def parse(kind: type[S], written: Mapping[str, Any], where: str) -> S:
-    """Check ``written`` against ``kind``. Raises `SpecError` for the first thing that is wrong; ``where`` begins its path."""
+    """Check ``written`` against ``kind``. Raises `SpecError` for the first thing that is wrong;
+    ``where`` begins its path.
+    """
     try:
         return kind.model_validate(written)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-    expected, got = {"extra_forbidden": ("only known keys", "this unknown one"),
-                     "missing": ("this key", "nothing")}.get(first["type"], (first["msg"], repr(first["input"])))
+    expected, got = {
+        "extra_forbidden": ("only known keys", "this unknown one"),
+        "missing": ("this key", "nothing"),
+    }.get(first["type"], (first["msg"], repr(first["input"])))
     raise SpecError(".".join([where, *_keys(first["loc"], written)]), expected, got)
 
 
 def _keys(steps: Sequence[int | str], document: Any) -> Iterator[str]:
-    """The steps of pydantic's path that are keys of the document; others name a branch of a union of types."""
+    """The steps of pydantic's path that are keys of the document; others name a branch of a union
+    of types.
+    """
     for i, step in enumerate(steps):
         if isinstance(document, Mapping) and (step in document or i == len(steps) - 1):
             document = document.get(step)

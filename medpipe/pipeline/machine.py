@@ -1,4 +1,6 @@
-"""The machine a training runs on: device, precision and processes by accelerate, and what makes a run repeatable there."""
+"""The machine a training runs on: device, precision and processes by accelerate, and what makes a
+run repeatable there.
+"""
 
 from __future__ import annotations
 
@@ -48,28 +50,40 @@ class Machine:
         return bool(self.accelerator.is_main_process)
 
     def share(self, index: Index) -> Index:
-        """This process's samples of a batch; the batch itself does not grow with the number of processes."""
-        return index[self.accelerator.process_index::self.processes]
+        """This process's samples of a batch; the batch itself does not grow with the number of
+        processes.
+        """
+        return index[self.accelerator.process_index :: self.processes]
 
     def total(self, values: Tensor) -> Tensor:
         """The sum over processes; each contributes zeros where it saw nothing."""
         return self.accelerator.reduce(values, "sum") if self.processes > 1 else values
 
     def describe(self) -> dict[str, Any]:
-        """What can change a result in the last digit: devices, threads, processes, versions of the packages that compute."""
+        """What can change a result in the last digit: devices, threads, processes, versions of the
+        packages that compute.
+        """
         cuda = self.device.type == "cuda"
-        return {"device": torch.cuda.get_device_name(self.device) if cuda else "cpu", "processes": self.processes,
-                "threads": 0 if cuda else torch.get_num_threads(),
-                **{package: version(package) for package in ("accelerate", "numpy", "torch", "torchvision", "transformers")}}
+        return {
+            "device": torch.cuda.get_device_name(self.device) if cuda else "cpu",
+            "processes": self.processes,
+            "threads": 0 if cuda else torch.get_num_threads(),
+            **{
+                package: version(package)
+                for package in ("accelerate", "numpy", "torch", "torchvision", "transformers")
+            },
+        }
 
 
 def open_machine(device: str, precision: Precision) -> Machine:
     """The machine for a run, told to repeat itself; what it is told stays so for the process.
 
-    ``device``: ``"auto"`` (CUDA where there is one), ``"cpu"`` or ``"cuda"``. torch takes deterministic algorithms where it has
-    them. On the CPU, equal seeds and thread counts then give bitwise equal results. On CUDA, cuDNN does not try out algorithms
-    and fp32 is not rounded to TF32; a few operations (the backward pass of max pooling) have no deterministic form there, so
-    results may differ in the last digits. bf16 falls back to fp32 on a GPU that has no bf16. Raises `SpecError`.
+    ``device``: ``"auto"`` (CUDA where there is one), ``"cpu"`` or ``"cuda"``. torch takes
+    deterministic algorithms where it has them. On the CPU, equal seeds and thread counts then give
+    bitwise equal results. On CUDA, cuDNN does not try out algorithms and fp32 is not rounded to
+    TF32; a few operations (the backward pass of max pooling) have no deterministic form there, so
+    results may differ in the last digits. bf16 falls back to fp32 on a GPU that has no bf16. Raises
+    `SpecError`.
     """
     if device not in ("auto", "cpu", "cuda"):
         raise SpecError("device", "auto, cpu or cuda", repr(device))
@@ -101,7 +115,9 @@ def code_digest() -> str:
 
 
 def _accelerator(*, cpu: bool, precision: Precision) -> Accelerator:
-    """An accelerator for this run. accelerate keeps its settings for a whole process, and several runs share one."""
+    """An accelerator for this run. accelerate keeps its settings for a whole process, and several
+    runs share one.
+    """
     if not torch.distributed.is_initialized():
         AcceleratorState._reset_state(reset_partial_state=True)
         GradientState._reset_state()
@@ -109,11 +125,15 @@ def _accelerator(*, cpu: bool, precision: Precision) -> Accelerator:
 
 
 def _be_deterministic() -> None:
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS may not repeat itself
+    os.environ.setdefault(
+        "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
+    )  # without it cuBLAS may not repeat itself
     torch.use_deterministic_algorithms(True, warn_only=True)
     # said once for each operation without a deterministic form; `open_machine` says it once for all
     warnings.filterwarnings("ignore", ".*does not have a deterministic implementation", UserWarning)
     cudnn: Any = torch.backends.cudnn  # these attributes are made at run time
     filling: Any = torch.utils.deterministic
-    filling.fill_uninitialized_memory = False  # finds reads of memory that was never written, for its time
+    filling.fill_uninitialized_memory = (
+        False  # finds reads of memory that was never written, for its time
+    )
     cudnn.benchmark, cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision = False, "ieee", "ieee"

@@ -28,11 +28,15 @@ class Samples(Protocol):
         """int64 ``(N,)``."""
 
     def batch(self, index: Index, epoch: int | None) -> Tensors:
-        """The model's arguments for the samples ``index``; as training sees them in ``epoch``, or as they are if it is None."""
+        """The model's arguments for the samples ``index``; as training sees them in ``epoch``, or
+        as they are if it is None.
+        """
 
 
 class Meter:
-    """Progress over a whole run, in optimisation steps; evaluation counts as the part of a step that it costs."""
+    """Progress over a whole run, in optimisation steps; evaluation counts as the part of a step
+    that it costs.
+    """
 
     def __init__(self, progress: Progress, total: float) -> None:
         self._progress, self._total, self.message = progress, total, "training"
@@ -60,8 +64,12 @@ def forward(model: nn.Module, inputs: Tensors, machine: Machine) -> Tensor:
     return cast(Tensor, out if isinstance(out, Tensor) else out.logits)
 
 
-def predict(model: nn.Module, samples: Samples, machine: Machine, tick: Callable[[int], None]) -> NDArray[np.float32]:
-    """Logits ``(N, C)``, in the samples' order and under test conditions; ``tick(n)`` is called for every n samples done."""
+def predict(
+    model: nn.Module, samples: Samples, machine: Machine, tick: Callable[[int], None]
+) -> NDArray[np.float32]:
+    """Logits ``(N, C)``, in the samples' order and under test conditions; ``tick(n)`` is called for
+    every n samples done.
+    """
     model.eval()
     logits: Tensor | None = None
     count = len(samples.label)
@@ -75,7 +83,9 @@ def predict(model: nn.Module, samples: Samples, machine: Machine, tick: Callable
                 logits[torch.as_tensor(mine, device=out.device)] = out
             tick(len(index))
         if logits is None:
-            raise MedpipeError("prediction: expected at least one sample for each process, got none")
+            raise MedpipeError(
+                "prediction: expected at least one sample for each process, got none"
+            )
         return cast("NDArray[np.float32]", machine.total(logits).cpu().numpy())
 
 

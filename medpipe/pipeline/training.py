@@ -1,11 +1,13 @@
-"""One training loop for every classifier: seeded, resumable after a kill at any moment, on one device or several.
+"""One training loop for every classifier: seeded, resumable after a kill at any moment, on one
+device or several.
 
-What makes it repeatable: the order of an epoch's samples is a function of (seed, epoch), augmentation one of (seed, epoch,
-sample), and dropout follows torch's generator, whose state is in every checkpoint. A resumed run therefore skips the batches
-that were seen without computing them and ends with the weights of an uninterrupted one, bit by bit on the CPU.
+What makes it repeatable: the order of an epoch's samples is a function of (seed, epoch),
+augmentation one of (seed, epoch, sample), and dropout follows torch's generator, whose state is in
+every checkpoint. A resumed run therefore skips the batches that were seen without computing them
+and ends with the weights of an uninterrupted one, bit by bit on the CPU.
 
-With several processes each takes its share of every batch, so the batch size stays the published one, and batch
-normalisation is over the whole batch; a resumed run is then equal but for dropout.
+With several processes each takes its share of every batch, so the batch size stays the published
+one, and batch normalisation is over the whole batch; a resumed run is then equal but for dropout.
 """
 
 from __future__ import annotations
@@ -35,8 +37,9 @@ ASK_EVERY_STEPS = 16
 class Trained:
     """A model with the weights of the reported epoch, and how it came to them.
 
-    ``history``: a row per epoch; ``running``: the classes predicted for each training sample in the last epoch, while it was
-    trained on, int64 ``(N,)``; ``steps`` and ``training_s`` over all epochs and all resumptions; ``notes`` for the reader.
+    ``history``: a row per epoch; ``running``: the classes predicted for each training sample in the
+    last epoch, while it was trained on, int64 ``(N,)``; ``steps`` and ``training_s`` over all
+    epochs and all resumptions; ``notes`` for the reader.
     """
 
     model: nn.Module
@@ -50,17 +53,34 @@ class Trained:
 
 def total_steps(training: int, validation: int, recipe: Training) -> float:
     """What a training of all its epochs counts, validation after each included."""
-    return recipe.epochs * (_steps_per_epoch(training, recipe) + evaluation_steps(validation, recipe.batch_size))
+    return recipe.epochs * (
+        _steps_per_epoch(training, recipe) + evaluation_steps(validation, recipe.batch_size)
+    )
 
 
-def train(model: nn.Module, training: Samples, validation: Samples, recipe: Training, *, seed: int, machine: Machine,
-          store: CheckpointStore, meter: Meter, plateau: bool = False, save_every_s: float = SAVE_EVERY_S) -> Trained:
-    """Train ``model`` from its weights and torch's generator as they are, or go on where a checkpoint was left.
+def train(
+    model: nn.Module,
+    training: Samples,
+    validation: Samples,
+    recipe: Training,
+    *,
+    seed: int,
+    machine: Machine,
+    store: CheckpointStore,
+    meter: Meter,
+    plateau: bool = False,
+    save_every_s: float = SAVE_EVERY_S,
+) -> Trained:
+    """Train ``model`` from its weights and torch's generator as they are, or go on where a
+    checkpoint was left.
 
-    ``plateau``: multiply the learning rate by 0.1 after 10 epochs without a lower validation loss (torch's defaults).
-    A checkpoint is kept at the end of every epoch and every ``save_every_s`` seconds. Raises `MedpipeError` where the loss diverges.
+    ``plateau``: multiply the learning rate by 0.1 after 10 epochs without a lower validation loss
+    (torch's defaults). A checkpoint is kept at the end of every epoch and every ``save_every_s``
+    seconds. Raises `MedpipeError` where the loss diverges.
     """
-    loop = _Loop(model, training, validation, recipe, seed, machine, store, meter, plateau, save_every_s)
+    loop = _Loop(
+        model, training, validation, recipe, seed, machine, store, meter, plateau, save_every_s
+    )
     loop.start()
     while not loop.is_over():
         loop.train_epoch()
@@ -70,7 +90,10 @@ def train(model: nn.Module, training: Samples, validation: Samples, recipe: Trai
 
 def weights_of(model: nn.Module) -> Tensors:
     """A copy of all parameters and buffers on the CPU."""
-    return {name: value.detach().to("cpu", copy=True).contiguous() for name, value in model.state_dict().items()}
+    return {
+        name: value.detach().to("cpu", copy=True).contiguous()
+        for name, value in model.state_dict().items()
+    }
 
 
 def _steps_per_epoch(samples: int, recipe: Training) -> int:
@@ -80,17 +103,37 @@ def _steps_per_epoch(samples: int, recipe: Training) -> int:
 class _Loop:
     """The state of one training between its first and its last step."""
 
-    def __init__(self, model: nn.Module, training: Samples, validation: Samples, recipe: Training, seed: int, machine: Machine,
-                 store: CheckpointStore, meter: Meter, plateau: bool, save_every_s: float) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        training: Samples,
+        validation: Samples,
+        recipe: Training,
+        seed: int,
+        machine: Machine,
+        store: CheckpointStore,
+        meter: Meter,
+        plateau: bool,
+        save_every_s: float,
+    ) -> None:
         self.training, self.validation, self.recipe, self.seed = training, validation, recipe, seed
-        self.machine, self.store, self.meter, self.save_every_s = machine, store, meter, save_every_s
+        self.machine, self.store, self.meter, self.save_every_s = (
+            machine,
+            store,
+            meter,
+            save_every_s,
+        )
         if machine.processes > 1:
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]  # torch has no types there
         self.wrapped = machine.accelerator.prepare_model(model)
         self.model: nn.Module = machine.accelerator.unwrap_model(self.wrapped)
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
-        self.optimizer = kind(self.model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
-        self.scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(self.optimizer) if plateau else None
+        self.optimizer = kind(
+            self.model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+        self.scheduler = (
+            torch.optim.lr_scheduler.ReduceLROnPlateau(self.optimizer) if plateau else None
+        )
         self.label = torch.as_tensor(training.label, device=machine.device)
         self.steps_per_epoch = _steps_per_epoch(len(training.label), recipe)
         self.history: list[dict[str, float]] = []
@@ -111,7 +154,11 @@ class _Loop:
 
     def is_over(self) -> bool:
         patience = self.recipe.patience
-        stopped = patience is not None and bool(self.history) and len(self.history) - self.best_epoch >= patience
+        stopped = (
+            patience is not None
+            and bool(self.history)
+            and len(self.history) - self.best_epoch >= patience
+        )
         return self.finished or len(self.history) >= self.recipe.epochs or stopped
 
     def start(self) -> None:
@@ -134,7 +181,7 @@ class _Loop:
         order = np.random.default_rng((self.seed, self.epoch)).permutation(len(self.label))
         size = self.recipe.batch_size
         while self.step < self.steps_per_epoch:
-            self._train_batch(order[self.step * size:(self.step + 1) * size])
+            self._train_batch(order[self.step * size : (self.step + 1) * size])
             self.step += 1
             self.meter.advance(1)
             if self._save_is_due():
@@ -143,12 +190,17 @@ class _Loop:
 
     def _train_batch(self, index: Index) -> None:
         mine = self.machine.share(index)
-        fed = mine if len(mine) else index[:1]  # a process without a sample must still take part in the step
+        fed = (
+            mine if len(mine) else index[:1]
+        )  # a process without a sample must still take part in the step
         self.optimizer.zero_grad()
-        logits = forward(self.wrapped, self.training.batch(fed, self.epoch), self.machine)[:len(mine)].float()
+        logits = forward(self.wrapped, self.training.batch(fed, self.epoch), self.machine)[
+            : len(mine)
+        ].float()
         place = torch.as_tensor(mine, device=self.label.device)
         losses = functional.cross_entropy(logits, self.label[place], reduction="none")
-        # gradients are averaged over processes, so the sum over this one's share is scaled to the mean over the batch
+        # gradients are averaged over processes, so the sum over this one's share is scaled to the
+        # mean over the batch
         self.machine.accelerator.backward(losses.sum() * (self.machine.processes / len(index)))
         self.optimizer.step()
         self.running[place] = logits.detach().argmax(dim=1) + 1
@@ -157,12 +209,20 @@ class _Loop:
     def close_epoch(self) -> None:
         """Validate, write the epoch's row, remember the best weights, and keep a checkpoint."""
         predicted, losses = self.machine.total(self.running) - 1, self.machine.total(self.losses)
-        row = {"epoch": self.epoch, "train_loss": losses.double().mean().item(),
-               "train_accuracy": (predicted == self.label).double().mean().item(), **self._validate(),
-               "learning_rate": float(self.optimizer.param_groups[0]["lr"]), "epoch_s": self._elapsed()}
+        row = {
+            "epoch": self.epoch,
+            "train_loss": losses.double().mean().item(),
+            "train_accuracy": (predicted == self.label).double().mean().item(),
+            **self._validate(),
+            "learning_rate": float(self.optimizer.param_groups[0]["lr"]),
+            "epoch_s": self._elapsed(),
+        }
         if not np.isfinite([row["train_loss"], row["validation_loss"]]).all():
-            raise MedpipeError(f"training: expected a finite loss in epoch {self.epoch}, got {row['train_loss']} in training and "
-                               f"{row['validation_loss']} in validation; lower training.learning_rate")
+            raise MedpipeError(
+                f"training: expected a finite loss in epoch {self.epoch}, got {row['train_loss']}"
+                f" in training and {row['validation_loss']} in validation; lower"
+                " training.learning_rate"
+            )
         self.history.append(row)
         if self.recipe.reported_epoch == "best" and self.best_epoch == len(self.history):
             self.best, self.best_is_new = weights_of(self.model), True
@@ -175,25 +235,43 @@ class _Loop:
         self._save()
 
     def _validate(self) -> dict[str, float]:
-        logits = predict(self.model, self.validation, self.machine,
-                         lambda n: self.meter.advance(evaluation_steps(n, self.recipe.batch_size)))
+        logits = predict(
+            self.model,
+            self.validation,
+            self.machine,
+            lambda n: self.meter.advance(evaluation_steps(n, self.recipe.batch_size)),
+        )
         label = torch.as_tensor(self.validation.label)
         loss = functional.cross_entropy(torch.as_tensor(logits).double(), label).item()
-        return {"validation_loss": loss, "validation_accuracy": float(np.mean(logits.argmax(axis=1) == self.validation.label))}
+        return {
+            "validation_loss": loss,
+            "validation_accuracy": float(np.mean(logits.argmax(axis=1) == self.validation.label)),
+        }
 
     def finish(self) -> Trained:
-        """The reported weights into the model; of the checkpoint only they and the running predictions stay."""
+        """The reported weights into the model; of the checkpoint only they and the running
+        predictions stay.
+        """
         reported = self.best_epoch if self.recipe.reported_epoch == "best" else len(self.history)
         running = self.machine.total(self.running)
         if self.best:
             self.model.load_state_dict(self.best)
         if not self.finished and self.machine.leads:
             self.finished = True
-            self.store.save(self._state(), {WEIGHTS: weights_of(self.model), "training": {"running": running}})
+            self.store.save(
+                self._state(), {WEIGHTS: weights_of(self.model), "training": {"running": running}}
+            )
         self.machine.accelerator.wait_for_everyone()
         self.meter.move_to(total_steps(len(self.label), len(self.validation.label), self.recipe))
-        return Trained(self.model, self.history, (running - 1).cpu().numpy(), reported, len(self.history) * self.steps_per_epoch,
-                       sum(row["epoch_s"] for row in self.history), self.notes)
+        return Trained(
+            self.model,
+            self.history,
+            (running - 1).cpu().numpy(),
+            reported,
+            len(self.history) * self.steps_per_epoch,
+            sum(row["epoch_s"] for row in self.history),
+            self.notes,
+        )
 
     def _clear_running(self) -> None:
         # 0 is "not seen by this process", so that the sum over processes is one more than the class
@@ -204,9 +282,17 @@ class _Loop:
         return self.epoch_s + time.monotonic() - self.began_at
 
     def _tell(self) -> None:
-        known = f", validation accuracy {100 * self.history[-1]['validation_accuracy']:.1f} %" if self.history else ""
-        self.meter.message = f"epoch {min(self.epoch, self.recipe.epochs)} of {self.recipe.epochs}{known}"
-        each = self.steps_per_epoch + evaluation_steps(len(self.validation.label), self.recipe.batch_size)
+        known = (
+            f", validation accuracy {100 * self.history[-1]['validation_accuracy']:.1f} %"
+            if self.history
+            else ""
+        )
+        self.meter.message = (
+            f"epoch {min(self.epoch, self.recipe.epochs)} of {self.recipe.epochs}{known}"
+        )
+        each = self.steps_per_epoch + evaluation_steps(
+            len(self.validation.label), self.recipe.batch_size
+        )
         self.meter.move_to(len(self.history) * each + self.step)
 
     def _save_is_due(self) -> bool:
@@ -214,7 +300,9 @@ class _Loop:
         if self.machine.processes > 1:  # saving gathers from every process, so they must agree
             if self.step % ASK_EVERY_STEPS:
                 return False
-            due = bool(self.machine.total(torch.tensor(float(due), device=self.label.device)).item())
+            due = bool(
+                self.machine.total(torch.tensor(float(due), device=self.label.device)).item()
+            )
         return due
 
     def _save(self) -> None:
@@ -222,7 +310,10 @@ class _Loop:
         if self.machine.leads:
             tensors = {f"model.{name}": value for name, value in weights_of(self.model).items()}
             for i, parameter in enumerate(self.model.parameters()):
-                tensors |= {f"optimizer.{i}.{name}": value for name, value in self.optimizer.state.get(parameter, {}).items()}
+                tensors |= {
+                    f"optimizer.{i}.{name}": value
+                    for name, value in self.optimizer.state.get(parameter, {}).items()
+                }
             tensors |= {f"random.{name}": value for name, value in random_tensors().items()}
             parts = {"training": {**tensors, "running": running, "losses": losses}}
             if self.best_is_new:
@@ -231,25 +322,42 @@ class _Loop:
         self.best_is_new, self.saved_at = False, time.monotonic()
 
     def _state(self) -> dict[str, Any]:
-        return {"history": self.history, "step": self.step, "epoch_s": self._elapsed(), "finished": self.finished,
-                "notes": self.notes, "random": random_values()}
+        return {
+            "history": self.history,
+            "step": self.step,
+            "epoch_s": self._elapsed(),
+            "finished": self.finished,
+            "notes": self.notes,
+            "random": random_values(),
+        }
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         state, tensors = checkpoint.state, checkpoint.parts["training"]
-        self.history, self.step, self.epoch_s, self.finished = (state[name] for name in ("history", "step", "epoch_s", "finished"))
+        self.history, self.step, self.epoch_s, self.finished = (
+            state[name] for name in ("history", "step", "epoch_s", "finished")
+        )
         self.notes = [*state["notes"], *self.notes]
         if self.machine.leads:
             self.running.copy_(tensors["running"])
         if self.finished:
             self.model.load_state_dict(checkpoint.parts[WEIGHTS])
             return
-        self.notes.append(f"training was interrupted and resumed in epoch {self.epoch} after {self.step} of {self.steps_per_epoch} steps")
+        self.notes.append(
+            f"training was interrupted and resumed in epoch {self.epoch} after {self.step} of"
+            f" {self.steps_per_epoch} steps"
+        )
         self.best = checkpoint.parts.get("best", {})
         self.model.load_state_dict(_under("model.", tensors))
         for i, parameter in enumerate(self.model.parameters()):
             # into memory laid out as the parameter's, for speed and for bitwise equality
-            self.optimizer.state[parameter] = {name: torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
-                                               for name, value in _under(f"optimizer.{i}.", tensors).items()}
+            self.optimizer.state[parameter] = {
+                name: (
+                    torch.empty_like(parameter).copy_(value)
+                    if value.shape == parameter.shape
+                    else value
+                )
+                for name, value in _under(f"optimizer.{i}.", tensors).items()
+            }
         if self.scheduler is not None:
             for row in self.history:
                 self.scheduler.step(row["validation_loss"])
@@ -259,4 +367,8 @@ class _Loop:
 
 
 def _under(prefix: str, tensors: Tensors) -> Tensors:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }

@@ -1,4 +1,6 @@
-"""The key of a study: what each shown image is. It is secret until all answers are in; its digest is public from the start."""
+"""The key of a study: what each shown image is. It is secret until all answers are in; its digest
+is public from the start.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +28,11 @@ MAX_BYTES = 20_000_000
 
 @dataclass(frozen=True)
 class Shown:
-    """One showing. ``source`` and ``file_digest`` name the file it was made of, ``shown_digest`` the PNG in the page.
+    """One showing. ``source`` and ``file_digest`` name the file it was made of, ``shown_digest``
+    the PNG in the page.
 
-    ``origin`` is ``control`` for a real image that was bent to be recognised. ``repeat_of``: the id of the first showing of the same
-    image, or None.
+    ``origin`` is ``control`` for a real image that was bent to be recognised. ``repeat_of``: the id
+    of the first showing of the same image, or None.
     """
 
     id: str
@@ -42,7 +45,8 @@ class Shown:
 
 @dataclass(frozen=True)
 class Study:
-    """A study as fixed before anybody reads. ``margin``: how far from 0.5 an AUC may lie to count as guessing.
+    """A study as fixed before anybody reads. ``margin``: how far from 0.5 an AUC may lie to count
+    as guessing.
 
     ``nonce`` is random, so that nobody can find the key by trying keys out against its digest.
     """
@@ -60,7 +64,9 @@ class Study:
 
     @property
     def commitment(self) -> str:
-        """SHA-256 of the key's canonical JSON, in hex: printed in the page and copied into every file of answers."""
+        """SHA-256 of the key's canonical JSON, in hex: printed in the page and copied into every
+        file of answers.
+        """
         return hashlib.sha256(canonical_json(self.to_json())).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
@@ -69,7 +75,9 @@ class Study:
 
     @staticmethod
     def from_json(data: Mapping[str, Any], where: str) -> Study:
-        """The study of a key document. Raises `SpecError` where it breaks the schema or does not hang together."""
+        """The study of a key document. Raises `SpecError` where it breaks the schema or does not
+        hang together.
+        """
         validate(data, "reader-key", where)
         fields = {k: v for k, v in data.items() if k not in ("version", "items")}
         study = Study(**fields, items=tuple(Shown(**i) for i in data["items"]))
@@ -77,8 +85,14 @@ class Study:
         if len({i.id for i in study.items}) < len(study.items):
             raise SpecError(f"{where}: items", "every id once", "an id twice")
         for item in study.items:
-            if item.repeat_of is not None and (item.repeat_of not in first or first[item.repeat_of].origin != item.origin):
-                raise SpecError(f"{where}: item {item.id}: repeat_of", "a first showing of the same origin", repr(item.repeat_of))
+            if item.repeat_of is not None and (
+                item.repeat_of not in first or first[item.repeat_of].origin != item.origin
+            ):
+                raise SpecError(
+                    f"{where}: item {item.id}: repeat_of",
+                    "a first showing of the same origin",
+                    repr(item.repeat_of),
+                )
         for origin in ("real", "synthetic"):
             if sum(i.origin == origin for i in first.values()) < 2:
                 raise SpecError(f"{where}: items", f"at least two {origin} images", "fewer")
@@ -99,17 +113,26 @@ def refuse_to_overwrite(folder: Path) -> None:
     """Raises `SpecError` if a study is there: a lost key makes all answers worthless."""
     for path in (folder / KEY, folder / PAGE):
         if path.exists() or path.is_symlink():
-            raise SpecError(str(path), "no study there yet", "one that would be overwritten; name another folder with --out")
+            raise SpecError(
+                str(path),
+                "no study there yet",
+                "one that would be overwritten; name another folder with --out",
+            )
 
 
 def write_study(folder: Path, study: Study, page: str) -> tuple[Path, Path]:
-    """Write ``key.json`` (mode 0600) and ``reading.html``, both or neither; returns their paths. Raises `SpecError` if one is there."""
+    """Write ``key.json`` (mode 0600) and ``reading.html``, both or neither; returns their paths.
+    Raises `SpecError` if one is there.
+    """
     refuse_to_overwrite(folder)
     key_path, page_path = folder / KEY, folder / PAGE
     written: list[Path] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for path, content, mode in ((key_path, pretty_json(study.to_json()), 0o600), (page_path, page.encode(), 0o644)):
+        for path, content, mode in (
+            (key_path, pretty_json(study.to_json()), 0o600),
+            (page_path, page.encode(), 0o644),
+        ):
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
                 written.append(path)
                 file.write(content)
@@ -119,6 +142,8 @@ def write_study(folder: Path, study: Study, page: str) -> tuple[Path, Path]:
         for path in written:
             path.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise SpecError(str(folder), "a folder that can be written to", error.strerror or str(error)) from error
+            raise SpecError(
+                str(folder), "a folder that can be written to", error.strerror or str(error)
+            ) from error
         raise
     return key_path, page_path

@@ -1,4 +1,6 @@
-"""The model card, after the fields of the CHAI Applied Model Card v0.2: a cell cites its evidence, or is left to the author."""
+"""The model card, after the fields of the CHAI Applied Model Card v0.2: a cell cites its evidence,
+or is left to the author.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ MOST_RESULTS = 6
 
 @dataclass(frozen=True)
 class Cell:
-    """One field: its name in the schema, sentences, and the evidence they rest on. Without sentences the author must answer."""
+    """One field: its name in the schema, sentences, and the evidence they rest on. Without
+    sentences the author must answer.
+    """
 
     field: str
     said: tuple[str, ...] = ()
@@ -39,10 +43,17 @@ def card_context(case: Case) -> dict[str, Any]:
     sections = [(title, [_cell(case, field) for field in fields]) for title, fields in SECTIONS]
     cells = [cell for _, section in sections for cell in section]
     return {
-        **frame(case), "title": shorten(case.specs.subject.name, 110, placeholder=" …"),
-        "revision": shorten(case.specs.subject.revision, 60, placeholder=" …"), "author": AUTHOR,
-        "sections": sections, "resources": [_cell(case, f) for f in RESOURCES],
-        "open": sum(c.is_open for c in cells), "fields": len(cells), "metrics": _metrics(case), "not_for": _not_for(case)}
+        **frame(case),
+        "title": shorten(case.specs.subject.name, 110, placeholder=" …"),
+        "revision": shorten(case.specs.subject.revision, 60, placeholder=" …"),
+        "author": AUTHOR,
+        "sections": sections,
+        "resources": [_cell(case, f) for f in RESOURCES],
+        "open": sum(c.is_open for c in cells),
+        "fields": len(cells),
+        "metrics": _metrics(case),
+        "not_for": _not_for(case),
+    }
 
 
 def _cell(case: Case, field: str) -> Cell:
@@ -55,18 +66,32 @@ Filled = tuple[list[str], str]
 
 
 def _models(case: Case) -> tuple[str, ...]:
-    """The protocols that make a model that was claimed: what a published claim measures by itself, else all with observations, else all
-    with evidence. What was trained only to be compared with it is no model that anybody would use.
+    """The protocols that make a model that was claimed: what a published claim measures by itself,
+    else all with observations, else all with evidence. What was trained only to be compared with it
+    is no model that anybody would use.
     """
     made = [p for p in case.specs.protocols if case.made(p)]
-    claimed = {i.claim.measure.run for i in case.items if i.claim.counterpart_of is None and i.claim.measure.minus is None}
+    claimed = {
+        i.claim.measure.run
+        for i in case.items
+        if i.claim.counterpart_of is None and i.claim.measure.minus is None
+    }
     seen = [p for p in made if case.made(p)[0].observations]
     return tuple([p for p in seen if p in claimed] or seen or made)
 
 
 def _first_keys(case: Case) -> str:
     keys = [case.made(p)[0].run.key for p in _models(case)]
-    return f"{keys[0]}" + (f" and the first run of {plural(len(keys) - 1, 'other protocol')}" if len(keys) > 1 else "") if keys else ""
+    return (
+        f"{keys[0]}"
+        + (
+            f" and the first run of {plural(len(keys) - 1, 'other protocol')}"
+            if len(keys) > 1
+            else ""
+        )
+        if keys
+        else ""
+    )
 
 
 def _model_names(case: Case) -> Filled:
@@ -86,23 +111,37 @@ def _keywords(case: Case) -> Filled:
 
 
 def _out_of_scope(case: Case) -> Filled:
-    return ["See the box above. The author must add the settings that the evidence does not speak of."], "verdicts.json"
+    return [
+        "See the box above. The author must add the settings that the evidence does not speak of."
+    ], "verdicts.json"
 
 
 def _risks(case: Case) -> Filled:
-    said = [f"{i.claim.title}: {i.verdict.outcome.value}, {i.verdict.validity.value}." for i in case.items if may_not_be_relied_on(i)]
-    said += dict.fromkeys(as_sentence(f.statement) for f in case.findings if f.severity != "clean" and f.certain)
+    said = [
+        f"{i.claim.title}: {i.verdict.outcome.value}, {i.verdict.validity.value}."
+        for i in case.items
+        if may_not_be_relied_on(i)
+    ]
+    said += dict.fromkeys(
+        as_sentence(f.statement) for f in case.findings if f.severity != "clean" and f.certain
+    )
     return said[:MOST_RESULTS], "verdicts.json, findings.json"
 
 
 def _biases(case: Case) -> Filled:
     gaps = [i for i in case.items if i.claim.measure.by is not None]
-    tested = [f"{i.claim.title}: {show_interval(i.verdict.interval, i.verdict.unit)}, {i.verdict.outcome.value}, grade {i.verdict.grade}."
-              for i in gaps if i.verdict.interval is not None]
+    tested = [
+        f"{i.claim.title}: {show_interval(i.verdict.interval, i.verdict.unit)},"
+        f" {i.verdict.outcome.value}, grade {i.verdict.grade}."
+        for i in gaps
+        if i.verdict.interval is not None
+    ]
     left = len(gaps) - len(tested)
     if left:
-        tested.append(f"{plural(left, 'claim')} about gaps between groups {'was' if left == 1 else 'were'} not tested: "
-                      "whether there is a gap is not known.")
+        tested.append(
+            f"{plural(left, 'claim')} about gaps between groups {'was' if left == 1 else 'were'}"
+            " not tested: whether there is a gap is not known."
+        )
     return tested, "verdicts.json"
 
 
@@ -128,43 +167,70 @@ def _types(case: Case) -> Filled:
     for p in _models(case):
         model = case.made(p)[0].resolved.get("model")
         if isinstance(model, dict):
-            said.append(f"{case.specs.protocols[p].title}: " + ", ".join(f"{k} {value(v)}" for k, v in flatten(model)) + ".")
+            said.append(
+                f"{case.specs.protocols[p].title}: "
+                + ", ".join(f"{k} {value(v)}" for k, v in flatten(model))
+                + "."
+            )
     return said, _first_keys(case)
 
 
 def _foundation(case: Case) -> Filled:
     said = []
     for p in _models(case):
-        published, used = dict(flatten(case.specs.protocols[p].parameters)), dict(flatten(case.made(p)[0].resolved))
-        said += [f"{case.specs.protocols[p].title}: published {value(published[k])}, used {value(used.get(k))}."
-                 for k in published if k.rpartition(".")[2] in ("weights", "checkpoint")]
+        published, used = (
+            dict(flatten(case.specs.protocols[p].parameters)),
+            dict(flatten(case.made(p)[0].resolved)),
+        )
+        said += [
+            f"{case.specs.protocols[p].title}: published {value(published[k])}, used"
+            f" {value(used.get(k))}."
+            for k in published
+            if k.rpartition(".")[2] in ("weights", "checkpoint")
+        ]
     return said, _first_keys(case)
 
 
 def _sources(case: Case) -> Filled:
     data = {pair for e in case.evidence.values() for pair in e.provenance.data_digests.items()}
-    return [f"{name}, {digest[:23]}…" for name, digest in sorted(data)], "digests in full in the audit report, “Provenance”"
+    return [
+        f"{name}, {digest[:23]}…" for name, digest in sorted(data)
+    ], "digests in full in the audit report, “Provenance”"
 
 
 def _of_data(o: Observations) -> bool:
-    """Whether a split is of samples with a truth: not of timed calls, generated images, or a form's answers to the samples of another."""
-    return bool({"y_true", "label"} & set(o.arrays)) and not {"origin", "reference_pred"} & set(o.arrays)
+    """Whether a split is of samples with a truth: not of timed calls, generated images, or a form's
+    answers to the samples of another.
+    """
+    return bool({"y_true", "label"} & set(o.arrays)) and not {"origin", "reference_pred"} & set(
+        o.arrays
+    )
 
 
 def _development(case: Case) -> Filled:
     said = []
     for p in _models(case):
-        splits = [(name, o) for name, o in case.made(p)[0].observations.items() if name != SPLIT and _of_data(o)]
+        splits = [
+            (name, o)
+            for name, o in case.made(p)[0].observations.items()
+            if name != SPLIT and _of_data(o)
+        ]
         groups = sorted({g for _, o in splits for g in o.groups})
         if splits:
-            known = f"columns {', '.join(groups)}" if groups else "nothing recorded about the people behind it"
+            known = (
+                f"columns {', '.join(groups)}"
+                if groups
+                else "nothing recorded about the people behind it"
+            )
             sizes = ", ".join(f"{name} {len(o):,}" for name, o in splits)
             said.append(f"{case.specs.protocols[p].title}: {sizes} samples; {known}.")
     return said, _first_keys(case)
 
 
 def _transparency(case: Case) -> Filled:
-    return [f"Audit report No. {case.number}, with evidence attached."], f"root digest {case.root_digest.removeprefix('sha256:')[:16]}…"
+    return [
+        f"Audit report No. {case.number}, with evidence attached."
+    ], f"root digest {case.root_digest.removeprefix('sha256:')[:16]}…"
 
 
 def _references(case: Case) -> Filled:
@@ -172,39 +238,107 @@ def _references(case: Case) -> Filled:
 
 
 def _documents(case: Case) -> Filled:
-    return ["The documents whose claims were audited: " + ", ".join(case.specs.subject.documents) + "."], "specs/subject.yaml"
+    return [
+        "The documents whose claims were audited: " + ", ".join(case.specs.subject.documents) + "."
+    ], "specs/subject.yaml"
 
 
 FILLED: dict[str, Callable[[Case], Filled]] = {
-    "ModelName": _model_names, "ReleaseVersion": _version_of, "Summary": _summary, "Keywords": _keywords,
-    "CautionedOutOfScopeSettings": _out_of_scope, "KnownRisksAndLimitations": _risks, "KnownBiasesOrEthicalConsiderations": _biases,
-    "OutcomesAndOutputs": _outputs, "ModelType": _types, "FoundationModels": _foundation, "InputDataSource": _sources,
-    "DevelopmentDataCharacterization": _development, "Transparency": _transparency, "EvaluationReferences": _references,
-    "Bibliography": _documents}
+    "ModelName": _model_names,
+    "ReleaseVersion": _version_of,
+    "Summary": _summary,
+    "Keywords": _keywords,
+    "CautionedOutOfScopeSettings": _out_of_scope,
+    "KnownRisksAndLimitations": _risks,
+    "KnownBiasesOrEthicalConsiderations": _biases,
+    "OutcomesAndOutputs": _outputs,
+    "ModelType": _types,
+    "FoundationModels": _foundation,
+    "InputDataSource": _sources,
+    "DevelopmentDataCharacterization": _development,
+    "Transparency": _transparency,
+    "EvaluationReferences": _references,
+    "Bibliography": _documents,
+}
 
 SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("BasicInfo", ("ModelName", "ModelDeveloper", "DeveloperContact")),
-    ("ReleaseInfo", ("ReleaseStage", "ReleaseDate", "ReleaseVersion", "GlobalAvailability", "EHRCompatibility", "RegulatoryApproval")),
+    (
+        "ReleaseInfo",
+        (
+            "ReleaseStage",
+            "ReleaseDate",
+            "ReleaseVersion",
+            "GlobalAvailability",
+            "EHRCompatibility",
+            "RegulatoryApproval",
+        ),
+    ),
     ("ModelSummary", ("Summary", "Keywords")),
-    ("UsesAndDirections", (
-        "IntendedUseAndWorkflow", "PrimaryIntendedUsers", "HowToUse", "TargetedPatientPopulation", "CautionedOutOfScopeSettings")),
-    ("Warnings", ("KnownRisksAndLimitations", "KnownBiasesOrEthicalConsiderations", "ClinicalRiskLevel")),
-    ("TrustIngredients: AISystemFacts", (
-        "OutcomesAndOutputs", "ModelType", "FoundationModels", "InputDataSource", "OutputAndInputDataTypes",
-        "DevelopmentDataCharacterization", "BiasMitigationApproaches", "OngoingMaintenance", "Security", "Transparency")),
-    ("TrustIngredients: TransparencyInformation", ("FundingSource", "ThirdPartyInformation", "StakeholdersConsulted")))
+    (
+        "UsesAndDirections",
+        (
+            "IntendedUseAndWorkflow",
+            "PrimaryIntendedUsers",
+            "HowToUse",
+            "TargetedPatientPopulation",
+            "CautionedOutOfScopeSettings",
+        ),
+    ),
+    (
+        "Warnings",
+        ("KnownRisksAndLimitations", "KnownBiasesOrEthicalConsiderations", "ClinicalRiskLevel"),
+    ),
+    (
+        "TrustIngredients: AISystemFacts",
+        (
+            "OutcomesAndOutputs",
+            "ModelType",
+            "FoundationModels",
+            "InputDataSource",
+            "OutputAndInputDataTypes",
+            "DevelopmentDataCharacterization",
+            "BiasMitigationApproaches",
+            "OngoingMaintenance",
+            "Security",
+            "Transparency",
+        ),
+    ),
+    (
+        "TrustIngredients: TransparencyInformation",
+        ("FundingSource", "ThirdPartyInformation", "StakeholdersConsulted"),
+    ),
+)
 RESOURCES = (
-    "EvaluationReferences", "ClinicalTrial", "PeerReviewedPublications", "ReimbursementStatus", "PatientConsentOrDisclosure",
-    "Bibliography")
+    "EvaluationReferences",
+    "ClinicalTrial",
+    "PeerReviewedPublications",
+    "ReimbursementStatus",
+    "PatientConsentOrDisclosure",
+    "Bibliography",
+)
 
 
 def _metrics(case: Case) -> list[dict[str, Any]]:
     """The three groups of KeyMetrics: how good, how even between groups, how steady."""
-    scores = [i for i in case.items if i.claim.measure.metric and not i.claim.measure.minus and not i.claim.measure.by
-              and not (i.claim.measure.split or "").startswith("train")]
+    scores = [
+        i
+        for i in case.items
+        if i.claim.measure.metric
+        and not i.claim.measure.minus
+        and not i.claim.measure.by
+        and not (i.claim.measure.split or "").startswith("train")
+    ]
     gaps = [i for i in case.items if i.claim.measure.by]
     steady = [i for i in case.items if i.claim.measure.minus is not None]
-    return [_group(case, *g) for g in (("UsefulnessUsabilityEfficacy", scores), ("FairnessEquity", gaps), ("SafetyReliability", steady))]
+    return [
+        _group(case, *g)
+        for g in (
+            ("UsefulnessUsabilityEfficacy", scores),
+            ("FairnessEquity", gaps),
+            ("SafetyReliability", steady),
+        )
+    ]
 
 
 def _group(case: Case, title: str, items: Sequence[Item]) -> dict[str, Any]:
@@ -212,35 +346,61 @@ def _group(case: Case, title: str, items: Sequence[Item]) -> dict[str, Any]:
     shown = sorted(headline_order(tested)[:MOST_RESULTS], key=lambda i: i.number)
     goals = dict.fromkeys(as_sentence(i.claim.criterion.rationale) for i in shown)
     splits = sorted({s for i in shown for m in i.claim.measure.parts() for s in [m.split] if s})
-    methods = dict.fromkeys(as_sentence(i.verdict.interval.method) for i in shown if i.verdict.interval is not None)
+    methods = dict.fromkeys(
+        as_sentence(i.verdict.interval.method) for i in shown if i.verdict.interval is not None
+    )
     return {
-        "title": title, "rows": [line(case, i) for i in shown], "left": _left(len(items), len(tested), len(shown)),
+        "title": title,
+        "rows": [line(case, i) for i in shown],
+        "left": _left(len(items), len(tested), len(shown)),
         "goals": list(goals)[:2],
-        "test": "Retrospective; the published figures measured again on stored predictions." if methods else "",
-        "data": f"Splits {', '.join(splits)}." if splits else "", "validation": list(methods)[:2]}
+        "test": (
+            "Retrospective; the published figures measured again on stored predictions."
+            if methods
+            else ""
+        ),
+        "data": f"Splits {', '.join(splits)}." if splits else "",
+        "validation": list(methods)[:2],
+    }
 
 
 def _left(claims: int, tested: int, shown: int) -> str:
     """What a group leaves out, in a sentence."""
     if not claims:
         return "No claim of this kind was audited."
-    said = [f"{tested - shown} more tested" if tested > shown else "", f"{claims - tested} not tested" if claims > tested else ""]
+    said = [
+        f"{tested - shown} more tested" if tested > shown else "",
+        f"{claims - tested} not tested" if claims > tested else "",
+    ]
     left = " and ".join(filter(None, said))
-    return f"{left[:1].upper()}{left[1:]}, of {plural(claims, 'claim')} of this kind: see the audit report." if left else ""
+    return (
+        f"{left[:1].upper()}{left[1:]}, of {plural(claims, 'claim')} of this kind: see the audit"
+        " report."
+        if left
+        else ""
+    )
 
 
 def _not_for(case: Case) -> list[str]:
     """The box: what the evidence forbids, then what it leaves open."""
     said = ["The care of patients. No claim about clinical use was tested."]
     if case.is_demonstration:
-        said.append("Any statement about these models. The evidence was made on demonstration data, which is not evidence.")
+        said.append(
+            "Any statement about these models. The evidence was made on demonstration data, which"
+            " is not evidence."
+        )
     failed = [i for i in case.items if may_not_be_relied_on(i)]
     if failed:
-        said.append(f"Decisions that rest on claims that were refuted or do not mean what they say: {named(failed, 4)}.")
+        said.append(
+            "Decisions that rest on claims that were refuted or do not mean what they say:"
+            f" {named(failed, 4)}."
+        )
     held = sum(may_be_relied_on(i) for i in case.items)
     rest = [i for i in case.items if not may_be_relied_on(i) and not may_not_be_relied_on(i)]
     if rest:
-        said.append(f"Decisions that rest on any of the {plural(len(rest), 'claim')} that are not known to hold (numbers "
-                    f"{spans(i.number for i in rest)} of the audit report). {plural(held, 'claim')} of {len(case.items)} may be relied on.")
+        said.append(
+            f"Decisions that rest on any of the {plural(len(rest), 'claim')} that are not known to"
+            f" hold (numbers {spans(i.number for i in rest)} of the audit report)."
+            f" {plural(held, 'claim')} of {len(case.items)} may be relied on."
+        )
     return said
-

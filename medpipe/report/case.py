@@ -1,4 +1,6 @@
-"""All that a report may speak from, read once from a bundle: specifications, verdicts, evidence, findings, ledger."""
+"""All that a report may speak from, read once from a bundle: specifications, verdicts, evidence,
+findings, ledger.
+"""
 
 from __future__ import annotations
 
@@ -34,22 +36,34 @@ class Item:
 
     @property
     def printed(self) -> str:
-        """The figure as its authors printed it; a dash where medpipe asks something for which nobody printed one."""
-        return "–" if self.claim.is_asked and not self.claim.prints_value else self.claim.source.printed
+        """The figure as its authors printed it; a dash where medpipe asks something for which
+        nobody printed one.
+        """
+        return (
+            "–"
+            if self.claim.is_asked and not self.claim.prints_value
+            else self.claim.source.printed
+        )
 
     @property
     def trust(self) -> str | None:
-        """``L2``: from per-sample predictions or published figures; ``L1``: a measurement as a run reported it; None: not tested."""
+        """``L2``: from per-sample predictions or published figures; ``L1``: a measurement as a run
+        reported it; None: not tested.
+        """
         if self.verdict.outcome is Outcome.NOT_TESTED:
             return None
-        if self.verdict.interval is None:  # refuted by the published figures, which check-report audits again
+        if (
+            self.verdict.interval is None
+        ):  # refuted by the published figures, which check-report audits again
             return "L2"
         return "L1" if self.claim.measure.scalar is not None else "L2"
 
 
 @dataclass(frozen=True)
 class Case:
-    """A bundle's content. ``created`` is the latest time that the evidence itself names, so equal bundles give equal reports."""
+    """A bundle's content. ``created`` is the latest time that the evidence itself names, so equal
+    bundles give equal reports.
+    """
 
     specs: Specs
     profile: Profile
@@ -73,7 +87,9 @@ class Case:
 
     @cached_property
     def not_measured(self) -> str:
-        """The first line of each document: what was not measured because runs failed; empty where none did."""
+        """The first line of each document: what was not measured because runs failed; empty where
+        none did.
+        """
         return shorten(not_measured([i.verdict for i in self.items]), 400, placeholder=" …")
 
     @property
@@ -83,14 +99,27 @@ class Case:
     @property
     def parts(self) -> tuple[str, ...]:
         """The parts of the subject about which there are claims, in the subject's order."""
-        return tuple(p for p in self.specs.subject.parts if any(i.claim.part == p for i in self.items))
+        return tuple(
+            p for p in self.specs.subject.parts if any(i.claim.part == p for i in self.items)
+        )
 
     @cached_property
     def found(self) -> tuple[Finding, ...]:
-        """What was found and not in order, as the report tells it: by the question that it answers, the worst first."""
+        """What was found and not in order, as the report tells it: by the question that it answers,
+        the worst first.
+        """
         asked = {audit: n for n, audit in enumerate(QUESTIONS)}
         worse = [f for f in self.findings if f.severity != "clean"]
-        return tuple(sorted(worse, key=lambda f: (asked.get(f.audit, len(asked)), -SEVERITIES.index(f.severity), not f.certain)))
+        return tuple(
+            sorted(
+                worse,
+                key=lambda f: (
+                    asked.get(f.audit, len(asked)),
+                    -SEVERITIES.index(f.severity),
+                    not f.certain,
+                ),
+            )
+        )
 
     def finding_number(self, finding: Finding) -> str:
         """``F12``: a finding's number in this report."""
@@ -105,7 +134,11 @@ class Case:
 
     def protocols_of(self, part: str) -> tuple[str, ...]:
         """The protocols with evidence that this part is the first to use."""
-        return tuple(p for p in self._protocols(part) if not any(p in self._protocols(earlier) for earlier in self._before(part)))
+        return tuple(
+            p
+            for p in self._protocols(part)
+            if not any(p in self._protocols(earlier) for earlier in self._before(part))
+        )
 
     def runs(self, protocol: str) -> tuple[Run, ...]:
         """The runs that the profile plans of a protocol."""
@@ -117,14 +150,19 @@ class Case:
         return tuple(sorted((e for e in there if e.failure is None), key=lambda e: e.run.seed))
 
     def deviations(self, protocol: str) -> tuple[Deviation, ...]:
-        """What was not as published: as really used where there is evidence, else as the profile plans it."""
+        """What was not as published: as really used where there is evidence, else as the profile
+        plans it.
+        """
         made, runs = self.made(protocol), self.runs(protocol)
         if not made and not runs:
             return ()
-        return deviations(self.specs.protocols[protocol].parameters, made[0].resolved if made else runs[0].parameters)
+        return deviations(
+            self.specs.protocols[protocol].parameters,
+            made[0].resolved if made else runs[0].parameters,
+        )
 
     def _before(self, part: str) -> Sequence[str]:
-        return self.parts[:self.parts.index(part)]
+        return self.parts[: self.parts.index(part)]
 
     def _protocols(self, part: str) -> tuple[str, ...]:
         named = dict.fromkeys(m.run for i in self.of_part(part) for m in i.claim.measure.parts())
@@ -138,8 +176,15 @@ def read_case(bundle: Bundle) -> Case:
     evidence = {key: e for key in keys if (e := bundle.get(key)) is not None}
     attempts = bundle.attempts()
     return Case(
-        specs, specs.profile(bundle.header()["profile"]), _items(bundle, specs), evidence, stored_findings(bundle), attempts,
-        bundle.root_digest, _created(bundle, evidence, attempts.own))
+        specs,
+        specs.profile(bundle.header()["profile"]),
+        _items(bundle, specs),
+        evidence,
+        stored_findings(bundle),
+        attempts,
+        bundle.root_digest,
+        _created(bundle, evidence, attempts.own),
+    )
 
 
 def _items(bundle: Bundle, specs: Specs) -> tuple[Item, ...]:
@@ -147,18 +192,29 @@ def _items(bundle: Bundle, specs: Specs) -> tuple[Item, ...]:
     claims = {c.id: c for c in specs.claims}
     if verdicts.keys() != claims.keys():
         odd = ", ".join(sorted(verdicts.keys() ^ claims.keys()))
-        raise BundleError(f"{bundle.folder}: expected one verdict for every claim, got none or no claim for {odd}; run: medpipe judge")
+        raise BundleError(
+            f"{bundle.folder}: expected one verdict for every claim, got none or no claim for"
+            f" {odd}; run: medpipe judge"
+        )
     order = list(specs.subject.parts)
-    ordered = sorted(specs.claims, key=lambda c: order.index(c.part))  # stable: the specifications' order within a part
+    ordered = sorted(
+        specs.claims, key=lambda c: order.index(c.part)
+    )  # stable: the specifications' order within a part
     return tuple(Item(n, c, verdicts[c.id]) for n, c in enumerate(ordered, 1))
 
 
 def _created(bundle: Bundle, evidence: Mapping[str, Evidence], ledger: Sequence[Entry]) -> datetime:
     times = [_moment(e.time, bundle) for e in ledger]
-    times += [_moment(e.provenance.started, bundle) + timedelta(seconds=e.provenance.duration_s)
-              for e in evidence.values() if e.provenance.started]
+    times += [
+        _moment(e.provenance.started, bundle) + timedelta(seconds=e.provenance.duration_s)
+        for e in evidence.values()
+        if e.provenance.started
+    ]
     if not times:
-        raise BundleError(f"{bundle.folder}: expected at least one run or attempt to report on, got none; run: medpipe run")
+        raise BundleError(
+            f"{bundle.folder}: expected at least one run or attempt to report on, got none; run:"
+            " medpipe run"
+        )
     return max(times).replace(microsecond=0)
 
 
@@ -166,12 +222,16 @@ def _moment(text: str, bundle: Bundle) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise BundleError(f"{bundle.folder}: expected times like 2026-11-23T10:00:00+00:00, got {text!r}") from error
+        raise BundleError(
+            f"{bundle.folder}: expected times like 2026-11-23T10:00:00+00:00, got {text!r}"
+        ) from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def splits_of(case: Case, protocol: str) -> tuple[str, ...]:
-    """The splits that claims measure on a protocol, most used first, training splits left out where there are others."""
+    """The splits that claims measure on a protocol, most used first, training splits left out where
+    there are others.
+    """
     count: dict[str, int] = {}
     for item in case.items:
         for m in _measures(item.claim):

@@ -1,4 +1,6 @@
-"""What the audit report says, as plain data for its template. Numbers come from verdicts and observations, never from anywhere else."""
+"""What the audit report says, as plain data for its template. Numbers come from verdicts and
+observations, never from anywhere else.
+"""
 
 from __future__ import annotations
 
@@ -50,22 +52,40 @@ def audit_context(case: Case) -> dict[str, Any]:
     first = page_one(case, package_version())
     return {
         **frame(case),
-        "first": first, "headline": [line(case, i) for i in first.headline], "counts": [counts(case, p) for p in case.parts],
+        "first": first,
+        "headline": [line(case, i) for i in first.headline],
+        "counts": [counts(case, p) for p in case.parts],
         "asked": asked(case),
-        "confidence": _confidence(case.items), "total": len(case.items),
-        "published": published_figures(case), "parts": [_part(case, p) for p in case.parts],
-        "deviations": record.deviations(case), "unknown": record.unknown(case), "not_covered": case.specs.subject.not_covered,
-        "runs": record.runs(case), "ledger": record.ledger(case), "provenance": record.provenance(case),
-        "glossary": GLOSSARY, "signature_means": SIGNATURE_MEANS}
+        "confidence": _confidence(case.items),
+        "total": len(case.items),
+        "published": published_figures(case),
+        "parts": [_part(case, p) for p in case.parts],
+        "deviations": record.deviations(case),
+        "unknown": record.unknown(case),
+        "not_covered": case.specs.subject.not_covered,
+        "runs": record.runs(case),
+        "ledger": record.ledger(case),
+        "provenance": record.provenance(case),
+        "glossary": GLOSSARY,
+        "signature_means": SIGNATURE_MEANS,
+    }
 
 
 def frame(case: Case) -> dict[str, Any]:
     """What both documents show on every page, and where they come from."""
     return {
-        "subject": case.specs.subject, "number": case.number, "date": day(case.created), "moment": minute(case.created),
-        "version": package_version(), "grade": " and ".join(case.grades) or "no evidence",
-        "not_measured": case.not_measured, "demonstration": DEMONSTRATION if case.is_demonstration else "", "marks": MARKS,
-        "root": grouped(case.root_digest), "root_head": grouped(case.root_digest)[:19]}
+        "subject": case.specs.subject,
+        "number": case.number,
+        "date": day(case.created),
+        "moment": minute(case.created),
+        "version": package_version(),
+        "grade": " and ".join(case.grades) or "no evidence",
+        "not_measured": case.not_measured,
+        "demonstration": DEMONSTRATION if case.is_demonstration else "",
+        "marks": MARKS,
+        "root": grouped(case.root_digest),
+        "root_head": grouped(case.root_digest)[:19],
+    }
 
 
 def package_version() -> str:
@@ -86,19 +106,41 @@ def line(case: Case, item: Item) -> dict[str, Any]:
     v, claim = item.verdict, item.claim
     n = "–" if v.interval is None else f"{v.interval.n:,}" if claim.measure.scalar is None else "–"
     return {
-        "number": item.number, "id": claim.id, "title": claim.title, "statement": claim.statement,
-        "printed": item.printed, "asked": _asked(case, item), "source": f"{claim.source.document}, {claim.source.place}",
-        "accepted": show_region(v.accepted, v.unit), "published": show(v.published, v.unit),
+        "number": item.number,
+        "id": claim.id,
+        "title": claim.title,
+        "statement": claim.statement,
+        "printed": item.printed,
+        "asked": _asked(case, item),
+        "source": f"{claim.source.document}, {claim.source.place}",
+        "accepted": show_region(v.accepted, v.unit),
+        "published": show(v.published, v.unit),
         "found": "–" if v.interval is None else show_interval(v.interval, v.unit),
-        "method": "" if v.interval is None else as_sentence(f" interval: {v.interval.method}") + _convention(v),
-        "n": n, "runs": "" if v.interval is None else show_runs(v.interval), "trust": item.trust or "–",
-        "outcome": v.outcome.value, "validity": v.validity.value, "grade": v.grade or "–",
-        "reason": as_sentence(v.reason), "validity_reason": as_sentence(f"validity: {_validity(case, item)}"),
-        "known": as_sentence(f" known to be {claim.known['outcome']}: {claim.known['reason']}") if claim.known else ""}
+        "method": (
+            ""
+            if v.interval is None
+            else as_sentence(f" interval: {v.interval.method}") + _convention(v)
+        ),
+        "n": n,
+        "runs": "" if v.interval is None else show_runs(v.interval),
+        "trust": item.trust or "–",
+        "outcome": v.outcome.value,
+        "validity": v.validity.value,
+        "grade": v.grade or "–",
+        "reason": as_sentence(v.reason),
+        "validity_reason": as_sentence(f"validity: {_validity(case, item)}"),
+        "known": (
+            as_sentence(f" known to be {claim.known['outcome']}: {claim.known['reason']}")
+            if claim.known
+            else ""
+        ),
+    }
 
 
 def _convention(v: Verdict) -> str:
-    """What the value averages and which class is the positive one, as a sentence after that on its interval."""
+    """What the value averages and which class is the positive one, as a sentence after that on its
+    interval.
+    """
     return as_sentence(f" convention: {v.convention}") if v.convention else ""
 
 
@@ -109,7 +151,9 @@ def _asked(case: Case, item: Item) -> str:
 
 
 def _validity(case: Case, item: Item) -> str:
-    """The reason for a validity; numbered findings are named by number, because they stand in full in a chapter of their own."""
+    """The reason for a validity; numbered findings are named by number, because they stand in full
+    in a chapter of their own.
+    """
     numbers = case.findings_on(item.claim.id)
     if not numbers:
         return item.verdict.validity_reason
@@ -123,21 +167,41 @@ def _part(case: Case, part: str) -> dict[str, Any]:
     titled = {p: (protocol_title(case, p), runs) for p, runs in made.items()}
     elsewhere = grid_members(made) | size_members(made) | pair_members(made)
     return {
-        "name": part, "title": case.specs.subject.parts[part], "count": counts(case, part),
+        "name": part,
+        "title": case.specs.subject.parts[part],
+        "count": counts(case, part),
         "rows": [line(case, i) for i in items if i.claim.measure.run],
         "words": [line(case, i) for i in items if not i.claim.measure.run],
-        "about": "" if any(i.verdict.interval for i in items) else "No claim of this part was tested, so there is nothing to draw.",
-        "grids": _pairs(grid_figures(titled)), "sizes": size_figures(titled), "repaired": repaired(case, part),
-        "related": related(case, part), "explained": explained(case, part),
-        "worths": worths(case, part), "generators": measured_generators(case, part), "remedies": remedies(case, part),
+        "about": (
+            ""
+            if any(i.verdict.interval for i in items)
+            else "No claim of this part was tested, so there is nothing to draw."
+        ),
+        "grids": _pairs(grid_figures(titled)),
+        "sizes": size_figures(titled),
+        "repaired": repaired(case, part),
+        "related": related(case, part),
+        "explained": explained(case, part),
+        "worths": worths(case, part),
+        "generators": measured_generators(case, part),
+        "remedies": remedies(case, part),
         "deployed": deployed(case, part),
-        "baselines": baselines(case, part), "paired": paired(case, part), "intervals": interval_figures(items),
+        "baselines": baselines(case, part),
+        "paired": paired(case, part),
+        "intervals": interval_figures(items),
         "findings": record.findings(case, items),
-        "protocols": [shown for p in _once(made) if p not in elsewhere and (shown := _protocol(case, p))["blocks"]]}
+        "protocols": [
+            shown
+            for p in _once(made)
+            if p not in elsewhere and (shown := _protocol(case, p))["blocks"]
+        ],
+    }
 
 
 def _once(made: Mapping[str, Sequence[Evidence]]) -> list[str]:
-    """Protocols, without those whose runs another one before them has made: what a profile shortens can fall together."""
+    """Protocols, without those whose runs another one before them has made: what a profile shortens
+    can fall together.
+    """
     first: dict[tuple[str, ...], str] = {}
     for name, runs in made.items():
         first.setdefault(tuple(e.run.key for e in runs), name)
@@ -146,11 +210,13 @@ def _once(made: Mapping[str, Sequence[Evidence]]) -> list[str]:
 
 def _pairs(figures: list[Figure]) -> list[list[Figure]]:
     """Half-width figures two by two."""
-    return [figures[k:k + 2] for k in range(0, len(figures), 2)]
+    return [figures[k : k + 2] for k in range(0, len(figures), 2)]
 
 
 def _protocol(case: Case, name: str) -> dict[str, Any]:
-    """The figures of one protocol: curves over all seeds, matrix and reliability for each main split, gallery; scores of the first."""
+    """The figures of one protocol: curves over all seeds, matrix and reliability for each main
+    split, gallery; scores of the first.
+    """
     made, protocol = case.made(name), case.specs.protocols[name]
     seen = made[0].observations
     splits = [s for s in splits_of(case, name) if s in seen and "y_true" in seen[s]][:MOST_SPLITS]
@@ -158,9 +224,33 @@ def _protocol(case: Case, name: str) -> dict[str, Any]:
     flow = gradient_flow(protocol.title, made)
     blocks: list[list[Figure]] = [[f] for f in (curves, flow) if f]
     for split in splits:
-        pair = [f for f in (confusion_matrix(protocol.title, made[0], split), reliability(protocol.title, made[0], split)) if f]
+        pair = [
+            f
+            for f in (
+                confusion_matrix(protocol.title, made[0], split),
+                reliability(protocol.title, made[0], split),
+            )
+            if f
+        ]
         blocks += [pair] if pair else []
-    blocks += [[f] for f in (*gallery_figures(protocol.title, made[0]), *sheet_figures(protocol.title, made[0]),
-                             *synthesis_figures(protocol.title, made), *deployment_figures(protocol.title, made))]
-    classes = [{"split": split, "seed": made[0].run.seed, "rows": rows} for split in splits[:1] if (rows := per_class(made, split))]
-    return {"name": name, "title": protocol.title, "runs": plural(len(made), "run"), "blocks": blocks, "classes": classes}
+    blocks += [
+        [f]
+        for f in (
+            *gallery_figures(protocol.title, made[0]),
+            *sheet_figures(protocol.title, made[0]),
+            *synthesis_figures(protocol.title, made),
+            *deployment_figures(protocol.title, made),
+        )
+    ]
+    classes = [
+        {"split": split, "seed": made[0].run.seed, "rows": rows}
+        for split in splits[:1]
+        if (rows := per_class(made, split))
+    ]
+    return {
+        "name": name,
+        "title": protocol.title,
+        "runs": plural(len(made), "run"),
+        "blocks": blocks,
+        "classes": classes,
+    }

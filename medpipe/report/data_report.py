@@ -1,4 +1,6 @@
-"""The short report of an audit of images: what `medpipe audit-data` found, with pictures side by side, as a PDF that can be signed."""
+"""The short report of an audit of images: what `medpipe audit-data` found, with pictures side by
+side, as a PDF that can be signed.
+"""
 
 from __future__ import annotations
 
@@ -18,92 +20,205 @@ from medpipe.report.write import to_html
 
 FILE = "data-report.pdf"
 MEANINGS = {
-    "clean": "Surely fewer than one image in a hundred has a copy among images trained on (in a set without parts, among all), or a group "
-             "of a table, where one was given; fewer has a copy under another label; and file metadata and the border tell the classes by "
-             "surely less than five points above the commonest. Nothing else was weighed.",
-    "inflated": "Images reported on have copies, or others of their group of a table, among images trained on, or would have in a random "
-                "split: an accuracy on them may be memory, by an unknown amount.",
-    "confounded": "File metadata or the border alone tell the classes, without the subject: an accuracy may be that of a short cut.",
-    "open": "Neither inflation nor a short cut was surely found, and it was not shown that there is none: too little was compared.",
-    "inflated and confounded": "Images reported on have copies, or others of their group of a table, among images trained on, or would "
-                               "have in a random split, and file metadata or the border alone tell the classes: an accuracy on them says "
-                               "little about the subject."}
+    "clean": (
+        "Surely fewer than one image in a hundred has a copy among images trained on (in a set"
+        " without parts, among all), or a group of a table, where one was given; fewer has a copy"
+        " under another label; and file metadata and the border tell the classes by surely less"
+        " than five points above the commonest. Nothing else was weighed."
+    ),
+    "inflated": (
+        "Images reported on have copies, or others of their group of a table, among images trained"
+        " on, or would have in a random split: an accuracy on them may be memory, by an unknown"
+        " amount."
+    ),
+    "confounded": (
+        "File metadata or the border alone tell the classes, without the subject: an accuracy may"
+        " be that of a short cut."
+    ),
+    "open": (
+        "Neither inflation nor a short cut was surely found, and it was not shown that there is"
+        " none: too little was compared."
+    ),
+    "inflated and confounded": (
+        "Images reported on have copies, or others of their group of a table, among images trained"
+        " on, or would have in a random split, and file metadata or the border alone tell the"
+        " classes: an accuracy on them says little about the subject."
+    ),
+}
 MOST_PAIRS, MOST_PROBLEMS = 8, 40
 
 
-def data_report(found: Mapping[str, Any], pictures: Mapping[str, bytes], created: datetime) -> bytes:
-    """The unsigned PDF. ``found``: `ImageAudit` as JSON; ``pictures``: PNG by path of the images named as examples."""
+def data_report(
+    found: Mapping[str, Any], pictures: Mapping[str, bytes], created: datetime
+) -> bytes:
+    """The unsigned PDF. ``found``: `ImageAudit` as JSON; ``pictures``: PNG by path of the images
+    named as examples.
+    """
     content = json.dumps(found, indent=1, ensure_ascii=False, sort_keys=True).encode()
     html = to_html("data-report.html", _context(found, pictures))
     attached = AttachedFile(DATA_AUDIT, content, "Everything that was found, for programs")
-    return render_pdf(html, identifier=sha256(content).digest()[:16], created=created, attachments=[attached])
+    return render_pdf(
+        html, identifier=sha256(content).digest()[:16], created=created, attachments=[attached]
+    )
 
 
 def _context(found: Mapping[str, Any], pictures: Mapping[str, bytes]) -> dict[str, Any]:
     name, counts, problems = Path(found["source"]).name, found["counts"], found["problems"]
     return {
-        "subject": {"name": name, "revision": found["digest"]}, "version": package_version(), "demonstration": "", "grade": "data only",
-        "number": found["digest"].removeprefix("sha256:")[:12], "name": name, "digest": found["digest"],
-        "verdict": found["verdict"], "meaning": MEANINGS[found["verdict"]], "reasons": found["reasons"], "undecided": found["undecided"],
+        "subject": {"name": name, "revision": found["digest"]},
+        "version": package_version(),
+        "demonstration": "",
+        "grade": "data only",
+        "number": found["digest"].removeprefix("sha256:")[:12],
+        "name": name,
+        "digest": found["digest"],
+        "verdict": found["verdict"],
+        "meaning": MEANINGS[found["verdict"]],
+        "reasons": found["reasons"],
+        "undecided": found["undecided"],
         "bears_on": found["bears_on"],
         "grouped": found["grouped"],
-        "images": f"{sum(n for count in counts.values() for n in count.values()):,}", "classes": list(next(iter(counts.values()))),
-        "counts": [{"part": part, "counts": [f"{n:,}" for n in count.values()]} for part, count in counts.items()],
-        "relations": [{"part": r["part"], "kind": r["kind"], "share": _share(r["found"]), "bears_on": r["bears_on"], "note": r["note"]}
-                      for r in found["relations"]],
-        "slices": [{"kind": kind, "images": f"{sum(count[kind] for count in counts.values()):,}", "slices": f"{n:,}"}
-                   for kind, n in found["slices"].items()],
-        "splits": [_split(s) for s in found["split"]], "sheets": [_sheet(g, pictures) for g in found["groups"]],
+        "images": f"{sum(n for count in counts.values() for n in count.values()):,}",
+        "classes": list(next(iter(counts.values()))),
+        "counts": [
+            {"part": part, "counts": [f"{n:,}" for n in count.values()]}
+            for part, count in counts.items()
+        ],
+        "relations": [
+            {
+                "part": r["part"],
+                "kind": r["kind"],
+                "share": _share(r["found"]),
+                "bears_on": r["bears_on"],
+                "note": r["note"],
+            }
+            for r in found["relations"]
+        ],
+        "slices": [
+            {
+                "kind": kind,
+                "images": f"{sum(count[kind] for count in counts.values()):,}",
+                "slices": f"{n:,}",
+            }
+            for kind, n in found["slices"].items()
+        ],
+        "splits": [_split(s) for s in found["split"]],
+        "sheets": [_sheet(g, pictures) for g in found["groups"]],
         "galleries": list(_galleries(found, pictures)),
-        "oddities": [{"kind": o["kind"], "share": _share(o["found"]) if o["found"] else "", "note": o["note"]} for o in found["oddities"]],
-        "layout": found["layout"], "notes": found["notes"],
-        "odd_galleries": [{"title": o["kind"], "figures": [{"path": path, "what": what, "uri": _uri(pictures[path])}
-                                                           for path, what in o["examples"][:MOST_PAIRS]]}
-                          for o in found["oddities"] if o["examples"]],
+        "oddities": [
+            {
+                "kind": o["kind"],
+                "share": _share(o["found"]) if o["found"] else "",
+                "note": o["note"],
+            }
+            for o in found["oddities"]
+        ],
+        "layout": found["layout"],
+        "notes": found["notes"],
+        "odd_galleries": [
+            {
+                "title": o["kind"],
+                "figures": [
+                    {"path": path, "what": what, "uri": _uri(pictures[path])}
+                    for path, what in o["examples"][:MOST_PAIRS]
+                ],
+            }
+            for o in found["oddities"]
+            if o["examples"]
+        ],
         "learnt": found["trained_on"] or "four fifths of the clusters of copies",
-        "baselines": [{"part": b["part"], "model": b["model"], "right": f"{100 * b['right']:.1f} %", "above": _points(b["above"]),
-                       "bears_on": b["bears_on"]}
-                      for b in found["baselines"]],
-        "sources": [{**s, "images": f"{s['images']:,}", "classes": ", ".join(f"{k} {n:,}" for k, n in s["classes"].items())}
-                    for s in found["sources"]],
+        "baselines": [
+            {
+                "part": b["part"],
+                "model": b["model"],
+                "right": f"{100 * b['right']:.1f} %",
+                "above": _points(b["above"]),
+                "bears_on": b["bears_on"],
+            }
+            for b in found["baselines"]
+        ],
+        "sources": [
+            {
+                **s,
+                "images": f"{s['images']:,}",
+                "classes": ", ".join(f"{k} {n:,}" for k, n in s["classes"].items()),
+            }
+            for s in found["sources"]
+        ],
         "problems": [{"path": path, "what": what} for path, what in problems[:MOST_PROBLEMS]],
-        "problems_left": max(0, len(problems) - MOST_PROBLEMS)}
+        "problems_left": max(0, len(problems) - MOST_PROBLEMS),
+    }
 
 
 def _sheet(group: Mapping[str, Any], pictures: Mapping[str, bytes]) -> dict[str, Any]:
     """A contact sheet: the first images of a group, each with what was altered."""
     images, count = group["images"], group["count"]
     shown = "all of them" if len(images) == count else f"the first {len(images)} of them"
-    about = f"Classes: {', '.join(group['classes'])}. Shown: {shown}. Loosest link: {group['kind']}."
-    return {"title": f"A group of {count:,} images that show {plural(group['slices'], 'distinct slice')}", "about": about,
-            "figures": [{"path": path, "what": what, "uri": _uri(pictures[path])} for path, what in images]}
+    about = (
+        f"Classes: {', '.join(group['classes'])}. Shown: {shown}. Loosest link: {group['kind']}."
+    )
+    return {
+        "title": (
+            f"A group of {count:,} images that show {plural(group['slices'], 'distinct slice')}"
+        ),
+        "about": about,
+        "figures": [
+            {"path": path, "what": what, "uri": _uri(pictures[path])} for path, what in images
+        ],
+    }
 
 
 def _split(split: Mapping[str, Any]) -> dict[str, Any]:
     expected = split["expected"]
-    chance = f"{100 * expected['estimate']:.1f} % ({100 * expected['low']:.1f} to {100 * expected['high']:.1f})"
-    rows = [("have a copy in training", _share(split["copies"])), ("are likely of a patient in training", _share(split["patients"])),
-            ("resemble a training image (second method)", _share(split["second"])),
-            ("resemble one of another patient (by chance)", chance)]
-    return {"part": split["part"], "trained_on": split["trained_on"], "verdict": "free of leakage" if split["is_free"] else
-            "not free of leakage", "rows": [{"kind": kind, "share": said} for kind, said in rows]}
+    chance = (
+        f"{100 * expected['estimate']:.1f} % ({100 * expected['low']:.1f} to"
+        f" {100 * expected['high']:.1f})"
+    )
+    rows = [
+        ("have a copy in training", _share(split["copies"])),
+        ("are likely of a patient in training", _share(split["patients"])),
+        ("resemble a training image (second method)", _share(split["second"])),
+        ("resemble one of another patient (by chance)", chance),
+    ]
+    return {
+        "part": split["part"],
+        "trained_on": split["trained_on"],
+        "verdict": "free of leakage" if split["is_free"] else "not free of leakage",
+        "rows": [{"kind": kind, "share": said} for kind, said in rows],
+    }
 
 
 def _galleries(found: Mapping[str, Any], pictures: Mapping[str, bytes]) -> Iterator[dict[str, Any]]:
     for r in found["relations"]:
         if r["kind"].startswith("copies") and r["examples"]:
-            about = "One pair of each of the first clusters, the most alike first; not chosen otherwise."
-            yield {"title": f"{r['part']}: {r['kind']}", "about": about, "pairs": list(_pairs(r["examples"], pictures))}
+            about = (
+                "One pair of each of the first clusters, the most alike first; not chosen"
+                " otherwise."
+            )
+            yield {
+                "title": f"{r['part']}: {r['kind']}",
+                "about": about,
+                "pairs": list(_pairs(r["examples"], pictures)),
+            }
     if found["contradicted"]:
         about = f"The folder is the label. This bears on {found['bears_on']['contradicted']}."
-        yield {"title": "Copies that carry two labels", "about": about,
-               "pairs": list(_pairs(found["contradicted"], pictures))}
+        yield {
+            "title": "Copies that carry two labels",
+            "about": about,
+            "pairs": list(_pairs(found["contradicted"], pictures)),
+        }
 
 
 def _pairs(examples: Any, pictures: Mapping[str, bytes]) -> Iterator[dict[str, str]]:
     for first, second, how, score in examples[:MOST_PAIRS]:
-        yield {"first": first, "second": second, "how": how, "score": f"{score:.4f}",
-               "first_uri": _uri(pictures[first]), "second_uri": _uri(pictures[second])}
+        yield {
+            "first": first,
+            "second": second,
+            "how": how,
+            "score": f"{score:.4f}",
+            "first_uri": _uri(pictures[first]),
+            "second_uri": _uri(pictures[second]),
+        }
 
 
 def _uri(png: bytes) -> str:
@@ -112,8 +227,13 @@ def _uri(png: bytes) -> str:
 
 def _share(found: Mapping[str, Any]) -> str:
     i = found["interval"]
-    return f"{found['count']:,} of {i['n']:,}, {100 * i['estimate']:.1f} % ({100 * i['low']:.1f} to {100 * i['high']:.1f})"
+    return (
+        f"{found['count']:,} of {i['n']:,}, {100 * i['estimate']:.1f} % ({100 * i['low']:.1f} to"
+        f" {100 * i['high']:.1f})"
+    )
 
 
 def _points(i: Mapping[str, Any]) -> str:
-    return f"{100 * i['estimate']:+.1f} ({100 * i['low']:+.1f} to {100 * i['high']:+.1f})".replace("-", "\N{MINUS SIGN}")
+    return f"{100 * i['estimate']:+.1f} ({100 * i['low']:+.1f} to {100 * i['high']:+.1f})".replace(
+        "-", "\N{MINUS SIGN}"
+    )

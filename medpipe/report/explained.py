@@ -1,4 +1,6 @@
-"""How often the saliency maps of a part's networks pass the sanity checks that a useless map fails."""
+"""How often the saliency maps of a part's networks pass the sanity checks that a useless map
+fails.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +11,30 @@ from medpipe.audits.explanation import UNCHANGED, WORTH, Check
 from medpipe.report.case import Case
 
 ASKED = {
-    "deletion": f"is the probability lost sooner where the map is large than where {{other}} is, by more than {WORTH:g}?",
-    "insertion": f"does the probability return sooner where the map is large than where {{other}} is, by more than {WORTH:g}?",
-    "randomisation": f"is the map another one with new weights (rank correlation below {UNCHANGED:g})?"}
+    "deletion": (
+        "is the probability lost sooner where the map is large than where {other} is, by more"
+        f" than {WORTH:g}?"
+    ),
+    "insertion": (
+        "does the probability return sooner where the map is large than where {other} is, by"
+        f" more than {WORTH:g}?"
+    ),
+    "randomisation": (
+        f"is the map another one with new weights (rank correlation below {UNCHANGED:g})?"
+    ),
+}
 """What a check asks, by the head of its name."""
 OTHERS = {"random": "a map of noise", "centre": "a map of the middle alone"}
 
 
 def explained(case: Case, part: str) -> list[dict[str, Any]]:
-    """A row for each check: what it asks, and in how many runs of the part the map passes it or fails it; the rest is not decided."""
+    """A row for each check: what it asks, and in how many runs of the part the map passes it or
+    fails it; the rest is not decided.
+    """
     found: dict[str, list[Check]] = {}
-    for run in {e.run.key: e for protocol in case.protocols_of(part) for e in case.made(protocol)}.values():
+    for run in {
+        e.run.key: e for protocol in case.protocols_of(part) for e in case.made(protocol)
+    }.values():
         for check in stored_checks(run):
             found.setdefault(check.name, []).append(check)
     return [_row(name, checks) for name, checks in found.items()]
@@ -29,5 +44,9 @@ def _row(name: str, checks: list[Check]) -> dict[str, Any]:
     curve, _, other = name.partition("_against_")
     asked = ASKED.get(curve, "").format(other=OTHERS.get(other, other))
     outcomes = [c.outcome for c in checks]
-    return {"name": name.replace("_", " "), "asks": asked,
-            "passed": f"{outcomes.count('pass')} of {len(checks)}", "failed": f"{outcomes.count('fail')} of {len(checks)}"}
+    return {
+        "name": name.replace("_", " "),
+        "asks": asked,
+        "passed": f"{outcomes.count('pass')} of {len(checks)}",
+        "failed": f"{outcomes.count('fail')} of {len(checks)}",
+    }

@@ -1,4 +1,6 @@
-"""What can be measured of generators without a reader: how like, how varied and how safe their images are, and what remedies did."""
+"""What can be measured of generators without a reader: how like, how varied and how safe their
+images are, and what remedies did.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,13 @@ from medpipe.report.case import Case, protocol_title
 
 EXPERIMENT = "image_synthesis"
 VANISHED = -2.0
-"""A generator's gradient norm below a hundredth, on the decadic scale, has vanished: those that learn have 1 to 50."""
+"""A generator's gradient norm below a hundredth, on the decadic scale, has vanished: those that
+learn have 1 to 50.
+"""
 Row = tuple[str, str, Measure, str]
-"""What is measured, how it reads, the measure (without its run), and its unit. `_reads` fills in what depends on the runs."""
+"""What is measured, how it reads, the measure (without its run), and its unit. `_reads` fills in
+what depends on the runs.
+"""
 
 
 def _of(split: str, metric: str) -> Measure:
@@ -33,35 +39,99 @@ def _of(split: str, metric: str) -> Measure:
 
 MEASURED: tuple[Row, ...] = (
     ("classes surely made", "", _of("quality", "classes_covered"), "count"),
-    ("precision", "1: all within reach of a real image", _of("quality", "improved_precision"), "proportion"),
+    (
+        "precision",
+        "1: all within reach of a real image",
+        _of("quality", "improved_precision"),
+        "proportion",
+    ),
     ("recall", "1: all real ones within reach", _of("quality", "improved_recall"), "proportion"),
     ("density", "about 1 for a second real sample", _of("quality", "density"), "number"),
-    ("coverage", "about {coverage} for a second real sample", _of("quality", "coverage"), "proportion"),
+    (
+        "coverage",
+        "about {coverage} for a second real sample",
+        _of("quality", "coverage"),
+        "proportion",
+    ),
     ("KID, unbiased", "0 for a second real sample", _of("quality", "kid"), "number"),
-    ("FID", "above 0 for a second real sample, more so at small n", _of("quality", "fid"), "number"),
-    ("MS-SSIM, generated minus training pairs", "above 0: more alike", _of("pairs", "ms_ssim_excess"), "number"),
-    ("share memorised from {compared}", "0 or below: none{times}", _of("memory", "memorised_share"), "proportion"),
-    ("copies of {compared}", "0: none of these{times}", _of("memory", "copied_share"), "proportion"),
-    ("data-copying index", "below \N{MINUS SIGN}1.64: copies", _of("memory", "data_copying_z"), "number"),
-    ("membership by generated images, AUC", "0.5: guessing", _of("membership", "membership_auc_generator"), "proportion"),
-    ("membership by the discriminator, AUC", "0.5: guessing", _of("membership", "membership_auc_discriminator"), "proportion"))
+    (
+        "FID",
+        "above 0 for a second real sample, more so at small n",
+        _of("quality", "fid"),
+        "number",
+    ),
+    (
+        "MS-SSIM, generated minus training pairs",
+        "above 0: more alike",
+        _of("pairs", "ms_ssim_excess"),
+        "number",
+    ),
+    (
+        "share memorised from {compared}",
+        "0 or below: none{times}",
+        _of("memory", "memorised_share"),
+        "proportion",
+    ),
+    (
+        "copies of {compared}",
+        "0: none of these{times}",
+        _of("memory", "copied_share"),
+        "proportion",
+    ),
+    (
+        "data-copying index",
+        "below \N{MINUS SIGN}1.64: copies",
+        _of("memory", "data_copying_z"),
+        "number",
+    ),
+    (
+        "membership by generated images, AUC",
+        "0.5: guessing",
+        _of("membership", "membership_auc_generator"),
+        "proportion",
+    ),
+    (
+        "membership by the discriminator, AUC",
+        "0.5: guessing",
+        _of("membership", "membership_auc_discriminator"),
+        "proportion",
+    ),
+)
 USEFUL: tuple[Row, ...] = (
-    ("accuracy on real images, trained on real ones", "the largest class: {largest}", _of("trained_on_real", "accuracy"), "proportion"),
-    ("the same, trained on synthetic images alone", "labels of a network that is {right} right",
-     _of("trained_on_synthetic", "accuracy"), "proportion"),
-    ("the same, rare classes filled up with synthetic images", "", _of("trained_balanced", "accuracy"), "proportion"))
+    (
+        "accuracy on real images, trained on real ones",
+        "the largest class: {largest}",
+        _of("trained_on_real", "accuracy"),
+        "proportion",
+    ),
+    (
+        "the same, trained on synthetic images alone",
+        "labels of a network that is {right} right",
+        _of("trained_on_synthetic", "accuracy"),
+        "proportion",
+    ),
+    (
+        "the same, rare classes filled up with synthetic images",
+        "",
+        _of("trained_balanced", "accuracy"),
+        "proportion",
+    ),
+)
 COURSE: tuple[Row, ...] = (
     ("classes", "", _of("quality", "classes_covered"), "count"),
     ("coverage", "", _of("quality", "coverage"), "proportion"),
     ("discriminator’s AUC", "", _of("membership", "membership_auc_discriminator"), "proportion"),
-    ("gradient, log10", "", Measure(scalar="generator_gradient_log10"), "number"))
+    ("gradient, log10", "", Measure(scalar="generator_gradient_log10"), "number"),
+)
 
 
 def measured_generators(case: Case, part: str) -> dict[str, Any] | None:
-    """A row for each measurement with a value for each generator of the part; None where none was made.
+    """A row for each measurement with a value for each generator of the part; None where none was
+    made.
 
-    Generators that failures were provoked in stand apart, in `remedies`; of two protocols with the same runs the first is shown. What
-    their images are of use for has rows where a run trained on them.
+    Generators that failures were provoked in stand apart, in `remedies`; of two protocols with the
+    same runs the first is shown. What their images are of use for has rows where a run trained on
+    them.
     """
     provoked = {name for pair in _pairs(case, part) for name in pair}
     shown: dict[tuple[str, ...], str] = {}
@@ -73,10 +143,19 @@ def measured_generators(case: Case, part: str) -> dict[str, Any] | None:
     names = tuple(shown.values())
     first = case.made(names[0])[0]
     asked, words = (*MEASURED, *(USEFUL if _tried(first) else ())), _reads(first)
-    rows = [{"what": what.format(**words), "reads": reads.format(**words), "cells": [_value(case.made(n), measure, n, unit) for n in names]}
-            for what, reads, measure, unit in asked]
-    return {"titles": [f"{protocol_title(case, n)}, {plural(len(case.made(n)), 'run')}" for n in names], "rows": rows,
-            "n": _counted(first)}
+    rows = [
+        {
+            "what": what.format(**words),
+            "reads": reads.format(**words),
+            "cells": [_value(case.made(n), measure, n, unit) for n in names],
+        }
+        for what, reads, measure, unit in asked
+    ]
+    return {
+        "titles": [f"{protocol_title(case, n)}, {plural(len(case.made(n)), 'run')}" for n in names],
+        "rows": rows,
+        "n": _counted(first),
+    }
 
 
 def _tried(e: Evidence) -> bool:
@@ -84,16 +163,23 @@ def _tried(e: Evidence) -> bool:
 
 
 def _reads(e: Evidence) -> dict[str, str]:
-    """What the rows say of the numbers of images in a run, by the names that they have in `MEASURED` and `USEFUL`."""
+    """What the rows say of the numbers of images in a run, by the names that they have in
+    `MEASURED` and `USEFUL`.
+    """
     made, real = _numbers(e)
     pool = compared(e.observations["memory"], e.observations.get("seen"))
-    words = {"coverage": f"{100 * usual_coverage(real, made):.3g} %", "compared": str(pool),
-             "times": "" if pool.times == 1 else f"; of all seen up to {pool.times:.1f} times as many"}
+    words = {
+        "coverage": f"{100 * usual_coverage(real, made):.3g} %",
+        "compared": str(pool),
+        "times": "" if pool.times == 1 else f"; of all seen up to {pool.times:.1f} times as many",
+    }
     if _tried(e):
         labels = np.unique(e.observations["trained_on_real"]["y_true"], return_counts=True)[1]
         right = e.scalars.get("audit_network_accuracy")
-        words |= {"largest": f"{100 * labels.max() / labels.sum():.0f} %",
-                  "right": "an unknown share" if right is None else f"{100 * right:.0f} %"}
+        words |= {
+            "largest": f"{100 * labels.max() / labels.sum():.0f} %",
+            "right": "an unknown share" if right is None else f"{100 * right:.0f} %",
+        }
     return words
 
 
@@ -109,8 +195,9 @@ def _numbers(e: Evidence) -> tuple[int, int]:
 
 
 def remedies(case: Case, part: str) -> dict[str, Any] | None:
-    """A row for each failure that was to be provoked and, below it, for each remedy that a claim holds against it; None where none was
-    made. ``came_about`` says of the former in how many runs it did.
+    """A row for each failure that was to be provoked and, below it, for each remedy that a claim
+    holds against it; None where none was made. ``came_about`` says of the former in how many runs
+    it did.
     """
     made = set(_made(case, part))
     groups: dict[str, list[str]] = {}
@@ -119,17 +206,30 @@ def remedies(case: Case, part: str) -> dict[str, Any] | None:
             groups.setdefault(baseline, []).append(remedy)
     if not groups:
         return None
-    rows = [{"title": protocol_title(case, name), "baseline": name == baseline, "runs": len(case.made(name)),
-             "came_about": _came_about(case, part, name) if name == baseline else "",
-             "cells": [_value(case.made(name), measure, name, unit) for _, _, measure, unit in COURSE]}
-            for baseline, tried in groups.items() for name in (baseline, *dict.fromkeys(tried))]
+    rows = [
+        {
+            "title": protocol_title(case, name),
+            "baseline": name == baseline,
+            "runs": len(case.made(name)),
+            "came_about": _came_about(case, part, name) if name == baseline else "",
+            "cells": [
+                _value(case.made(name), measure, name, unit) for _, _, measure, unit in COURSE
+            ],
+        }
+        for baseline, tried in groups.items()
+        for name in (baseline, *dict.fromkeys(tried))
+    ]
     return {"columns": [what for what, *_ in COURSE], "rows": rows}
 
 
 def _collapsed(e: Evidence) -> bool:
-    """Whether a class shown is surely lost, or the images are surely few or much alike; modes lost are, in generators as coded too."""
-    return any(f.severity == "undermines" and f.id.partition(":")[2] in ("classes", "support", "likeness")
-               for f in collapse.seen_in(e.observations))
+    """Whether a class shown is surely lost, or the images are surely few or much alike; modes lost
+    are, in generators as coded too.
+    """
+    return any(
+        f.severity == "undermines" and f.id.partition(":")[2] in ("classes", "support", "likeness")
+        for f in collapse.seen_in(e.observations)
+    )
 
 
 def _overfitted(e: Evidence) -> bool:
@@ -141,24 +241,39 @@ def _vanished(e: Evidence) -> bool:
 
 
 FAILURES: dict[str, tuple[str, Callable[[Evidence], bool]]] = {
-    "coverage": ("mode collapse", _collapsed), "membership_auc_discriminator": ("an overfitting discriminator", _overfitted),
-    "generator_gradient_log10": ("vanishing gradients", _vanished)}
-"""By what a claim of a remedy measures: the failure that it is to remedy, and whether a run has it."""
+    "coverage": ("mode collapse", _collapsed),
+    "membership_auc_discriminator": ("an overfitting discriminator", _overfitted),
+    "generator_gradient_log10": ("vanishing gradients", _vanished),
+}
+"""By what a claim of a remedy measures: the failure that it is to remedy, and whether a run has it.
+"""
 
 
 def _came_about(case: Case, part: str, baseline: str) -> str:
     """In how many runs of a baseline the failure came about that claims hold remedies against."""
     measures = [i.claim.measure for i in case.of_part(part)]
-    names = dict.fromkeys(m.metric or m.scalar or "" for m in measures if m.minus is not None and m.minus.run == baseline)
+    names = dict.fromkeys(
+        m.metric or m.scalar or ""
+        for m in measures
+        if m.minus is not None and m.minus.run == baseline
+    )
     runs, told = case.made(baseline), []
     for failure, has in (FAILURES[name] for name in names if name in FAILURES):
         count = sum(has(e) for e in runs)
-        told.append(f"{failure} came about in {count} of {plural(len(runs), 'run')}" if count else f"{failure} did not come about")
+        told.append(
+            f"{failure} came about in {count} of {plural(len(runs), 'run')}"
+            if count
+            else f"{failure} did not come about"
+        )
     return "; ".join(told)
 
 
 def _made(case: Case, part: str) -> Sequence[str]:
-    return [name for name in case.protocols_of(part) if case.made(name) and case.made(name)[0].run.experiment == EXPERIMENT]
+    return [
+        name
+        for name in case.protocols_of(part)
+        if case.made(name) and case.made(name)[0].run.experiment == EXPERIMENT
+    ]
 
 
 def _pairs(case: Case, part: str) -> list[tuple[str, str]]:
@@ -168,7 +283,14 @@ def _pairs(case: Case, part: str) -> list[tuple[str, str]]:
 
 
 def _value(runs: Sequence[Evidence], measure: Measure, name: str, unit: str) -> str:
-    if any(measure.scalar not in e.scalars if measure.scalar is not None else measure.split not in e.observations for e in runs):
+    if any(
+        (
+            measure.scalar not in e.scalars
+            if measure.scalar is not None
+            else measure.split not in e.observations
+        )
+        for e in runs
+    ):
         return "–"
     try:
         return show_interval(interval_of(replace(measure, run=name), runs, unit), unit)

@@ -1,6 +1,8 @@
-"""Page one has to stay one page: this measures what goes on it in the report's own type, and takes what fits.
+"""Page one has to stay one page: this measures what goes on it in the report's own type, and takes
+what fits.
 
-The sizes are those of ``templates/report.css``; a test renders a crowded case and sees that page one still ends on page one.
+The sizes are those of ``templates/report.css``; a test renders a crowded case and sees that page
+one still ends on page one.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ TEXT, BOX, CLAIM, PRINTED, FOUND = 481.0, 401.0, 123.0, 55.0, 89.0  # widths in 
 MOST_ROWS = 12
 LEAST_ROWS = 4
 LEVELS = ((640, 2), (450, 2), (450, 1), (450, 0), (260, 0), (0, 0))
-"""Characters for the sentences of a row, and claims named in a list: what one wishes for first, then ever less."""
+"""Characters for the sentences of a row, and claims named in a list: what one wishes for first,
+then ever less.
+"""
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,17 @@ class PageOne:
 
 
 def page_one(case: Case, version: str) -> PageOne:
-    """Fill page one: first all sentences that one wishes for, then fewer of them, until some rows of the table fit too."""
+    """Fill page one: first all sentences that one wishes for, then fewer of them, until some rows
+    of the table fit too.
+    """
     subject = case.specs.subject
     title = shorten(subject.name, 110, placeholder=" …")
     system = as_sentence(shorten(first_clause(subject.about), 220, placeholder=" …"))
-    about = (f"{system} Revision {shorten(subject.revision, 60, placeholder=' …')}, audited {day(case.created)} with medpipe {version}, "
-             f"profile “{case.profile.id}”: {shorten(case.profile.title, 110, placeholder=' …')}.")
+    about = (
+        f"{system} Revision {shorten(subject.revision, 60, placeholder=' …')}, audited"
+        f" {day(case.created)} with medpipe {version}, profile “{case.profile.id}”:"
+        f" {shorten(case.profile.title, 110, placeholder=' …')}."
+    )
     evidence, trust = _evidence(case), _trust(case)
     for room, most in LEVELS:
         rows = box(case, room, most)
@@ -67,12 +76,24 @@ def line_count(text: str, size: float, width: float) -> int:
     return count
 
 
-def _fixed(case: Case, title: str, about: str, rows: Sequence[Row], evidence: str, trust: str) -> float:
+def _fixed(
+    case: Case, title: str, about: str, rows: Sequence[Row], evidence: str, trust: str
+) -> float:
     """Height of everything but the rows of the table."""
     head = 24 + 23 * line_count(title, 19.6, TEXT) + 2 + 15 * line_count(about, 10.5, TEXT) + 6
     head += 13 * line_count(case.not_measured, 9.5, TEXT) + 3 if case.not_measured else 0
-    boxed = 8 + sum(8 + sum(12.6 * line_count(s, 9.5, BOX) + 2 for s in (*r.sentences, *([r.rest] if r.rest else []))) for r in rows)
-    stated = sum(12.6 * line_count(label + s, 9.5, TEXT) + 3 for label, s in (("Grade of evidence. ", evidence), ("Trust level. ", trust)))
+    boxed = 8 + sum(
+        8
+        + sum(
+            12.6 * line_count(s, 9.5, BOX) + 2
+            for s in (*r.sentences, *([r.rest] if r.rest else []))
+        )
+        for r in rows
+    )
+    stated = sum(
+        12.6 * line_count(label + s, 9.5, TEXT) + 3
+        for label, s in (("Grade of evidence. ", evidence), ("Trust level. ", trust))
+    )
     legend = 12 * line_count(_legend(case), 8.5, TEXT) + 4
     return head + boxed + stated + 29 + legend + 81
 
@@ -81,16 +102,31 @@ def _legend(case: Case) -> str:
     """The words below the table, as the template puts them together, but for their marks."""
     found = [(p, counts(case, p)["published"]) for p in case.parts]
     found.append(("Asked by medpipe beside them", asked(case)))
-    said = [(name, c["total"], [*c["outcomes"], ("undermined", c["undermined"])]) for name, c in found if c["total"]]
+    said = [
+        (name, c["total"], [*c["outcomes"], ("undermined", c["undermined"])])
+        for name, c in found
+        if c["total"]
+    ]
     return "00 of 000 claims; all of them follow. " + " ".join(
         f"{name}, {plural(total, 'published claim')}: "
-        f"{' · '.join(f'● {n} {word}' for word, n in numbers if n)}." for name, total, numbers in said)
+        f"{' · '.join(f'● {n} {word}' for word, n in numbers if n)}."
+        for name, total, numbers in said
+    )
 
 
 def counts(case: Case, part: str) -> dict[str, Any]:
-    """How the published claims of a part were judged, and apart from them what medpipe asks beside them."""
-    theirs, ours = ([i for i in case.of_part(part) if i.claim.is_asked is own] for own in (False, True))
-    return {"part": part, "title": case.specs.subject.parts[part], "published": counted(theirs), "asked": counted(ours)}
+    """How the published claims of a part were judged, and apart from them what medpipe asks beside
+    them.
+    """
+    theirs, ours = (
+        [i for i in case.of_part(part) if i.claim.is_asked is own] for own in (False, True)
+    )
+    return {
+        "part": part,
+        "title": case.specs.subject.parts[part],
+        "published": counted(theirs),
+        "asked": counted(ours),
+    }
 
 
 def asked(case: Case) -> dict[str, Any]:
@@ -102,7 +138,11 @@ def counted(items: Sequence[Item]) -> dict[str, Any]:
     """How claims were judged: each outcome with its number, and how many mean something else."""
     count = Counter(i.verdict.outcome for i in items)
     undermined = sum(i.verdict.validity.value == "undermined" for i in items)
-    return {"total": len(items), "undermined": undermined, "outcomes": [(o.value, count[o]) for o in Outcome]}
+    return {
+        "total": len(items),
+        "undermined": undermined,
+        "outcomes": [(o.value, count[o]) for o in Outcome],
+    }
 
 
 def _fitting(case: Case, left: float) -> tuple[Item, ...]:
@@ -110,8 +150,14 @@ def _fitting(case: Case, left: float) -> tuple[Item, ...]:
     for item in headline_order(case.items)[:MOST_ROWS]:
         v = item.verdict
         found = "–" if v.interval is None else show_interval(v.interval, v.unit)
-        lines = max(line_count(text, 8.5, width) for text, width in
-                    ((f"{item.number} {item.claim.title}", CLAIM), (item.printed, PRINTED), (found, FOUND)))
+        lines = max(
+            line_count(text, 8.5, width)
+            for text, width in (
+                (f"{item.number} {item.claim.title}", CLAIM),
+                (item.printed, PRINTED),
+                (found, FOUND),
+            )
+        )
         left -= 12 * lines + 4.8
         if left < 0:
             break
@@ -126,8 +172,13 @@ def _evidence(case: Case) -> str:
     none = len(case.items) - sum(tested.values())
     said = as_sentence(listed([*parts, *([f"none for {none}"] if none else [])]))
     if case.is_demonstration:
-        return f"{said} Demonstration data is made by medpipe itself and says nothing about the claims."
-    decisive = Counter(f"{d.path} {value(d.used)} for {value(d.published)}" for i in case.items for d in i.decisive)
+        return (
+            f"{said} Demonstration data is made by medpipe itself and says nothing about the"
+            " claims."
+        )
+    decisive = Counter(
+        f"{d.path} {value(d.used)} for {value(d.published)}" for i in case.items for d in i.decisive
+    )
     if decisive:
         shown = [shorten(text, 80, placeholder=" …") for text, _ in decisive.most_common(5)]
         more = f"; and {len(decisive) - len(shown)} more" if len(decisive) > len(shown) else ""
@@ -139,8 +190,14 @@ def _trust(case: Case) -> str:
     count = Counter(i.trust for i in case.items)
     said = []
     if count["L2"]:
-        said.append(f"L2 recomputed for {plural(count['L2'], 'claim')}: computed from the per-sample predictions attached to this file, "
-                    "which medpipe check-report does again")
+        said.append(
+            f"L2 recomputed for {plural(count['L2'], 'claim')}: computed from the per-sample"
+            " predictions attached to this file, which medpipe check-report does again"
+        )
     if count["L1"]:
-        said.append(f"L1 bound for {plural(count['L1'], 'claim')}: as a run reported it, unchanged since")
-    return ("; ".join(said) or "None: nothing was tested") + ". The models were not run again for this file."
+        said.append(
+            f"L1 bound for {plural(count['L1'], 'claim')}: as a run reported it, unchanged since"
+        )
+    return (
+        "; ".join(said) or "None: nothing was tested"
+    ) + ". The models were not run again for this file."

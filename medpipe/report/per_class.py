@@ -13,9 +13,11 @@ from medpipe.statistics import wilson
 
 
 def per_class(runs: Sequence[Evidence], split: str) -> list[dict[str, str]]:
-    """A row for each class: n, sensitivity and precision with Wilson's interval, F1; of the run with the lowest seed.
+    """A row for each class: n, sensitivity and precision with Wilson's interval, F1; of the run
+    with the lowest seed.
 
-    Empty where the split holds no predictions. A class that is never named has no precision, which is said and is not zero.
+    Empty where the split holds no predictions. A class that is never named has no precision, which
+    is said and is not zero.
     """
     o = runs[0].observations[split]
     if "y_pred" not in o:
@@ -27,8 +29,13 @@ def per_class(runs: Sequence[Evidence], split: str) -> list[dict[str, str]]:
 def _row(name: str, truly: Any, called: Any) -> dict[str, str]:
     hits, there, named = int(np.sum(truly & called)), int(np.sum(truly)), int(np.sum(called))
     f1 = f"{100 * 2 * hits / (there + named):.1f} %" if there + named else "no such sample"
-    return {"name": name, "n": f"{there:,}", "sensitivity": _share(hits, there, "no such sample"),
-            "precision": _share(hits, named, "never named"), "f1": f1}
+    return {
+        "name": name,
+        "n": f"{there:,}",
+        "sensitivity": _share(hits, there, "no such sample"),
+        "precision": _share(hits, named, "never named"),
+        "f1": f1,
+    }
 
 
 def _share(hits: int, n: int, none: str) -> str:

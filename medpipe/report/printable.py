@@ -1,4 +1,6 @@
-"""What may be printed of a text that somebody else wrote: what the shipped fonts draw, and nothing that steers the line."""
+"""What may be printed of a text that somebody else wrote: what the shipped fonts draw, and nothing
+that steers the line.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from medpipe.report.fonts import FACES, font_path
 
 
 def printable(text: str) -> str:
-    """``text`` without control and direction characters, and with ``?`` for what no shipped font draws. Raises `MissingDependency`."""
+    """``text`` without control and direction characters, and with ``?`` for what no shipped font
+    draws. Raises `MissingDependency`.
+    """
     if text.isascii() and text.isprintable():
         return text
     known = _drawable()

@@ -1,4 +1,6 @@
-"""What a reader study showed, in words and tables: the same for the terminal and for the result page."""
+"""What a reader study showed, in words and tables: the same for the terminal and for the result
+page.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,12 @@ from medpipe.report.fonts import font_css
 from medpipe.report.write import to_html
 from medpipe.statistics import Interval
 
-MARKS: Final = {"told apart": "○", "told apart within the margin": "○", "not told apart": "●", "inconclusive": "◐"}
+MARKS: Final = {
+    "told apart": "○",
+    "told apart within the margin": "○",
+    "not told apart": "●",
+    "inconclusive": "◐",
+}
 
 
 @dataclass(frozen=True)
@@ -29,11 +36,24 @@ class Table:
 
 def result_page(result: Result) -> str:
     """``result.html``: one static page. Raises `MissingDependency` without the extra "report"."""
-    return to_html("reading-result.html", {
-        "title": result.study.title, "study": result.study.id, "commitment": result.study.commitment, "version": package_version(),
-        "fonts": font_css(), "mark": MARKS[result.verdict], "verdict": result.verdict, "reason": result.reason, "who": who(result),
-        "found": tuple(found(result)), "tables": tables(result), "comments": result.comments,
-        "files": tuple(zip((r.reader for r in result.readers), result.digests, strict=True))})
+    return to_html(
+        "reading-result.html",
+        {
+            "title": result.study.title,
+            "study": result.study.id,
+            "commitment": result.study.commitment,
+            "version": package_version(),
+            "fonts": font_css(),
+            "mark": MARKS[result.verdict],
+            "verdict": result.verdict,
+            "reason": result.reason,
+            "who": who(result),
+            "found": tuple(found(result)),
+            "tables": tables(result),
+            "comments": result.comments,
+            "files": tuple(zip((r.reader for r in result.readers), result.digests, strict=True)),
+        },
+    )
 
 
 def who(result: Result) -> str:
@@ -50,54 +70,130 @@ def found(result: Result) -> Iterator[str]:
     """The main numbers, a sentence each."""
     e, level = result.equivalence, percent(result.study.confidence)
     p = "" if e.p is None else f", p {_p(e.p)}"
-    yield f"Area under the ROC curve over readers: {number(result.area)}, where 0.5 is guessing ({level} interval; {result.area.method})."
-    yield (f"Guessing counts as shown where the 90 % interval lies between {0.5 - e.margin:g} and {0.5 + e.margin:g}, as fixed before the "
-           f"reading: it is {e.interval.low:.2f} to {e.interval.high:.2f}{p}.")
+    yield (
+        f"Area under the ROC curve over readers: {number(result.area)}, where 0.5 is guessing"
+        f" ({level} interval; {result.area.method})."
+    )
+    yield (
+        f"Guessing counts as shown where the 90 % interval lies between {0.5 - e.margin:g} and"
+        f" {0.5 + e.margin:g}, as fixed before the reading: it is {e.interval.low:.2f} to"
+        f" {e.interval.high:.2f}{p}."
+    )
     yield f"Right answers: {share(result.accuracy)} over readers."
     by = (
         f"by {plural(len(result.readers), 'reader')} on {result.synthetic} synthetic and "
         f"{plural(result.real, 'real image')}"
     )
     for r in result.ratings:
-        means = f"synthetic {number(r.synthetic)}, real {number(r.real)}, difference {signed(r.difference)}"
+        means = (
+            f"synthetic {number(r.synthetic)}, real {number(r.real)}, difference"
+            f" {signed(r.difference)}"
+        )
         yield f"{r.question.capitalize()}, 1 to 5: {means}; {by}."
     if result.needed:
-        yield ("If the readers truly guess, this would probably be shown (80 %) by "
-               + "; ".join(f"{plural(r, 'reader')} with {'no number of' if n is None else f'about {n:,}'} images" for r, n in result.needed)
-               + ". These are the variances of this reading, themselves uncertain.")
+        yield (
+            "If the readers truly guess, this would probably be shown (80 %) by "
+            + "; ".join(
+                f"{plural(r, 'reader')} with {'no number of' if n is None else f'about {n:,}'}"
+                " images"
+                for r, n in result.needed
+            )
+            + ". These are the variances of this reading, themselves uncertain."
+        )
 
 
 def tables(result: Result) -> tuple[Table, ...]:
     """Readers, ratings, agreement."""
     level = percent(result.study.confidence)
     return (
-        Table("Each reader", ("reader", "right", "synthetic called synthetic", "real called real", "area under the ROC curve"),
-              tuple((r.reader, share(r.accuracy), share(r.sensitivity), share(r.specificity),
-                     number(r.area) + (", told apart alone" if r.told_apart else "")) for r in result.readers),
-              f"{level} intervals: Wilson's of shares, DeLong's of areas (Newcombe's where no error was seen)."),
-        Table("Attention", ("reader", "area for bent controls", "same side both times", "kappa of both answers", "seconds an image"),
-              tuple(_attention(r) for r in result.readers),
-              "Controls against real images; 0.5 means not noticed. Kappa has quadratic weights and a bootstrap over images shown twice."),
-        Table("Ratings, 1 to 5", ("question", "synthetic", "real", "synthetic minus real", "synthetic rated higher", "p by reader"),
-              tuple((r.question, number(r.synthetic), number(r.real), signed(r.difference), share(r.higher), ", ".join(_p(p) for p in r.p))
-                    for r in result.ratings),
-              f"{level} intervals over readers and images. Rated higher: of a synthetic and a real image at random, ties counted by half "
-              "(Mann and Whitney); p is that of their test for each reader, two-sided, not corrected for the number of readers."),
-        Table("Agreement between readers", ("question", "Krippendorff's alpha"),
-              tuple((q, agreement(a)) for q, a in result.alpha.items()),
-              "Ordinal; 1 is full agreement, 0 chance. Readers who guess do not agree, and need not."))
+        Table(
+            "Each reader",
+            (
+                "reader",
+                "right",
+                "synthetic called synthetic",
+                "real called real",
+                "area under the ROC curve",
+            ),
+            tuple(
+                (
+                    r.reader,
+                    share(r.accuracy),
+                    share(r.sensitivity),
+                    share(r.specificity),
+                    number(r.area) + (", told apart alone" if r.told_apart else ""),
+                )
+                for r in result.readers
+            ),
+            f"{level} intervals: Wilson's of shares, DeLong's of areas (Newcombe's where no error"
+            " was seen).",
+        ),
+        Table(
+            "Attention",
+            (
+                "reader",
+                "area for bent controls",
+                "same side both times",
+                "kappa of both answers",
+                "seconds an image",
+            ),
+            tuple(_attention(r) for r in result.readers),
+            "Controls against real images; 0.5 means not noticed. Kappa has quadratic weights and a"
+            " bootstrap over images shown twice.",
+        ),
+        Table(
+            "Ratings, 1 to 5",
+            (
+                "question",
+                "synthetic",
+                "real",
+                "synthetic minus real",
+                "synthetic rated higher",
+                "p by reader",
+            ),
+            tuple(
+                (
+                    r.question,
+                    number(r.synthetic),
+                    number(r.real),
+                    signed(r.difference),
+                    share(r.higher),
+                    ", ".join(_p(p) for p in r.p),
+                )
+                for r in result.ratings
+            ),
+            f"{level} intervals over readers and images. Rated higher: of a synthetic and a real"
+            " image at random, ties counted by half (Mann and Whitney); p is that of their test"
+            " for each reader, two-sided, not corrected for the number of readers.",
+        ),
+        Table(
+            "Agreement between readers",
+            ("question", "Krippendorff's alpha"),
+            tuple((q, agreement(a)) for q, a in result.alpha.items()),
+            "Ordinal; 1 is full agreement, 0 chance. Readers who guess do not agree, and need not.",
+        ),
+    )
 
 
 def _attention(r: ReaderResult) -> tuple[str, ...]:
-    return (r.reader, "–" if r.controls is None else number(r.controls), "–" if r.same_side is None else share(r.same_side),
-            agreement(r.kappa), f"{r.median_seconds:.0f}")
+    return (
+        r.reader,
+        "–" if r.controls is None else number(r.controls),
+        "–" if r.same_side is None else share(r.same_side),
+        agreement(r.kappa),
+        f"{r.median_seconds:.0f}",
+    )
 
 
 def agreement(a: Agreement) -> str:
     """A coefficient with its interval, or why there is none."""
     if a.estimate is None:
         return "not defined"
-    spread = f" ({a.interval.low:.2f} to {a.interval.high:.2f})" if a.interval else f" (n {a.n}, no spread)"
+    spread = (
+        f" ({a.interval.low:.2f} to {a.interval.high:.2f})"
+        if a.interval
+        else f" (n {a.n}, no spread)"
+    )
     return f"{a.estimate:.2f}{spread}".replace("-", "−")
 
 

@@ -1,4 +1,5 @@
-"""The published result files, made again from evidence: a comparison of models as CSV, and an analysis in words.
+"""The published result files, made again from evidence: a comparison of models as CSV, and an
+analysis in words.
 
 Every number is computed from the observations and verdicts in the bundle; nothing is typed in.
 """
@@ -19,17 +20,34 @@ from medpipe.report.figures import gradient_flow, grid_figures
 from medpipe.report.sentences import sentence
 from medpipe.report.words import as_sentence
 
-COLUMNS = ("protocol", "title", "grade", "seeds", "parameters", "training_accuracy", "validation_accuracy", "gap",
-           "validation_lowest_seed", "validation_highest_seed", "validation_n")
+COLUMNS = (
+    "protocol",
+    "title",
+    "grade",
+    "seeds",
+    "parameters",
+    "training_accuracy",
+    "validation_accuracy",
+    "gap",
+    "validation_lowest_seed",
+    "validation_highest_seed",
+    "validation_n",
+)
 
 
 def comparison_csv(case: Case, part: str) -> bytes:
-    """One row for each protocol of a part with evidence on a validation split; accuracies are means over seeds, from 0 to 1."""
+    """One row for each protocol of a part with evidence on a validation split; accuracies are means
+    over seeds, from 0 to 1.
+    """
     table = io.StringIO(newline="")
     writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
     writer.writeheader()
     for protocol in case.protocols_of(part):
-        made = [e for e in case.made(protocol) if "validation" in e.observations and "y_pred" in e.observations["validation"]]
+        made = [
+            e
+            for e in case.made(protocol)
+            if "validation" in e.observations and "y_pred" in e.observations["validation"]
+        ]
         if made:
             writer.writerow(_row(case, protocol, made))
     return table.getvalue().encode()
@@ -37,38 +55,71 @@ def comparison_csv(case: Case, part: str) -> bytes:
 
 def _row(case: Case, protocol: str, made: Sequence[Evidence]) -> dict[str, object]:
     validation = [accuracy(e.observations["validation"]) for e in made]
-    training = [accuracy(e.observations["training_running"]) for e in made if "training_running" in e.observations]
+    training = [
+        accuracy(e.observations["training_running"])
+        for e in made
+        if "training_running" in e.observations
+    ]
     parameters = made[0].scalars.get("parameters")
-    grades = {i.verdict.grade for i in case.items if protocol in {m.run for m in i.claim.measure.parts()} and i.verdict.grade}
+    grades = {
+        i.verdict.grade
+        for i in case.items
+        if protocol in {m.run for m in i.claim.measure.parts()} and i.verdict.grade
+    }
     return {
-        "protocol": protocol, "title": protocol_title(case, protocol), "grade": " and ".join(sorted(grades)) or "unclaimed",
-        "seeds": " ".join(str(e.run.seed) for e in made), "parameters": "" if parameters is None else int(parameters),
-        "training_accuracy": f"{np.mean(training):.4f}" if training else "", "validation_accuracy": f"{np.mean(validation):.4f}",
-        "gap": f"{np.mean(training) - np.mean(validation):.4f}" if training else "", "validation_lowest_seed": f"{min(validation):.4f}",
-        "validation_highest_seed": f"{max(validation):.4f}", "validation_n": len(made[0].observations["validation"])}
-
+        "protocol": protocol,
+        "title": protocol_title(case, protocol),
+        "grade": " and ".join(sorted(grades)) or "unclaimed",
+        "seeds": " ".join(str(e.run.seed) for e in made),
+        "parameters": "" if parameters is None else int(parameters),
+        "training_accuracy": f"{np.mean(training):.4f}" if training else "",
+        "validation_accuracy": f"{np.mean(validation):.4f}",
+        "gap": f"{np.mean(training) - np.mean(validation):.4f}" if training else "",
+        "validation_lowest_seed": f"{min(validation):.4f}",
+        "validation_highest_seed": f"{max(validation):.4f}",
+        "validation_n": len(made[0].observations["validation"]),
+    }
 
 
 def analysis_text(case: Case, part: str) -> bytes:
-    """An analysis of a part in plain words, by paragraph: configurations, claims that were tested, gradients, trivial methods."""
+    """An analysis of a part in plain words, by paragraph: configurations, claims that were tested,
+    gradients, trivial methods.
+    """
     title = case.specs.subject.parts[part]
-    head = (f"{title}\n\nWritten by medpipe from the evidence with the root digest {case.root_digest}. Grade of evidence: "
-            f"{' and '.join(case.grades) or 'none'}. What was not run as published decides nothing about a claim.\n")
-    paragraphs = [(name, list(lines)) for name, lines in (
-        ("Configurations side by side", _grids(case, part)), ("Claims that were tested", _claims(case, part)),
-        ("Gradients", _gradients(case, part)), ("What a trivial method already reaches", _trivial(case, part)))]
-    body = "\n".join(f"\n{name}\n\n" + "\n".join(lines) + "\n" for name, lines in paragraphs if lines)
+    head = (
+        f"{title}\n\nWritten by medpipe from the evidence with the root digest {case.root_digest}."
+        f" Grade of evidence: {' and '.join(case.grades) or 'none'}. What was not run as published"
+        " decides nothing about a claim.\n"
+    )
+    paragraphs = [
+        (name, list(lines))
+        for name, lines in (
+            ("Configurations side by side", _grids(case, part)),
+            ("Claims that were tested", _claims(case, part)),
+            ("Gradients", _gradients(case, part)),
+            ("What a trivial method already reaches", _trivial(case, part)),
+        )
+    ]
+    body = "\n".join(
+        f"\n{name}\n\n" + "\n".join(lines) + "\n" for name, lines in paragraphs if lines
+    )
     return (head + body).encode()
 
 
 def _grids(case: Case, part: str) -> Iterator[str]:
-    for figure in grid_figures({p: (protocol_title(case, p), case.made(p)) for p in case.protocols_of(part)}):
+    for figure in grid_figures(
+        {p: (protocol_title(case, p), case.made(p)) for p in case.protocols_of(part)}
+    ):
         yield f"{figure.answer} {figure.details}"
 
 
 def _claims(case: Case, part: str) -> Iterator[str]:
-    return (f"{as_sentence(sentence(i))} Outcome: {i.verdict.outcome.value}; validity: {i.verdict.validity.value}."
-            for i in case.of_part(part) if i.verdict.interval is not None)
+    return (
+        f"{as_sentence(sentence(i))} Outcome: {i.verdict.outcome.value}; validity:"
+        f" {i.verdict.validity.value}."
+        for i in case.of_part(part)
+        if i.verdict.interval is not None
+    )
 
 
 def _gradients(case: Case, part: str) -> Iterator[str]:
@@ -79,5 +130,8 @@ def _gradients(case: Case, part: str) -> Iterator[str]:
 
 
 def _trivial(case: Case, part: str) -> Iterator[str]:
-    return (f"{b['title']}, {b['split']}: {b['accuracy']}, n = {b['n']}; {b['shares'] or 'no claim to compare it with'}."
-            for b in baselines(case, part))
+    return (
+        f"{b['title']}, {b['split']}: {b['accuracy']}, n = {b['n']};"
+        f" {b['shares'] or 'no claim to compare it with'}."
+        for b in baselines(case, part)
+    )

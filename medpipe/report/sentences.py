@@ -1,4 +1,6 @@
-"""The words of page one: what may be relied on, what may not, and what is not known. Every number comes from a verdict."""
+"""The words of page one: what may be relied on, what may not, and what is not known. Every number
+comes from a verdict.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ LONGEST = 260
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the box: a heading, full sentences, and a sentence on what was left out (empty where nothing was)."""
+    """One row of the box: a heading, full sentences, and a sentence on what was left out (empty
+    where nothing was).
+    """
 
     heading: str
     sentences: tuple[str, ...]
@@ -25,11 +29,14 @@ class Row:
 
 
 def headline_order(items: Iterable[Item]) -> list[Item]:
-    """The claims a reader asks for first: what the authors claim before what medpipe asks, their headline before the rest; accuracies,
-    gaps between groups, other scores, differences, counts, words; parts take turns.
+    """The claims a reader asks for first: what the authors claim before what medpipe asks, their
+    headline before the rest; accuracies, gaps between groups, other scores, differences, counts,
+    words; parts take turns.
     """
     queues: dict[str, list[Item]] = {}
-    for item in sorted(items, key=lambda i: (i.claim.is_asked, not _in_headline(i), _weight(i), i.number)):
+    for item in sorted(
+        items, key=lambda i: (i.claim.is_asked, not _in_headline(i), _weight(i), i.number)
+    ):
         queues.setdefault(item.claim.part, []).append(item)
     ordered: list[Item] = []
     while any(queues.values()):
@@ -57,18 +64,36 @@ def _weight(item: Item) -> int:
 
 
 def box(case: Case, room: int, most: int) -> tuple[Row, Row, Row]:
-    """The three rows of page one. Each claim stands in exactly one of them; ``room``: characters for each of the
-    first two rows, ``most``: claims named in a list before the rest is counted."""
+    """The three rows of page one. Each claim stands in exactly one of them; ``room``: characters
+    for each of the first two rows, ``most``: claims named in a list before the rest is counted.
+    """
     held = [i for i in case.items if may_be_relied_on(i)]
     failed = [i for i in case.items if may_not_be_relied_on(i)]
-    return (_row("May be relied on", held, room, most, "No claim was both reproduced and examined for what it means."),
-            _row("May not be relied on", failed, room, most, "No claim was refuted, and none was found to mean something else."),
-            _unknown(case, most))
+    return (
+        _row(
+            "May be relied on",
+            held,
+            room,
+            most,
+            "No claim was both reproduced and examined for what it means.",
+        ),
+        _row(
+            "May not be relied on",
+            failed,
+            room,
+            most,
+            "No claim was refuted, and none was found to mean something else.",
+        ),
+        _unknown(case, most),
+    )
 
 
 def may_be_relied_on(item: Item) -> bool:
     """Reproduced, and the number means what is said, or a named part of it."""
-    return item.verdict.outcome is Outcome.SUPPORTED and item.verdict.validity in (Validity.SOUND, Validity.NARROWED)
+    return item.verdict.outcome is Outcome.SUPPORTED and item.verdict.validity in (
+        Validity.SOUND,
+        Validity.NARROWED,
+    )
 
 
 def may_not_be_relied_on(item: Item) -> bool:
@@ -77,21 +102,35 @@ def may_not_be_relied_on(item: Item) -> bool:
 
 
 def _row(heading: str, items: Sequence[Item], room: int, most: int, none: str) -> Row:
-    """Sentences in headline order while there is room; claims that fail for one reason share a sentence."""
+    """Sentences in headline order while there is room; claims that fail for one reason share a
+    sentence.
+    """
     chosen: list[str] = []
     told: set[int] = set()
     for item in headline_order(items):
         if item.number in told:
             continue
-        alike = [i for i in items if i is not item and item.verdict.validity is Validity.UNDERMINED
-                 and (i.verdict.validity, i.verdict.validity_reason) == (item.verdict.validity, item.verdict.validity_reason)]
-        said = sentence(item) + (f" The same holds for {named(alike, max(most, 1))}." if alike else "")
+        alike = [
+            i
+            for i in items
+            if i is not item
+            and item.verdict.validity is Validity.UNDERMINED
+            and (i.verdict.validity, i.verdict.validity_reason)
+            == (item.verdict.validity, item.verdict.validity_reason)
+        ]
+        said = sentence(item) + (
+            f" The same holds for {named(alike, max(most, 1))}." if alike else ""
+        )
         if chosen and sum(map(len, chosen)) + len(said) > room:
             break
         chosen.append(said)
         told |= {i.number for i in (item, *alike)}
     left = len(items) - len(told)
-    rest = f"{left} more {'claim stands' if left == 1 else 'claims stand'} in the tables that follow." if left else ""
+    rest = (
+        f"{left} more {'claim stands' if left == 1 else 'claims stand'} in the tables that follow."
+        if left
+        else ""
+    )
     return Row(heading, tuple(chosen) or (none,), rest)
 
 
@@ -101,17 +140,29 @@ def sentence(item: Item) -> str:
     subject = f"{item.claim.title} (claim {item.number})"
     if item.printed == "–" and v.outcome in (Outcome.SUPPORTED, Outcome.REFUTED):
         held = "holds" if v.outcome is Outcome.SUPPORTED else "does not hold"
-        text = f"{subject}, asked by medpipe: {_found(item)}; this {held} (accepted: {show_region(v.accepted, v.unit)})."
+        text = (
+            f"{subject}, asked by medpipe: {_found(item)}; this {held} (accepted:"
+            f" {show_region(v.accepted, v.unit)})."
+        )
     elif v.outcome is Outcome.SUPPORTED:
         text = f"{subject}: {_found(item)}; the published {v.printed} was found again."
     elif v.outcome is Outcome.REFUTED and v.interval is None:
-        text = f"{subject}: published is “{v.printed}”; the published figures themselves rule it out: {clause(v.reason)}."
+        text = (
+            f"{subject}: published is “{v.printed}”; the published figures themselves rule it out:"
+            f" {clause(v.reason)}."
+        )
     elif v.outcome is Outcome.REFUTED:
-        text = f"{subject}: {_found(item)}; the published {v.printed} was not found (accepted: {show_region(v.accepted, v.unit)})."
+        text = (
+            f"{subject}: {_found(item)}; the published {v.printed} was not found (accepted:"
+            f" {show_region(v.accepted, v.unit)})."
+        )
     elif v.outcome is Outcome.NOT_TESTED:
         text = f"{subject}: {_published(item)}not tested here."
     elif v.grade == "demonstration" and item.decisive:
-        text = f"{subject}: {_published(item)}run here on demonstration data only, which says nothing about the number."
+        text = (
+            f"{subject}: {_published(item)}run here on demonstration data only, which says nothing"
+            " about the number."
+        )
     else:
         how = ", not run as published" if item.decisive else ""
         text = f"{subject}: {_published(item)}found here{how}: {_found(item)}."
@@ -150,7 +201,9 @@ def population(item: Item) -> str:
         return runs
     clusters = f" in {plural(interval.clusters, 'cluster')}" if interval.clusters else ""
     among = f" that are truly {listed(m.among)}," if m.among else ""
-    sides = f" with {listed(m.positive)} as one class and the rest as the other," if m.positive else ""
+    sides = (
+        f" with {listed(m.positive)} as one class and the rest as the other," if m.positive else ""
+    )
     return (
         f"on {plural(interval.n, 'sample')}{clusters} of the split “{m.split}”,{among}{sides} "
         f"{runs}"
@@ -165,29 +218,70 @@ def clause(text: str) -> str:
 def _unknown(case: Case, most: int) -> Row:
     """Grouped by why, because most claims share a reason."""
     left = [i for i in case.items if not may_be_relied_on(i) and not may_not_be_relied_on(i)]
-    sentences = [said for group in (_demonstration, _deviating, _undecided, _unexamined, _untested) if (said := group(left, most))]
+    sentences = [
+        said
+        for group in (_demonstration, _deviating, _undecided, _unexamined, _untested)
+        if (said := group(left, most))
+    ]
     if case.specs.subject.not_covered:
-        sentences.append("Not part of this audit: " + clause("; ".join(first_clause(t) for t in case.specs.subject.not_covered)) + ".")
-    return Row("Not known", tuple(sentences) or ("Every claim was decided.",),
-               "What each would take stands under “What is not known”." if left else "")
+        sentences.append(
+            "Not part of this audit: "
+            + clause("; ".join(first_clause(t) for t in case.specs.subject.not_covered))
+            + "."
+        )
+    return Row(
+        "Not known",
+        tuple(sentences) or ("Every claim was decided.",),
+        "What each would take stands under “What is not known”." if left else "",
+    )
 
 
 def _demonstration(left: Sequence[Item], most: int) -> str:
-    here = [i for i in left if i.verdict.outcome is Outcome.INCONCLUSIVE and i.verdict.grade == "demonstration" and i.decisive]
+    here = [
+        i
+        for i in left
+        if i.verdict.outcome is Outcome.INCONCLUSIVE
+        and i.verdict.grade == "demonstration"
+        and i.decisive
+    ]
     if not here:
         return ""
-    return (f"{_claims_were(here)} run on demonstration data only, which says nothing about them; "
-            "it shows that the machinery works.")
+    return (
+        f"{_claims_were(here)} run on demonstration data only, which says nothing about them; "
+        "it shows that the machinery works."
+    )
 
 
 def _deviating(left: Sequence[Item], most: int) -> str:
-    here = [i for i in left if i.verdict.outcome is Outcome.INCONCLUSIVE and i.verdict.grade != "demonstration" and i.decisive]
+    here = [
+        i
+        for i in left
+        if i.verdict.outcome is Outcome.INCONCLUSIVE
+        and i.verdict.grade != "demonstration"
+        and i.decisive
+    ]
     if not here:
         return ""
-    sides = [(where, [i for i in here if i.verdict.indication == side]) for side, where in
-             (("below", "below the accepted region"), ("within", "inside it"), ("above", "above it"), (None, "to neither side"))]
-    points = listed([f"{where} for {len(items)}" + (f" ({named(items, most)})" if most else "") for where, items in sides if items])
-    return f"{_claims_were(here)} not run as published, so that no evidence here can decide them. It points {points}."
+    sides = [
+        (where, [i for i in here if i.verdict.indication == side])
+        for side, where in (
+            ("below", "below the accepted region"),
+            ("within", "inside it"),
+            ("above", "above it"),
+            (None, "to neither side"),
+        )
+    ]
+    points = listed(
+        [
+            f"{where} for {len(items)}" + (f" ({named(items, most)})" if most else "")
+            for where, items in sides
+            if items
+        ]
+    )
+    return (
+        f"{_claims_were(here)} not run as published, so that no evidence here can decide them. It"
+        f" points {points}."
+    )
 
 
 def _undecided(left: Sequence[Item], most: int) -> str:
@@ -196,7 +290,9 @@ def _undecided(left: Sequence[Item], most: int) -> str:
         return ""
 
     def tell(item: Item) -> str:
-        needed = f", about {item.verdict.needed_n:,} samples needed" if item.verdict.needed_n else ""
+        needed = (
+            f", about {item.verdict.needed_n:,} samples needed" if item.verdict.needed_n else ""
+        )
         return f"{item.claim.title}, {_found(item)}{needed}"
 
     return f"{_claims_were(here)} tested without an answer: {_listed(here, most, tell)}."
@@ -206,8 +302,11 @@ def _unexamined(left: Sequence[Item], most: int) -> str:
     here = [i for i in left if i.verdict.outcome is Outcome.SUPPORTED]
     if not here:
         return ""
-    return (f"{_claims_were(here)} reproduced as a number, but what the number means was not examined: "
-            + _listed(here, most, lambda i: f"{i.claim.title}, {_found(i)}") + ".")
+    return (
+        f"{_claims_were(here)} reproduced as a number, but what the number means was not examined: "
+        + _listed(here, most, lambda i: f"{i.claim.title}, {_found(i)}")
+        + "."
+    )
 
 
 def _untested(left: Sequence[Item], most: int) -> str:
@@ -218,8 +317,13 @@ def _untested(left: Sequence[Item], most: int) -> str:
     for i in here:
         reasons.setdefault(i.verdict.reason, []).append(i)
     often = sorted(reasons.items(), key=lambda pair: -len(pair[1]))
-    shown = "; ".join(f"{len(items)} because {_lower(clause(first_clause(reason)))}" for reason, items in often[:2])
-    more = f"; {sum(len(items) for _, items in often[2:])} for other reasons" if len(often) > 2 else ""
+    shown = "; ".join(
+        f"{len(items)} because {_lower(clause(first_clause(reason)))}"
+        for reason, items in often[:2]
+    )
+    more = (
+        f"; {sum(len(items) for _, items in often[2:])} for other reasons" if len(often) > 2 else ""
+    )
     return f"{_claims_were(here)} not tested: {shown}{more}."
 
 
@@ -231,11 +335,15 @@ def named(items: Sequence[Item], most: int) -> str:
 def _listed(items: Sequence[Item], most: int, tell: Callable[[Item], str]) -> str:
     first = [tell(i) for i in headline_order(items)[:most]]
     left = len(items) - len(first)
-    return " · ".join([*first, *([f"and {left} more" if first else plural(left, "claim")] if left else [])])
+    return " · ".join(
+        [*first, *([f"and {left} more" if first else plural(left, "claim")] if left else [])]
+    )
 
 
 def _lower(text: str) -> str:
-    """The text as it reads inside a sentence: its first word small, unless it is a name with capitals in it."""
+    """The text as it reads inside a sentence: its first word small, unless it is a name with
+    capitals in it.
+    """
     first = text.split(" ", 1)[0]
     return text[:1].lower() + text[1:] if first == "A" or first[1:].islower() else text
 

@@ -1,4 +1,6 @@
-"""Both reports of a bundle, rendered and signed in one go: nothing is signed that was not made here."""
+"""Both reports of a bundle, rendered and signed in one go: nothing is signed that was not made
+here.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +23,19 @@ MEANING = "I made this report with medpipe from the attached evidence"
 """What the signature says it means, as rules on electronic records ask."""
 
 
-def signed_reports(bundle: Bundle, identity: Identity, extra: Sequence[AttachedFile] = ()) -> dict[str, bytes]:
-    """``audit-report.pdf`` and ``model-card.pdf`` of a judged, sealed bundle, signed, with the signed statement attached.
+def signed_reports(
+    bundle: Bundle, identity: Identity, extra: Sequence[AttachedFile] = ()
+) -> dict[str, bytes]:
+    """``audit-report.pdf`` and ``model-card.pdf`` of a judged, sealed bundle, signed, with the
+    signed statement attached.
 
     Raises `BundleError`, `SignatureError`, `MissingDependency`.
     """
     envelope = pretty_json(sign_statement(statement_for(bundle, stored_verdicts(bundle)), identity))
-    attached = AttachedFile(STATEMENT, envelope, "Signed statement that binds root digest, specifications and verdicts")
-    return {name: sign_pdf(pdf, identity, reason=MEANING) for name, pdf in write_reports(bundle, [attached, *extra]).items()}
+    attached = AttachedFile(
+        STATEMENT, envelope, "Signed statement that binds root digest, specifications and verdicts"
+    )
+    return {
+        name: sign_pdf(pdf, identity, reason=MEANING)
+        for name, pdf in write_reports(bundle, [attached, *extra]).items()
+    }

@@ -1,4 +1,6 @@
-"""What each claimed accuracy of a part is worth: as published, as found, and which findings inflate or confound it."""
+"""What each claimed accuracy of a part is worth: as published, as found, and which findings inflate
+or confound it.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +15,34 @@ MOST_FINDINGS = 6
 
 
 def worths(case: Case, part: str) -> list[dict[str, Any]]:
-    """A row for each accuracy, claimed or a counterpart, that was found and whose threats were looked for, if any was."""
+    """A row for each accuracy, claimed or a counterpart, that was found and whose threats were
+    looked for, if any was.
+    """
     rows = []
     for item in case.of_part(part):
         measure, verdict = item.claim.measure, item.verdict
-        if measure.metric != "accuracy" or measure.minus is not None or not item.claim.threats or verdict.interval is None:
+        if (
+            measure.metric != "accuracy"
+            or measure.minus is not None
+            or not item.claim.threats
+            or verdict.interval is None
+        ):
             continue
         found = worth(item.claim, case.findings)
         numbers = list(dict.fromkeys(case.finding_number(f) for f in found.because))
         more = len(numbers) - MOST_FINDINGS
-        rows.append({"number": item.number, "title": item.claim.title, "published": show(verdict.published, verdict.unit),
-                     "found": show_interval(verdict.interval, verdict.unit), "words": " and ".join(found.words),
-                     "because": (listed(numbers[:MOST_FINDINGS]) + (f" and {more} more" if more > 0 else "")) if numbers else "–"})
+        rows.append(
+            {
+                "number": item.number,
+                "title": item.claim.title,
+                "published": show(verdict.published, verdict.unit),
+                "found": show_interval(verdict.interval, verdict.unit),
+                "words": " and ".join(found.words),
+                "because": (
+                    (listed(numbers[:MOST_FINDINGS]) + (f" and {more} more" if more > 0 else ""))
+                    if numbers
+                    else "–"
+                ),
+            }
+        )
     return rows if any(case.findings_on(i.claim.id) for i in case.of_part(part)) else []

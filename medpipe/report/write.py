@@ -1,4 +1,6 @@
-"""A bundle's reports: from what it holds to HTML by Jinja2, and from there to PDF. Equal bundles give equal bytes."""
+"""A bundle's reports: from what it holds to HTML by Jinja2, and from there to PDF. Equal bundles
+give equal bytes.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +25,19 @@ REPORT, CARD = "audit-report.pdf", "model-card.pdf"
 
 
 def write_reports(bundle: Bundle, extra: Sequence[AttachedFile] = ()) -> dict[str, bytes]:
-    """Unsigned ``audit-report.pdf`` (attached: ``evidence.zip``) and ``model-card.pdf``; to both ``verdicts.json`` and ``extra``.
+    """Unsigned ``audit-report.pdf`` (attached: ``evidence.zip``) and ``model-card.pdf``; to both
+    ``verdicts.json`` and ``extra``.
 
-    Raises `BundleError` for a bundle without verdicts or runs, `MissingDependency` without the extra "report".
+    Raises `BundleError` for a bundle without verdicts or runs, `MissingDependency` without the
+    extra "report".
     """
     case = read_case(bundle)
-    verdicts = AttachedFile(VERDICTS, (bundle.folder / VERDICTS).read_bytes(), "Every verdict, for programs")
-    evidence = AttachedFile(EVIDENCE, pack(bundle), f"The evidence, root digest {case.root_digest}", "Source")
+    verdicts = AttachedFile(
+        VERDICTS, (bundle.folder / VERDICTS).read_bytes(), "Every verdict, for programs"
+    )
+    evidence = AttachedFile(
+        EVIDENCE, pack(bundle), f"The evidence, root digest {case.root_digest}", "Source"
+    )
     tell(0, 5, "writing the report")
     pages = audit_html(case)
     tell(1, 5, "laying out the report")
@@ -42,8 +50,14 @@ def result_files(bundle: Bundle) -> dict[str, bytes]:
     """``<part>-comparison.csv`` and ``<part>-analysis.txt`` of each part with evidence."""
     case = read_case(bundle)
     parts = [p for p in case.parts if case.protocols_of(p)]
-    return {name: content for part in parts for name, content in (
-        (f"{part}-comparison.csv", comparison_csv(case, part)), (f"{part}-analysis.txt", analysis_text(case, part)))}
+    return {
+        name: content
+        for part in parts
+        for name, content in (
+            (f"{part}-comparison.csv", comparison_csv(case, part)),
+            (f"{part}-analysis.txt", analysis_text(case, part)),
+        )
+    }
 
 
 def _pdf(case: Case, name: str, html: str, attachments: Sequence[AttachedFile]) -> bytes:
@@ -67,13 +81,21 @@ def to_html(template: str, context: Mapping[str, Any]) -> str:
         from jinja2 import Environment, PackageLoader, StrictUndefined
     except ImportError as error:
         raise MissingDependency("jinja2", "report", "writing a report") from error
-    environment = Environment(loader=PackageLoader("medpipe.report"), autoescape=True, undefined=StrictUndefined, finalize=_text,
-                              trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=PackageLoader("medpipe.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_text,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters |= {"plural": plural, "agree": agree}
     style = files("medpipe.report").joinpath("templates/report.css").read_text(encoding="utf-8")
     return environment.get_template(template).render(context, style=style)
 
 
 def _text(value: Any) -> Any:
-    """What Jinja2 prints of a value, before it escapes it; markup of our own templates stays as it is."""
+    """What Jinja2 prints of a value, before it escapes it; markup of our own templates stays as it
+    is.
+    """
     return printable(value) if type(value) is str else value

@@ -1,8 +1,9 @@
 """The contract between `running` and an experiment.
 
-An experiment is a function ``run(config, seed, context) -> ExperimentResult``. ``config`` is a nested mapping, the
-parameters as written in protocol and profile; unknown keys are refused. Stored evidence is used again only if every file
-that the run opened is unchanged. If its module also has ``data_digests(config) -> dict[str, str]``, these must be equal too.
+An experiment is a function ``run(config, seed, context) -> ExperimentResult``. ``config`` is a
+nested mapping, the parameters as written in protocol and profile; unknown keys are refused. Stored
+evidence is used again only if every file that the run opened is unchanged. If its module also has
+``data_digests(config) -> dict[str, str]``, these must be equal too.
 """
 
 from __future__ import annotations
@@ -17,14 +18,17 @@ from typing import Any, Protocol
 from medpipe.evidence.observations import Observations
 
 Progress = Callable[[int, int, str], None]
-"""``progress(done, total, message)``: done and total in the experiment's own steps over the whole run."""
+"""``progress(done, total, message)``: done and total in the experiment's own steps over the whole
+run.
+"""
 
 
 READ_EVENT = "medpipe.read"
 
 
 def declare_read(path: str | os.PathLike[str]) -> None:
-    """Tell medpipe of a file or folder that native code is about to read (``cv2.imread``, HDF5, safetensors).
+    """Tell medpipe of a file or folder that native code is about to read (``cv2.imread``, HDF5,
+    safetensors).
 
     What Python itself opens needs no such call. Outside a run this does nothing.
     """
@@ -39,8 +43,8 @@ def no_progress(done: int, total: int, message: str) -> None:
 class RunContext:
     """What an experiment may use of the machine.
 
-    ``work_dir`` is the run's own folder for checkpoints and weights; it survives a kill, and holds nothing else.
-    ``device`` is ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    ``work_dir`` is the run's own folder for checkpoints and weights; it survives a kill, and holds
+    nothing else. ``device`` is ``"auto"``, ``"cpu"`` or ``"cuda"``.
     """
 
     work_dir: Path
@@ -52,11 +56,13 @@ class RunContext:
 class ExperimentResult:
     """What an experiment saw.
 
-    - ``resolved``: the config as it was really used (same keys; "first that exists" replaced by the one taken);
+    - ``resolved``: the config as it was really used (same keys; "first that exists" replaced by the
+      one taken);
     - ``observations``: by split, such as ``training_running``, ``validation``, ``testing``;
     - ``scalars``: single measurements with the unit in the name (``parameters``, ``training_s``);
     - ``history``: one row of numbers per epoch;
-    - ``data_digests``: digest by data set; ``files``: weights and the like, bound by digest and left in ``work_dir``;
+    - ``data_digests``: digest by data set; ``files``: weights and the like, bound by digest and
+      left in ``work_dir``;
     - ``notes``: sentences for the reader about what was met on the way.
     """
 
@@ -73,4 +79,6 @@ class ExperimentResult:
 class Experiment(Protocol):
     """A function that makes evidence."""
 
-    def __call__(self, config: Mapping[str, Any], seed: int, context: RunContext) -> ExperimentResult: ...
+    def __call__(
+        self, config: Mapping[str, Any], seed: int, context: RunContext
+    ) -> ExperimentResult: ...

@@ -25,9 +25,13 @@ from medpipe import registry
 DOCUMENTATION = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-def makings(experiment: str, parameters: Mapping[str, Any],
-            unrecorded: Callable[[], AbstractContextManager[None]] = nullcontext) -> dict[str, Any]:
-    """Code digest, package versions and data digests of a run, as they are now. Imports the experiment.
+def makings(
+    experiment: str,
+    parameters: Mapping[str, Any],
+    unrecorded: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> dict[str, Any]:
+    """Code digest, package versions and data digests of a run, as they are now. Imports the
+    experiment.
 
     ``unrecorded`` surrounds the reading of source code, which the digest of the code covers.
     """
@@ -36,7 +40,11 @@ def makings(experiment: str, parameters: Mapping[str, Any],
     with unrecorded():
         code, packages = code_of(module_name)
     digests = getattr(sys.modules[module_name], "data_digests", None)
-    return {"code_digest": code, "packages": packages, "data_digests": dict(digests(parameters)) if digests else {}}
+    return {
+        "code_digest": code,
+        "packages": packages,
+        "data_digests": dict(digests(parameters)) if digests else {},
+    }
 
 
 def makings_without_data(experiment: str) -> dict[str, Any]:
@@ -46,9 +54,11 @@ def makings_without_data(experiment: str) -> dict[str, Any]:
 
 
 def code_of(module_name: str) -> tuple[str, dict[str, str]]:
-    """Digest of a module's import closure inside medpipe and its own package, and versions of all other packages it imports.
+    """Digest of a module's import closure inside medpipe and its own package, and versions of all
+    other packages it imports.
 
-    Comments, docstrings and layout do not count; of package ``__init__`` files only what they define themselves.
+    Comments, docstrings and layout do not count; of package ``__init__`` files only what they
+    define themselves.
     """
     own = {"medpipe", module_name.split(".")[0]}
     sources: dict[str, str] = {}
@@ -61,7 +71,9 @@ def code_of(module_name: str) -> tuple[str, dict[str, str]]:
             continue
         tree = ast.parse(path.read_bytes())
         sources[name] = _without_documentation(tree)
-        for imported in _imports(tree, name if path.name == "__init__.py" else name.rpartition(".")[0]):
+        for imported in _imports(
+            tree, name if path.name == "__init__.py" else name.rpartition(".")[0]
+        ):
             if imported.split(".")[0] in own:
                 waiting.append(imported)
             else:
@@ -71,22 +83,32 @@ def code_of(module_name: str) -> tuple[str, dict[str, str]]:
 
 
 def _source(name: str) -> Path | None:
-    """The file of a module, None where there is no such module (then the name is an attribute of its parent)."""
+    """The file of a module, None where there is no such module (then the name is an attribute of
+    its parent).
+    """
     try:
         spec = importlib.util.find_spec(name)
     except (ModuleNotFoundError, ValueError, AttributeError):
         return None
-    return Path(spec.origin) if spec is not None and spec.origin and spec.origin.endswith(".py") else None
+    return (
+        Path(spec.origin)
+        if spec is not None and spec.origin and spec.origin.endswith(".py")
+        else None
+    )
 
 
 def _imports(tree: ast.Module, package: str) -> set[str]:
-    """Names of all modules that a module imports when it runs, inside functions too; for a re-exported name, the module it is from."""
+    """Names of all modules that a module imports when it runs, inside functions too; for a
+    re-exported name, the module it is from.
+    """
     found: set[str] = set()
     for node in _running(tree):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            parents = (
+                package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            )
             base = ".".join([*parents, node.module] if node.module else parents)
             own = base.split(".")[0] in ("medpipe", package.split(".")[0])
             found.update(_home(base, alias.name) if own else base for alias in node.names)
@@ -96,7 +118,11 @@ def _imports(tree: ast.Module, package: str) -> set[str]:
 def _running(tree: ast.AST) -> Iterator[ast.AST]:
     """All nodes but those that only type checkers see."""
     for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+        if (
+            isinstance(node, ast.If)
+            and isinstance(node.test, ast.Name)
+            and node.test.id == "TYPE_CHECKING"
+        ):
             continue
         yield node
         yield from _running(node)
@@ -123,7 +149,9 @@ def _without_documentation(tree: ast.Module) -> str:
 
 
 def digest_of_code(path: Path) -> str:
-    """Digest of a module's code without comments, docstrings and layout; of its bytes where it is no Python source."""
+    """Digest of a module's code without comments, docstrings and layout; of its bytes where it is
+    no Python source.
+    """
     return _digest_of_code(path.read_bytes(), path.suffix == ".py")
 
 
@@ -136,10 +164,15 @@ def _digest_of_code(content: bytes, is_python: bool) -> str:
 
 
 def versions_of(modules: Iterable[str]) -> dict[str, str]:
-    """Versions of the distributions behind modules, but for medpipe itself; the standard library has none."""
+    """Versions of the distributions behind modules, but for medpipe itself; the standard library
+    has none.
+    """
     distributions = _distributions()
-    names = {d for m in {m.partition(".")[0] for m in modules} - {*sys.stdlib_module_names, "medpipe"}
-             for d in distributions.get(m, ())}
+    names = {
+        d
+        for m in {m.partition(".")[0] for m in modules} - {*sys.stdlib_module_names, "medpipe"}
+        for d in distributions.get(m, ())
+    }
     return {name.lower(): version_of(name) or "" for name in sorted(names)}
 
 
@@ -158,11 +191,19 @@ def _distributions() -> Mapping[str, list[str]]:
 
 
 def machine() -> dict[str, Any]:
-    """Where this is running: Python, platform, processor, threads, and the repository's revision."""
+    """Where this is running: Python, platform, processor, threads, and the repository's
+    revision.
+    """
     revision, dirty = _revision()
     threads = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
-    return {"python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}",
-            "processor": _processor(), "threads": threads, "revision": revision, "dirty": dirty}
+    return {
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "threads": threads,
+        "revision": revision,
+        "dirty": dirty,
+    }
 
 
 def _processor() -> str:
@@ -179,7 +220,9 @@ def _revision() -> tuple[str | None, bool | None]:
     folder = Path(__file__).parent
 
     def git(*words: str) -> str:
-        return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+        return subprocess.run(
+            ["git", *words], cwd=folder, capture_output=True, text=True, timeout=10, check=True
+        ).stdout.strip()
 
     try:
         return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--", "."))

@@ -13,7 +13,8 @@ from medpipe.evidence import Run
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A run, the protocol it belongs to, the claims that need it, and about how many minutes it takes on one core (None: unknown).
+    """A run, the protocol it belongs to, the claims that need it, and about how many minutes it
+    takes on one core (None: unknown).
 
     ``again`` is why evidence that is there cannot be used again; empty where there is none.
     """
@@ -27,7 +28,9 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class Plan:
-    """Ordered unique runs; what the profile leaves out, with the reason; and the deviations known beforehand, by protocol."""
+    """Ordered unique runs; what the profile leaves out, with the reason; and the deviations known
+    beforehand, by protocol.
+    """
 
     profile: str
     runs: tuple[PlannedRun, ...]
@@ -45,7 +48,9 @@ class Plan:
 
 
 def make_plan(specs: Specs, profile: Profile) -> Plan:
-    """The runs that the claims need under a profile, protocols in the order of the claims that name them."""
+    """The runs that the claims need under a profile, protocols in the order of the claims that name
+    them.
+    """
     needed: dict[str, list[Claim]] = {}
     for claim in specs.claims:
         for part in claim.measure.parts():
@@ -62,6 +67,8 @@ def make_plan(specs: Specs, profile: Profile) -> Plan:
         for experiment, parameters, seed in planned(protocol, profile):
             run = Run(experiment, parameters, seed)
             before = runs[run.key].claims if run.key in runs else ()
-            runs[run.key] = PlannedRun(run, name, (*before, *(c.id for c in claims)), wanted.minutes)
+            runs[run.key] = PlannedRun(
+                run, name, (*before, *(c.id for c in claims)), wanted.minutes
+            )
             differing[name] = deviations(protocol.parameters, parameters)
     return Plan(profile.id, tuple(runs.values()), left_out, differing)

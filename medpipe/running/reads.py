@@ -1,9 +1,10 @@
 """What a run reads, seen by a Python audit hook, and whether it is unchanged.
 
-The hook sees every file that Python opens and every folder that it lists, in this process and in those forked from it.
-It does not see what native code opens by itself (``cv2.imread``, HDF5, safetensors): a loader declares that with
-`declare_read`. Where a run used such code, another program or the network and declared nothing, that stands in ``unseen``,
-and the run is made again every time.
+The hook sees every file that Python opens and every folder that it lists, in this process and in
+those forked from it. It does not see what native code opens by itself (``cv2.imread``, HDF5,
+safetensors): a loader declares that with `declare_read`. Where a run used such code, another
+program or the network and declared nothing, that stands in ``unseen``, and the run is made again
+every time.
 """
 
 from __future__ import annotations
@@ -84,7 +85,9 @@ WRITES = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC
 
 
 NATIVE_CALLS = {"torch.jit._serialization": ("load",), "torchvision.io.image": ("read_file",)}
-"""Functions of packages that are too common to distrust as a whole, and whose first argument is a path that native code opens."""
+"""Functions of packages that are too common to distrust as a whole, and whose first argument is a
+path that native code opens.
+"""
 NATIVE_EVENT = "medpipe.native"
 _WORKING: list[Recorder] = []
 
@@ -92,8 +95,8 @@ _WORKING: list[Recorder] = []
 class Recorder:
     """Records what this process and those forked from it read, from `start` on.
 
-    ``own``: folders and files of the run itself and its bundle, which count as nothing read. ``journal``: a file in which
-    forked processes leave what they read.
+    ``own``: folders and files of the run itself and its bundle, which count as nothing read.
+    ``journal``: a file in which forked processes leave what they read.
     """
 
     def __init__(self, roots: Roots, own: Sequence[Path], journal: Path) -> None:
@@ -130,7 +133,9 @@ class Recorder:
         }
 
     def start(self) -> None:
-        """Begin to record. Only one recorder works at a time; the hook itself stays for good, as Python has no way out."""
+        """Begin to record. Only one recorder works at a time; the hook itself stays for good, as
+        Python has no way out.
+        """
         self.journal.parent.mkdir(parents=True, exist_ok=True)
         self.journal.write_bytes(b"")
         if not _WORKING:
@@ -185,7 +190,9 @@ class Recorder:
             self.changed.add(path)
 
     def _place(self, path: Any) -> str | None:
-        """A path in full; None where it is of no concern: no path, or one of the interpreter, the system or the run itself."""
+        """A path in full; None where it is of no concern: no path, or one of the interpreter, the
+        system or the run itself.
+        """
         if isinstance(path, int) and not isinstance(path, bool):
             path = os.readlink(f"/proc/self/fd/{path}")  # a folder opened before
         if not isinstance(path, (str, bytes, os.PathLike)) or not path:
@@ -298,7 +305,9 @@ class Recorder:
             self.on = True
 
     def inputs(self, *, vouched: bool) -> Inputs:
-        """What was read until now; ends the recording. ``vouched``: the experiment tells its data's digests itself."""
+        """What was read until now; ends the recording. ``vouched``: the experiment tells its data's
+        digests itself.
+        """
         self.on = False
         self._merge()
         for module in list(
@@ -366,7 +375,9 @@ class Recorder:
         return {"digest": digest_of_names(names, mine), "without": sorted(mine)}
 
     def _temporary(self, path: str) -> bool:
-        """Whether a file came into being during the run in the folder for temporary files and is gone again: made by native code."""
+        """Whether a file came into being during the run in the folder for temporary files and is
+        gone again: made by native code.
+        """
         state = self.files[path][1]
         return (
             state is not None
@@ -396,7 +407,9 @@ def _sha256(path: str | Path) -> str:
 
 
 class NativeCalls(MetaPathFinder):
-    """Imports the modules of `NATIVE_CALLS` such that these functions tell which file they are about to read."""
+    """Imports the modules of `NATIVE_CALLS` such that these functions tell which file they are
+    about to read.
+    """
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -424,7 +437,9 @@ def _telling(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Unchanged:
-    """Whether what runs read is still there as it was; each file is read once however many runs it bears on."""
+    """Whether what runs read is still there as it was; each file is read once however many runs it
+    bears on.
+    """
 
     def __init__(self, roots: Roots) -> None:
         self.roots, self.seen = roots, dict[str, str | None]()
@@ -432,8 +447,9 @@ class Unchanged:
     def reason(self, inputs: Inputs, *, built_in: bool, any_code: bool = False) -> str | None:
         """Why a run has to be made again; None where all that it read is unchanged.
 
-        ``built_in``: data of medpipe's own experiments has a digest of its content, which was compared before; their files
-        that are not here cannot have changed for us. ``any_code``: other modules and versions are accepted.
+        ``built_in``: data of medpipe's own experiments has a digest of its content, which was
+        compared before; their files that are not here cannot have changed for us. ``any_code``:
+        other modules and versions are accepted.
         """
         for name, digest in inputs.files.items():
             if built_in and name.startswith("data/"):
@@ -444,7 +460,10 @@ class Unchanged:
             if not built_in and (why := self._folder(name, listing)) is not None:
                 return why
         if inputs.unseen and not built_in:
-            return f"what it read through {', '.join(inputs.unseen)} is not recorded (see medpipe.declare_read)"
+            return (
+                f"what it read through {', '.join(inputs.unseen)} is not recorded (see"
+                " medpipe.declare_read)"
+            )
         return None if any_code else self._code(inputs)
 
     def _file(self, name: str, digest: str | None, *, gone_is_fine: bool) -> str | None:

@@ -1,7 +1,8 @@
 """Names for files that hold on other machines too: a root such as ``project`` and a path below it.
 
-A bundle is published, so no path of this machine may stand in it. A file below no root is named ``elsewhere``, a digest of
-its path and its own name; where it lies is noted in a folder of this machine alone.
+A bundle is published, so no path of this machine may stand in it. A file below no root is named
+``elsewhere``, a digest of its path and its own name; where it lies is noted in a folder of this
+machine alone.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ SYSTEM = (
     "/sbin",
     "/System",
 )
-"""Folders of the operating system; what lies there belongs to the machine, which the provenance describes."""
+"""Folders of the operating system; what lies there belongs to the machine, which the provenance
+describes.
+"""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,9 @@ class Roots:
 
     @classmethod
     def of(cls, folders: Mapping[str, Path | str], notes: Path) -> Roots:
-        """Roots without those that hold the home folder or everything: names below them would tell too much."""
+        """Roots without those that hold the home folder or everything: names below them would tell
+        too much.
+        """
         home = os.path.realpath(Path.home())
         kept = {name: Path(os.path.abspath(folder)) for name, folder in folders.items()}
         return cls(
@@ -124,7 +129,9 @@ def below_any(path: str, folders: tuple[str, ...]) -> bool:
 
 @cache
 def installed() -> tuple[str, ...]:
-    """Folders of the interpreter and of installed packages, whose versions are recorded instead of their files."""
+    """Folders of the interpreter and of installed packages, whose versions are recorded instead of
+    their files.
+    """
     paths = sysconfig.get_paths()
     folders = {
         paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib", "scripts", "data")

@@ -1,4 +1,6 @@
-"""Making evidence: what is not there yet, or was made of other code, packages or data, is run; the rest is used again."""
+"""Making evidence: what is not there yet, or was made of other code, packages or data, is run; the
+rest is used again.
+"""
 
 from __future__ import annotations
 
@@ -22,15 +24,24 @@ from medpipe.running.plan import Plan, PlannedRun
 from medpipe.running.reads import Unchanged
 from medpipe.running.roots import Roots
 
-ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "8589934592", "MALLOC_TOP_PAD_": "268435456"}
-"""glibc keeps freed memory instead of giving it back at each step: the page faults cost a fifth of an LSTM step's processor time."""
+ALLOCATOR = {
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": "8589934592",
+    "MALLOC_TOP_PAD_": "268435456",
+}
+"""glibc keeps freed memory instead of giving it back at each step: the page faults cost a fifth of
+an LSTM step's processor time.
+"""
 
 Listener = Callable[[str, Mapping[str, Any]], None]
-"""``listener(run key, event)``: events hold ``status`` (started, finished, failed, unavailable) or ``done``, ``total``, ``message``."""
+"""``listener(run key, event)``: events hold ``status`` (started, finished, failed, unavailable) or
+``done``, ``total``, ``message``.
+"""
 
 
 def to_run(plan: Plan, bundle: Bundle, roots: Roots) -> tuple[PlannedRun, ...]:
-    """The planned runs for which the bundle has no evidence that may be used again, each with the reason.
+    """The planned runs for which the bundle has no evidence that may be used again, each with the
+    reason.
 
     Probes code, packages and data in a process of its own.
     """
@@ -47,21 +58,34 @@ def to_run(plan: Plan, bundle: Bundle, roots: Roots) -> tuple[PlannedRun, ...]:
     return tuple(found)
 
 
-def reuse(waiting: Sequence[PlannedRun], bundle: Bundle, sources: Sequence[Bundle], roots: Roots, *,
-          any_code: bool = False) -> tuple[PlannedRun, ...]:
-    """Take from ``sources`` the evidence that `to_run` would have accepted; what is left to run. Each one taken stands in the ledger,
-    and the ledgers of where it was taken from come along.
+def reuse(
+    waiting: Sequence[PlannedRun],
+    bundle: Bundle,
+    sources: Sequence[Bundle],
+    roots: Roots,
+    *,
+    any_code: bool = False,
+) -> tuple[PlannedRun, ...]:
+    """Take from ``sources`` the evidence that `to_run` would have accepted; what is left to run.
+    Each one taken stands in the ledger, and the ledgers of where it was taken from come along.
 
-    The first source that has it is taken. ``any_code``: where none has it, evidence of the same data by other code or packages is kept.
+    The first source that has it is taken. ``any_code``: where none has it, evidence of the same
+    data by other code or packages is kept.
     """
-    stored = {p.run.key: [(e, source) for source in sources if (e := source.get(p.run.key)) is not None] for p in waiting}
+    stored = {
+        p.run.key: [(e, source) for source in sources if (e := source.get(p.run.key)) is not None]
+        for p in waiting
+    }
     there = [p for p in waiting if stored[p.run.key]]
     taken: dict[str, Bundle] = {}
     left: dict[str, str] = {}
     unchanged = Unchanged(roots)
     for p, made in zip(there, _probe([p.run for p in there]) if there else (), strict=True):
-        for event, other_code in (("reused", False), ("kept", True))[:1 + any_code]:
-            reasons = [(_difference(e, made, unchanged, any_code=other_code), e, source) for e, source in stored[p.run.key]]
+        for event, other_code in (("reused", False), ("kept", True))[: 1 + any_code]:
+            reasons = [
+                (_difference(e, made, unchanged, any_code=other_code), e, source)
+                for e, source in stored[p.run.key]
+            ]
             found = next(((e, source) for why, e, source in reasons if why is None), None)
             if found is not None:
                 bundle.put(found[0])
@@ -71,51 +95,108 @@ def reuse(waiting: Sequence[PlannedRun], bundle: Bundle, sources: Sequence[Bundl
             left[p.run.key] = reasons[0][0] or ""
     for source in set(taken.values()):
         bundle.take_ledgers(source)
-    return tuple(replace(p, again=p.again or left.get(p.run.key, "")) for p in waiting if p.run.key not in taken)
+    return tuple(
+        replace(p, again=p.again or left.get(p.run.key, ""))
+        for p in waiting
+        if p.run.key not in taken
+    )
 
 
-def _difference(evidence: Evidence, now: Mapping[str, Any] | None, unchanged: Unchanged, *, any_code: bool = False) -> str | None:
+def _difference(
+    evidence: Evidence,
+    now: Mapping[str, Any] | None,
+    unchanged: Unchanged,
+    *,
+    any_code: bool = False,
+) -> str | None:
     """Why evidence cannot be used again; None where all that it was made of is as it was."""
     if evidence.failure is not None:
-        return "it could not be made the last time" if evidence.failure.kind == "unavailable" else "it failed the last time"
+        return (
+            "it could not be made the last time"
+            if evidence.failure.kind == "unavailable"
+            else "it failed the last time"
+        )
     if now is None:
         return "its code cannot be loaded"
     stored = evidence.provenance
-    if now["data_digests"] not in (None, dict(stored.data_digests)):  # data that is not here cannot have changed for us
-        names = [n for n, d in now["data_digests"].items() if stored.data_digests.get(n) != d] or [*stored.data_digests]
+    if now["data_digests"] not in (
+        None,
+        dict(stored.data_digests),
+    ):  # data that is not here cannot have changed for us
+        names = [n for n, d in now["data_digests"].items() if stored.data_digests.get(n) != d] or [
+            *stored.data_digests
+        ]
         return f"the data {', '.join(names)} changed"
     if not any_code and now["code_digest"] != stored.code_digest:
         return "the code changed"
     if not any_code and now["packages"] != dict(stored.packages):
-        names = sorted(n for n in now["packages"].keys() | stored.packages.keys() if now["packages"].get(n) != stored.packages.get(n))
+        names = sorted(
+            n
+            for n in now["packages"].keys() | stored.packages.keys()
+            if now["packages"].get(n) != stored.packages.get(n)
+        )
         return f"{', '.join(names)}: other versions than then"
     built_in = registry.is_built_in("experiment", evidence.run.experiment)
     if stored.inputs is None:
-        return None if built_in else "its record is of an earlier version, which did not note what a run read"
+        return (
+            None
+            if built_in
+            else "its record is of an earlier version, which did not note what a run read"
+        )
     return unchanged.reason(stored.inputs, built_in=built_in, any_code=any_code)
 
 
 def trusted_without_files(plan: Plan, bundle: Bundle, waiting: Sequence[PlannedRun]) -> int:
-    """How many runs that are used again have a record of version 1, which does not note the files that they read."""
+    """How many runs that are used again have a record of version 1, which does not note the files
+    that they read.
+    """
     again = {p.run.key for p in plan.runs} - {p.run.key for p in waiting}
     return sum((e := bundle.get(key)) is not None and e.provenance.inputs is None for key in again)
 
 
 def _probe(runs: Sequence[Run]) -> list[Mapping[str, Any] | None]:
     distinct = {json.dumps([r.experiment, r.parameters], sort_keys=True): r for r in runs}
-    job = {"task": "probe", "code": _code(), "runs": [{"experiment": r.experiment, "parameters": r.parameters} for r in distinct.values()]}
-    done = subprocess.run(_command(), input=json.dumps(job), capture_output=True, text=True, env=_environment(1), check=False)
+    job = {
+        "task": "probe",
+        "code": _code(),
+        "runs": [
+            {"experiment": r.experiment, "parameters": r.parameters} for r in distinct.values()
+        ],
+    }
+    done = subprocess.run(
+        _command(),
+        input=json.dumps(job),
+        capture_output=True,
+        text=True,
+        env=_environment(1),
+        check=False,
+    )
     if done.returncode != 0:
-        raise ExperimentError("probe", RuntimeError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "no output"))
+        raise ExperimentError(
+            "probe",
+            RuntimeError(
+                done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "no output"
+            ),
+        )
     found = dict(zip(distinct, json.loads(done.stdout)["makings"], strict=True))
     return [found[json.dumps([r.experiment, r.parameters], sort_keys=True)] for r in runs]
 
 
-def execute(runs: Sequence[PlannedRun], bundle: Bundle, *, work: Path, jobs: int, device: str, roots: Roots,
-            listener: Listener) -> None:
-    """Make the evidence of runs, ``jobs`` at a time, each in its own process. Every start stands in the ledger before it begins.
+def execute(
+    runs: Sequence[PlannedRun],
+    bundle: Bundle,
+    *,
+    work: Path,
+    jobs: int,
+    device: str,
+    roots: Roots,
+    listener: Listener,
+) -> None:
+    """Make the evidence of runs, ``jobs`` at a time, each in its own process. Every start stands in
+    the ledger before it begins.
 
-    A run killed half-way goes on from its checkpoint the next time. Raises KeyboardInterrupt after stopping all processes.
+    A run killed half-way goes on from its checkpoint the next time. Raises KeyboardInterrupt after
+    stopping all processes.
     """
     waiting = list(runs)
     active: dict[str, subprocess.Popen[str]] = {}
@@ -145,17 +226,41 @@ def execute(runs: Sequence[PlannedRun], bundle: Bundle, *, work: Path, jobs: int
         raise
 
 
-def _start(planned: PlannedRun, bundle: Bundle, work: Path, device: str, jobs: int, roots: Roots,
-           events: Any) -> subprocess.Popen[str]:
+def _start(
+    planned: PlannedRun,
+    bundle: Bundle,
+    work: Path,
+    device: str,
+    jobs: int,
+    roots: Roots,
+    events: Any,
+) -> subprocess.Popen[str]:
     run = planned.run
     work.mkdir(parents=True, exist_ok=True)
     log = (work / f"{run.key}.log").open("w", encoding="utf-8")
-    process = subprocess.Popen(_command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=_environment(jobs))
+    process = subprocess.Popen(
+        _command(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+        env=_environment(jobs),
+    )
     log.close()
     assert process.stdin is not None and process.stdout is not None
-    json.dump({"task": "run", "run": {"experiment": run.experiment, "parameters": run.parameters, "seed": run.seed},
-               "work": str(work), "bundle": str(bundle.folder), "device": device, "code": _code(),
-               "roots": {name: str(folder) for name, folder in roots.folders.items()}, "notes": str(roots.notes)}, process.stdin)
+    json.dump(
+        {
+            "task": "run",
+            "run": {"experiment": run.experiment, "parameters": run.parameters, "seed": run.seed},
+            "work": str(work),
+            "bundle": str(bundle.folder),
+            "device": device,
+            "code": _code(),
+            "roots": {name: str(folder) for name, folder in roots.folders.items()},
+            "notes": str(roots.notes),
+        },
+        process.stdin,
+    )
     process.stdin.close()
     threading.Thread(target=_listen, args=(planned, process.stdout, events), daemon=True).start()
     return process
@@ -168,23 +273,47 @@ def _listen(planned: PlannedRun, lines: IO[str], events: Any) -> None:
     events.put((planned, None))
 
 
-def _close(planned: PlannedRun, process: subprocess.Popen[str], bundle: Bundle, work: Path, listener: Listener) -> None:
+def _close(
+    planned: PlannedRun,
+    process: subprocess.Popen[str],
+    bundle: Bundle,
+    work: Path,
+    listener: Listener,
+) -> None:
     """Note how a run ended; a process that died without a word leaves a failure as its evidence."""
     code = process.wait()
     evidence = bundle.get(planned.run.key) if code == 0 else None
     if evidence is None:
-        tail = (work / f"{planned.run.key}.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
+        tail = (
+            (work / f"{planned.run.key}.log")
+            .read_text(encoding="utf-8", errors="replace")
+            .strip()
+            .splitlines()[-1:]
+        )
         how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
         failure = Failure("failed", f"the run's process {how}" + (f": {tail[0]}" if tail else ""))
-        evidence = Evidence(planned.run, planned.run.parameters, Provenance("", {}, {}, inputs=Inputs()), failure=failure)
+        evidence = Evidence(
+            planned.run,
+            planned.run.parameters,
+            Provenance("", {}, {}, inputs=Inputs()),
+            failure=failure,
+        )
         bundle.put(evidence)
     status = "finished" if evidence.failure is None else evidence.failure.kind
     ledger.append(bundle.ledger_path, status, planned.run.key)
-    listener(planned.run.key, {"status": status, "message": evidence.failure.message if evidence.failure else ""})
+    listener(
+        planned.run.key,
+        {"status": status, "message": evidence.failure.message if evidence.failure else ""},
+    )
 
 
 def _command() -> list[str]:
-    return [sys.executable, "-P", "-m", "medpipe.running.worker"]  # -P: the current folder is not on the import path
+    return [
+        sys.executable,
+        "-P",
+        "-m",
+        "medpipe.running.worker",
+    ]  # -P: the current folder is not on the import path
 
 
 def _code() -> str | None:
@@ -194,21 +323,39 @@ def _code() -> str | None:
 
 
 def _environment(jobs: int) -> dict[str, str]:
-    """The worker's environment: our import path, and its share of the cores, so that runs side by side do not fight."""
+    """The worker's environment: our import path, and its share of the cores, so that runs side by
+    side do not fight.
+    """
     threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, (os.cpu_count() or 1) // jobs))
-    here = Path(__file__).resolve().parents[2]  # where medpipe itself is, if the current folder was it
-    path = os.pathsep.join(dict.fromkeys([*(str(Path(p).resolve()) for p in sys.path if p), str(here)]))
-    return {**ALLOCATOR, **os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads,
-            "TOKENIZERS_PARALLELISM": "false", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+    here = (
+        Path(__file__).resolve().parents[2]
+    )  # where medpipe itself is, if the current folder was it
+    path = os.pathsep.join(
+        dict.fromkeys([*(str(Path(p).resolve()) for p in sys.path if p), str(here)])
+    )
+    return {
+        **ALLOCATOR,
+        **os.environ,
+        "PYTHONPATH": path,
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "TOKENIZERS_PARALLELISM": "false",
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+    }
 
 
 @contextmanager
 def only_one(work: Path) -> Iterator[None]:
-    """Hold a bundle's work folder for this process alone. Raises `BusyError` where another one has it."""
+    """Hold a bundle's work folder for this process alone. Raises `BusyError` where another one has
+    it.
+    """
     work.mkdir(parents=True, exist_ok=True)
     with (work / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise BusyError(f"{work}: another medpipe is making this bundle; wait for it, or give another --name") from error
+            raise BusyError(
+                f"{work}: another medpipe is making this bundle; wait for it, or give another"
+                " --name"
+            ) from error
         yield

@@ -1,7 +1,8 @@
 """One run in a process of its own, so that what it loads, seeds and crashes stays there.
 
-``python -m medpipe.running.worker`` reads a job as JSON from standard input and writes lines of JSON to standard output:
-progress while it runs, and ``{"status": …}`` at the end. Evidence goes straight into the bundle.
+``python -m medpipe.running.worker`` reads a job as JSON from standard input and writes lines of
+JSON to standard output: progress while it runs, and ``{"status": …}`` at the end. Evidence goes
+straight into the bundle.
 """
 
 from __future__ import annotations
@@ -53,18 +54,35 @@ def _do(job: Mapping[str, Any], out: IO[str]) -> None:
         bundle = Bundle(Path(job["bundle"]))
         roots = Roots.of(job["roots"], Path(job["notes"]))
         beside = work.parent / run.key
-        own = (work, bundle.folder, roots.notes, *(beside.with_name(beside.name + end) for end in (".log", ".lock", ".reads")))
+        own = (
+            work,
+            bundle.folder,
+            roots.notes,
+            *(beside.with_name(beside.name + end) for end in (".log", ".lock", ".reads")),
+        )
         recorder = Recorder(roots, own, beside.with_name(beside.name + ".reads"))
         evidence = _make(run, job["device"], work, _Reporter(out), recorder)
         _keep(bundle, evidence)
     status = "finished" if evidence.failure is None else evidence.failure.kind
-    out.write(json.dumps({"status": status, "message": evidence.failure.message if evidence.failure else ""}) + "\n")
+    out.write(
+        json.dumps(
+            {"status": status, "message": evidence.failure.message if evidence.failure else ""}
+        )
+        + "\n"
+    )
 
 
 def _keep(bundle: Bundle, evidence: Evidence) -> None:
-    """Store evidence; that something cannot be had here never replaces what was seen where it could."""
+    """Store evidence; that something cannot be had here never replaces what was seen where it
+    could.
+    """
     before = bundle.get(evidence.run.key)
-    if before is None or before.failure is not None or evidence.failure is None or evidence.failure.kind != "unavailable":
+    if (
+        before is None
+        or before.failure is not None
+        or evidence.failure is None
+        or evidence.failure.kind != "unavailable"
+    ):
         bundle.put(evidence)
 
 
@@ -86,7 +104,9 @@ class _Reporter:
 
 
 def _probe(run: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The makings of a run as they are now; None where its code cannot be had, which the run itself will say."""
+    """The makings of a run as they are now; None where its code cannot be had, which the run itself
+    will say.
+    """
     with suppress(Exception):  # such as a mistake in the syntax of one experiment among others
         try:
             return makings(run["experiment"], run["parameters"])
@@ -96,7 +116,9 @@ def _probe(run: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _make(run: Run, device: str, work: Path, progress: _Reporter, recorder: Recorder) -> Evidence:
-    """Run the experiment. Whatever it raises is evidence too: this is the one place that catches everything."""
+    """Run the experiment. Whatever it raises is evidence too: this is the one place that catches
+    everything.
+    """
     started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     made: dict[str, Any] = {"code_digest": "", "packages": {}, "data_digests": {}}
     result: ExperimentResult | None = None
@@ -108,40 +130,71 @@ def _make(run: Run, device: str, work: Path, progress: _Reporter, recorder: Reco
         experiment = registry.resolve("experiment", run.experiment)
         returned = experiment(run.parameters, run.seed, RunContext(work, device, progress))
         if not isinstance(returned, ExperimentResult):
-            raise TypeError(f"expected an ExperimentResult from {run.experiment}, got {type(returned).__name__}")
+            raise TypeError(
+                f"expected an ExperimentResult from {run.experiment}, got {type(returned).__name__}"
+            )
         result = returned
     except UnavailableError as error:
         failure = Failure("unavailable", recorder.roots.without_paths(str(error)))
-    except BaseException as error:  # a failed run is evidence, not a crash; so is one that ends the process
+    except (
+        BaseException
+    ) as error:  # a failed run is evidence, not a crash; so is one that ends the process
         if isinstance(error, KeyboardInterrupt):
             raise
         traceback.print_exc()  # into the run's log
         failure = failure_of(error, recorder.roots)
     inputs = recorder.inputs(vouched=_vouched(run))
     changed = recorder.changed_meanwhile()
-    if result is not None and dict(result.data_digests) != made["data_digests"] and made["data_digests"]:
+    if (
+        result is not None
+        and dict(result.data_digests) != made["data_digests"]
+        and made["data_digests"]
+    ):
         failure, result = Failure("failed", "the data changed while the run was going"), None
     elif result is not None and changed:
-        failure, result = Failure("failed", f"{listed(changed)} changed while the run was going"), None
+        failure, result = (
+            Failure("failed", f"{listed(changed)} changed while the run was going"),
+            None,
+        )
     provenance = Provenance(
-        **made, **machine(), device=result.device if result else device, determinism=_determinism(),
-        started=started, duration_s=round(time.monotonic() - clock, 1), inputs=inputs)
+        **made,
+        **machine(),
+        device=result.device if result else device,
+        determinism=_determinism(),
+        started=started,
+        duration_s=round(time.monotonic() - clock, 1),
+        inputs=inputs,
+    )
     if result is None:
         return Evidence(run, run.parameters, provenance, failure=failure)
-    return Evidence(run, result.resolved, provenance, result.observations, result.scalars, result.history,
-                    {name: "sha256:" + sha256(path.read_bytes()) for name, path in result.files.items()}, result.notes)
+    return Evidence(
+        run,
+        result.resolved,
+        provenance,
+        result.observations,
+        result.scalars,
+        result.history,
+        {name: "sha256:" + sha256(path.read_bytes()) for name, path in result.files.items()},
+        result.notes,
+    )
 
 
 def failure_of(error: BaseException, roots: Roots) -> Failure:
-    """What was raised, with the file and line of the code that is neither medpipe's nor a package's, and no path of this machine."""
+    """What was raised, with the file and line of the code that is neither medpipe's nor a
+    package's, and no path of this machine.
+    """
     frames = traceback.extract_tb(error.__traceback__)
     skipped = (*installed(), package())
-    theirs = [f for f in frames if not below_any(f.filename, skipped) and not f.filename.startswith("<")]
+    theirs = [
+        f for f in frames if not below_any(f.filename, skipped) and not f.filename.startswith("<")
+    ]
     where = (theirs or frames)[-1] if frames else None
     place = "" if where is None else f" ({os.path.basename(where.filename)}, line {where.lineno})"
     said = " ".join(str(error).split())
     message = shorten_message(f"{type(error).__name__}: {said}" if said else type(error).__name__)
-    return Failure("failed", roots.without_paths(message + place), roots.without_paths(traceback.format_exc()))
+    return Failure(
+        "failed", roots.without_paths(message + place), roots.without_paths(traceback.format_exc())
+    )
 
 
 def shorten_message(message: str, most: int = 500) -> str:
@@ -157,7 +210,9 @@ def _vouched(run: Run) -> bool:
 
 @contextmanager
 def _without_collecting() -> Iterator[None]:
-    """What imports make stays: to look for garbage among it takes a fifth of the time of importing torch."""
+    """What imports make stays: to look for garbage among it takes a fifth of the time of importing
+    torch.
+    """
     gc.disable()
     try:
         yield
@@ -171,7 +226,11 @@ def _determinism() -> str:
     torch = sys.modules.get("torch")
     if torch is None:
         return "no torch in this run"
-    return "deterministic algorithms on" if torch.are_deterministic_algorithms_enabled() else "deterministic algorithms not enforced"
+    return (
+        "deterministic algorithms on"
+        if torch.are_deterministic_algorithms_enabled()
+        else "deterministic algorithms not enforced"
+    )
 
 
 if __name__ == "__main__":

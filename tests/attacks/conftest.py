@@ -13,7 +13,9 @@ from attacks_place import ROOT, Run
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Run Python in a folder; by default in one that holds traps for whoever imports from the current folder."""
+    """Run Python in a folder; by default in one that holds traps for whoever imports from the
+    current folder.
+    """
 
     def start(*words: str, at: Path | None = None) -> subprocess.CompletedProcess[str]:
         place = at or tmp_path

@@ -1,4 +1,6 @@
-"""A stranger's files run nothing: what a bundle names is loaded only with permission, and then from where it should be."""
+"""A stranger's files run nothing: what a bundle names is loaded only with permission, and then from
+where it should be.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def ran(folder: Path) -> bool:
 
 @pytest.fixture
 def stranger(tmp_path: Path) -> Path:
-    """A bundle that names ``evilmod:score``, with the trap in the bundle, in its code and in the current folder."""
+    """A bundle that names ``evilmod:score``, with the trap in the bundle, in its code and in the
+    current folder.
+    """
     write_specs(tmp_path / "theirs/specs", "evilmod:score")
     make_bundle(tmp_path / "bundle", tmp_path / "theirs/specs", {"evilmod.py": EVIL})
     (tmp_path / "evilmod.py").write_text(EVIL, encoding="utf-8")
@@ -183,7 +187,9 @@ def test_an_entry_point_in_the_current_folder_is_not_found(tmp_path: Path, run: 
 
 
 class TestOnesOwnMetric:
-    """``metric: "mymetrics:auc"`` in a file beside the folder of specifications: one rule for all commands."""
+    """``metric: "mymetrics:auc"`` in a file beside the folder of specifications: one rule for all
+    commands.
+    """
 
     @pytest.fixture
     def place(self, tmp_path: Path) -> Path:
@@ -282,7 +288,9 @@ from medpipe import ExperimentResult, Observations
 def toy(config, seed, context):
     y = np.arange(400) % 2
     right = np.arange(400) % 5 > 0
-    observed = Observations({"sample_id": np.arange(400).astype(str), "y_true": y, "y_pred": np.where(right, y, 1 - y)}, ("a", "b"))
+    called = np.where(right, y, 1 - y)
+    columns = {"sample_id": np.arange(400).astype(str), "y_true": y, "y_pred": called}
+    observed = Observations(columns, ("a", "b"))
     return ExperimentResult(resolved=config, observations={"validation": observed})
 """
 

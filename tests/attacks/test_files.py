@@ -1,4 +1,6 @@
-"""Files that are not what they should be: names that lead outside, kinds that hang, sizes that fill."""
+"""Files that are not what they should be: names that lead outside, kinds that hang, sizes that
+fill.
+"""
 
 from __future__ import annotations
 
@@ -64,8 +66,20 @@ def test_reading_one_file_never_hangs(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["conftest.py", "x.pth", "sitecustomize.py", "pytest.ini", "code/x.pyc", "code/.x.py", ".x.json",
-     "code/__pycache__/x.cpython-311.pyc", "specs/conftest.py", "code/a-b.py", "a\\b.json", "x" * 245],
+    [
+        "conftest.py",
+        "x.pth",
+        "sitecustomize.py",
+        "pytest.ini",
+        "code/x.pyc",
+        "code/.x.py",
+        ".x.json",
+        "code/__pycache__/x.cpython-311.pyc",
+        "specs/conftest.py",
+        "code/a-b.py",
+        "a\\b.json",
+        "x" * 245,
+    ],
 )
 def test_files_that_other_programs_would_run_are_refused(bundle: Bundle, name: str) -> None:
     (bundle.folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -76,8 +90,22 @@ def test_files_that_other_programs_would_run_are_refused(bundle: Bundle, name: s
 
 
 @pytest.mark.parametrize(
-    "name", ["../x.json", "/x.json", "a/../../x.json", "a\\..\\x.json", "C:x.json", "C:\\x.json", "\0.json",
-             "a//b.json", "./x.json", "x.json/", "con\n.json", "~/x.json", "file://x.json"],
+    "name",
+    [
+        "../x.json",
+        "/x.json",
+        "a/../../x.json",
+        "a\\..\\x.json",
+        "C:x.json",
+        "C:\\x.json",
+        "\0.json",
+        "a//b.json",
+        "./x.json",
+        "x.json/",
+        "con\n.json",
+        "~/x.json",
+        "file://x.json",
+    ],
 )
 def test_names_never_lead_outside(tmp_path: Path, name: str) -> None:
     buffer = io.BytesIO()
@@ -93,9 +121,21 @@ def test_names_never_lead_outside(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"run": 3}, {"scalars": {"x": "1"}}, {"scalars": []}, {"history": [{"loss": []}]}, {"extra": 1}, {"notes": [1]},
-     {"observations": {"validation": {}}}, {"failure": {"kind": "other", "message": "x"}}, {"provenance": None},
-     {"version": True}, {"version": 2}, {"resolved": None}, {"file_digests": [1]}],
+    [
+        {"run": 3},
+        {"scalars": {"x": "1"}},
+        {"scalars": []},
+        {"history": [{"loss": []}]},
+        {"extra": 1},
+        {"notes": [1]},
+        {"observations": {"validation": {}}},
+        {"failure": {"kind": "other", "message": "x"}},
+        {"provenance": None},
+        {"version": True},
+        {"version": 2},
+        {"resolved": None},
+        {"file_digests": [1]},
+    ],
 )
 def test_a_run_record_is_held_against_its_schema(bundle: Bundle, change: dict[str, object]) -> None:
     key = bundle.keys()[0]
@@ -124,15 +164,23 @@ def test_arrays_are_numbers_or_text(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "array", [np.array([np.inf]), np.array([[-np.inf]], "f2"), np.zeros((1, 1, 1, 1, 1)),
-              np.array([0xD800], "<u4").view("<U1"), np.array([0x7FFFFFFF], "<u4").view("<U1")],
+    "array",
+    [
+        np.array([np.inf]),
+        np.array([[-np.inf]], "f2"),
+        np.zeros((1, 1, 1, 1, 1)),
+        np.array([0xD800], "<u4").view("<U1"),
+        np.array([0x7FFFFFFF], "<u4").view("<U1"),
+    ],
 )
 def test_arrays_are_finite_flat_and_text_is_text(tmp_path: Path, array: np.ndarray) -> None:
     with pytest.raises(BundleError):
         read_array(stored(tmp_path, array))
 
 
-@pytest.mark.parametrize("shape", ["(10**12,)", "(2**62,)", "(-1,)", "(4, 0)", "('x',)", "()", "(3"])
+@pytest.mark.parametrize(
+    "shape", ["(10**12,)", "(2**62,)", "(-1,)", "(4, 0)", "('x',)", "()", "(3"]
+)
 def test_an_array_whose_header_does_not_fit_is_refused_before_memory_is_taken(
     tmp_path: Path, shape: str
 ) -> None:
@@ -158,8 +206,16 @@ def test_any_bytes_as_json_are_data_or_a_sentence(raw: bytes) -> None:
             assert str(error).startswith("x")
 
 
-@pytest.mark.parametrize("text", ['"\\ud800"', '{"\\udfff": 1}', "9" * 30, "-" + "9" * 5000,
-                                  "[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1)])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"\\ud800"',
+        '{"\\udfff": 1}',
+        "9" * 30,
+        "-" + "9" * 5000,
+        "[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1),
+    ],
+)
 def test_json_that_nothing_else_can_hold_is_refused(text: str) -> None:
     with pytest.raises(SpecError):
         parse_json(text, "x")
@@ -175,14 +231,21 @@ def bomb(member: bytes, count: int) -> bytes:
     """A PDF of a few kilobytes whose packed objects are ``count`` times ``member``."""
     packed = zlib.compress(b"4 0 [" + member * count + b"]", 9)
     out, places = b"%PDF-1.7\n", []
-    for number, body in enumerate((
-            b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[]/Count 0>>",
+    for number, body in enumerate(
+        (
+            b"<</Type/Catalog/Pages 2 0 R>>",
+            b"<</Type/Pages/Kids[]/Count 0>>",
             b"<</Type/ObjStm/N 1/First 4/Length %d/Filter/FlateDecode>>stream\n%s\nendstream"
-            % (len(packed), packed)), 1):
+            % (len(packed), packed),
+        ),
+        1,
+    ):
         places.append(len(out))
         out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
     rows = [(0, 0, 65535), *((1, p, 0) for p in places), (2, 3, 0), (1, len(out), 0)]
-    table = b"".join(a.to_bytes(1, "big") + b.to_bytes(4, "big") + c.to_bytes(2, "big") for a, b, c in rows)
+    table = b"".join(
+        a.to_bytes(1, "big") + b.to_bytes(4, "big") + c.to_bytes(2, "big") for a, b, c in rows
+    )
     head = b"5 0 obj\n<</Type/XRef/Size 6/W[1 4 2]/Root 1 0 R/Length %d>>stream\n" % len(table)
     return out + head + table + b"\nendstream\nendobj\nstartxref\n%d\n%%%%EOF\n" % len(out)
 
@@ -206,7 +269,9 @@ def test_a_cut_report_is_unreadable(
     from medpipe.report.check import check_report
 
     raw = (ROOT / "reports/medical-ai-pipeline-reduced/model-card.pdf").read_bytes()
-    checked = check_report(raw[: int(len(raw) * share)], trusted=load_signers(ROOT / "signers.toml"))
+    checked = check_report(
+        raw[: int(len(raw) * share)], trusted=load_signers(ROOT / "signers.toml")
+    )
     assert not checked.ok
     assert checked.code == "unreadable"
 

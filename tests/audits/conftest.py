@@ -21,18 +21,39 @@ def build(**sections: list[Record]) -> Figures:
     return figures_from({"orchard.yaml": data}, {})
 
 
-def quantity(name: str, *texts: str, kind: str = "proportion", document: str = "orchard.pdf", **more: Any) -> Record:
-    """A quantity ``q.<name>`` with the printings ``<name>``, ``<name>.2`` …; ``text@document`` stands in another document."""
+def quantity(
+    name: str, *texts: str, kind: str = "proportion", document: str = "orchard.pdf", **more: Any
+) -> Record:
+    """A quantity ``q.<name>`` with the printings ``<name>``, ``<name>.2`` …; ``text@document``
+    stands in another document.
+    """
     printed = []
     for number, text in enumerate(texts, 1):
         words, _, other = text.partition("@")
-        printed.append({"id": name if number == 1 else f"{name}.{number}", "document": other or document, "place": "table 2",
-                        "text": words})
-    return {"id": f"q.{name}", "what": f"{name} of the sorter", "kind": kind, "printed": printed, **more}
+        printed.append(
+            {
+                "id": name if number == 1 else f"{name}.{number}",
+                "document": other or document,
+                "place": "table 2",
+                "text": words,
+            }
+        )
+    return {
+        "id": f"q.{name}",
+        "what": f"{name} of the sorter",
+        "kind": kind,
+        "printed": printed,
+        **more,
+    }
 
 
 def relation(kind: str, result: str, *of: str) -> Record:
-    return {"id": f"r.{result}", "kind": kind, "result": f"q.{result}", "of": [f"q.{name}" for name in of]}
+    return {
+        "id": f"r.{result}",
+        "kind": kind,
+        "result": f"q.{result}",
+        "of": [f"q.{name}" for name in of],
+    }
 
 
 def one(audit: Callable[[Figures], Iterator[Seen]], figures: Figures) -> Seen:

@@ -29,7 +29,10 @@ def test_the_choice_is_by_lot_and_by_confidence(n: int, accuracy: float, seed: i
 
 
 def test_ten_are_drawn_alike_whatever_the_predictions_are() -> None:
-    one, other = (choose_gallery(np.zeros(50, int), np.full(50, p), np.full((50, 2), 0.5), 4)[:DRAWN] for p in (0, 1))
+    one, other = (
+        choose_gallery(np.zeros(50, int), np.full(50, p), np.full((50, 2), 0.5), 4)[:DRAWN]
+        for p in (0, 1)
+    )
     assert one.tolist() == other.tolist()
 
 

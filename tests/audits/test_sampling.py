@@ -15,18 +15,46 @@ from medpipe.claims.figures import Figures
 from .conftest import PAPER, build, one, quantity
 
 
-def compared(first: str, second: str, n: int | None, n2: int | None = None, better: str = "higher", **more: Any) -> Figures:
+def compared(
+    first: str,
+    second: str,
+    n: int | None,
+    n2: int | None = None,
+    better: str = "higher",
+    **more: Any,
+) -> Figures:
     sizes = [{} if size is None else {"n": size} for size in (n, n2 or n)]
-    return build(quantities=[quantity("new", first, **sizes[0]), quantity("old", second, **sizes[1])], comparisons=[
-        {"id": "better", "said": "the new sorter is better", **PAPER, "first": "q.new", "second": "q.old", "better": better, **more}])
+    return build(
+        quantities=[quantity("new", first, **sizes[0]), quantity("old", second, **sizes[1])],
+        comparisons=[
+            {
+                "id": "better",
+                "said": "the new sorter is better",
+                **PAPER,
+                "first": "q.new",
+                "second": "q.old",
+                "better": better,
+                **more,
+            }
+        ],
+    )
 
 
 def test_a_difference_within_chance_is_undermined() -> None:
     seen = one(sampling_error, compared("81.2%", "83.1%", 500, better="lower"))
-    assert (seen.audit, seen.key, seen.severity, seen.certain) == ("sampling_error", "better", "undermines", True)
+    assert (seen.audit, seen.key, seen.severity, seen.certain) == (
+        "sampling_error",
+        "better",
+        "undermines",
+        True,
+    )
     assert seen.bears_on == ("better",)
     assert seen.rests_on == ("new", "old")
-    assert seen.arithmetic == "-1.9 points, 95 % interval -6.65 points to 2.86 points (Newcombe, n = 500 and 500, as if unpaired)"
+    assert (
+        seen.arithmetic
+        == "-1.9 points, 95 % interval -6.65 points to 2.86 points (Newcombe, n = 500 and 500, as"
+        " if unpaired)"
+    )
     assert one(sampling_error, compared("90.0%", "80.0%", 500)).severity == "clean"
 
 
@@ -37,12 +65,16 @@ def test_paired_the_best_case_is_given_what_the_figures_leave_open() -> None:
     assert "McNemar p = 0.25" in three.arithmetic
     ten = one(sampling_error, compared("98.86%", "97.99%", 1143, paired=True))
     assert (ten.severity, ten.certain) == ("narrows", False)
-    rough = one(sampling_error, compared("99%", "98%", 1143, paired=True))  # up to 1,137 against 1,115 at least
+    rough = one(
+        sampling_error, compared("99%", "98%", 1143, paired=True)
+    )  # up to 1,137 against 1,115 at least
     assert "all of 22 differing samples" in rough.arithmetic
     assert "of a size" not in rough.statement
     other_size = one(sampling_error, compared("98.9%", "98.6%", 1143, 1000, paired=True))
     assert "McNemar" not in other_size.arithmetic
-    impossible = one(sampling_error, compared("98.9%", "98.6%", 7, paired=True))  # of no count: nothing to pair
+    impossible = one(
+        sampling_error, compared("98.9%", "98.6%", 7, paired=True)
+    )  # of no count: nothing to pair
     assert impossible.severity == "undermines"
 
 
@@ -51,11 +83,17 @@ def test_figures_that_say_the_opposite_refute() -> None:
     assert (seen.severity, seen.certain) == ("refutes", True)
     assert "the other way round" in seen.statement
     assert one(sampling_error, compared("10.0%", "20.0%", 500, better="lower")).severity == "clean"
-    assert one(sampling_error, compared("20.0%", "10.0%", 500, better="lower")).severity == "refutes"
+    assert (
+        one(sampling_error, compared("20.0%", "10.0%", 500, better="lower")).severity == "refutes"
+    )
 
 
-@pytest.mark.parametrize(("first", "second", "n"), [("<2%", "1%", 500), ("81%", "83%", None), ("~81%", "130%", 500)])
-def test_without_two_shares_of_known_n_there_is_no_result(first: str, second: str, n: int | None) -> None:
+@pytest.mark.parametrize(
+    ("first", "second", "n"), [("<2%", "1%", 500), ("81%", "83%", None), ("~81%", "130%", 500)]
+)
+def test_without_two_shares_of_known_n_there_is_no_result(
+    first: str, second: str, n: int | None
+) -> None:
     for audit in (sampling_error, power):
         assert list(audit(compared(first, second, n))) == []
 
@@ -63,12 +101,19 @@ def test_without_two_shares_of_known_n_there_is_no_result(first: str, second: st
 def test_shares_at_the_edge_do_not_crash() -> None:
     assert one(sampling_error, compared("100%", "100%", 40)).severity == "undermines"
     assert one(sampling_error, compared("100%", "0%", 40)).severity == "clean"
-    assert one(power, compared("100%", "100%", 40)).severity == "narrows"  # no difference was shown by nothing
+    assert (
+        one(power, compared("100%", "100%", 40)).severity == "narrows"
+    )  # no difference was shown by nothing
 
 
 def test_power_says_what_the_n_could_show() -> None:
     small = one(power, compared("83.1%", "81.2%", 500))
-    assert (small.audit, small.key, small.severity, small.certain) == ("power", "better", "narrows", True)
+    assert (small.audit, small.key, small.severity, small.certain) == (
+        "power",
+        "better",
+        "narrows",
+        True,
+    )
     assert small.arithmetic == "unpaired, 80 % power at 5 %: 6.79 points"
     assert one(power, compared("83.1%", "81.2%", 500_000)).severity == "clean"
     paired = one(power, compared("83.2%", "81.2%", 500, paired=True))
@@ -79,17 +124,40 @@ def test_power_says_what_the_n_could_show() -> None:
 
 def spread(first: str, second: str, *runs: str, kind: str = "proportion") -> Seen:
     names = [f"run{i}" for i in range(len(runs))]
-    return one(run_spread, build(
-        quantities=[quantity("new", first, kind=kind), quantity("old", second, kind=kind),
-                    *(quantity(name, text, kind=kind) for name, text in zip(names, runs, strict=True))],
-        repeats=[{"id": "again", "what": "the old sorter", "of": [f"q.{name}" for name in names]}],
-        comparisons=[{"id": "better", "said": "the new sorter is better", **PAPER, "first": "q.new", "second": "q.old",
-                      "better": "higher", "repeats": "again"}]))
+    return one(
+        run_spread,
+        build(
+            quantities=[
+                quantity("new", first, kind=kind),
+                quantity("old", second, kind=kind),
+                *(quantity(name, text, kind=kind) for name, text in zip(names, runs, strict=True)),
+            ],
+            repeats=[
+                {"id": "again", "what": "the old sorter", "of": [f"q.{name}" for name in names]}
+            ],
+            comparisons=[
+                {
+                    "id": "better",
+                    "said": "the new sorter is better",
+                    **PAPER,
+                    "first": "q.new",
+                    "second": "q.old",
+                    "better": "higher",
+                    "repeats": "again",
+                }
+            ],
+        ),
+    )
 
 
 def test_a_difference_within_the_spread_of_runs_is_undermined() -> None:
     seen = spread("78.94%", "78.69%", "78.10%", "78.60%", "78.40%")
-    assert (seen.audit, seen.key, seen.severity, seen.certain) == ("run_spread", "better", "undermines", True)
+    assert (seen.audit, seen.key, seen.severity, seen.certain) == (
+        "run_spread",
+        "better",
+        "undermines",
+        True,
+    )
     assert seen.bears_on == ("better",)
     assert "difference 0.25 points" in seen.arithmetic
     assert "range 0.5 points" in seen.arithmetic
@@ -118,4 +186,8 @@ def test_the_best_case_is_mcnemar_s_exact_test(ahead: int, n: int) -> None:
     discordant, p = best
     assert discordant == ahead
     assert p == pytest.approx(mcnemar([[n - ahead, ahead], [0, 0]], exact=True).pvalue)
-    assert p <= min(mcnemar([[n - ahead, ahead + c], [c, 0]], exact=True).pvalue for c in range(1, 4)) + 1e-12
+    assert (
+        p
+        <= min(mcnemar([[n - ahead, ahead + c], [c, 0]], exact=True).pvalue for c in range(1, 4))
+        + 1e-12
+    )

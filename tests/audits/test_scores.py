@@ -30,8 +30,15 @@ THREE = {"classes": {"a": 10, "b": 20, "c": 30}, "average": "macro", "n": 60}
 
 def judged(about: Mapping[str, Any], **texts: str) -> Seen | None:
     """The one result on some printed scores; None where there is none."""
-    record = {"id": "sorter", "what": "scores of the sorter", **about, **{name: f"q.{name}" for name in texts}}
-    figures = build(quantities=[quantity(name, text) for name, text in texts.items()], scores=[record])
+    record = {
+        "id": "sorter",
+        "what": "scores of the sorter",
+        **about,
+        **{name: f"q.{name}" for name in texts},
+    }
+    figures = build(
+        quantities=[quantity(name, text) for name, text in texts.items()], scores=[record]
+    )
     return next(scores_together(figures), None)
 
 
@@ -46,13 +53,27 @@ def test_planted_two_class_scores_are_refuted_and_their_twin_passes() -> None:
     bad = judged(TWO, accuracy="0.88", precision="0.80", recall="0.80", f1="0.82")
     assert good is not None
     assert bad is not None
-    fits = "30 positives, 70 negatives: 1 confusion matrices fit, such as 24 true and 6 false positives"
+    fits = (
+        "30 positives, 70 negatives: 1 confusion matrices fit, such as 24 true and 6 false"
+        " positives"
+    )
     assert (good.severity, good.arithmetic) == ("clean", fits)
-    assert (bad.audit, bad.key, bad.severity, bad.certain) == ("scores_together", "sorter", "refutes", True)
+    assert (bad.audit, bad.key, bad.severity, bad.certain) == (
+        "scores_together",
+        "sorter",
+        "refutes",
+        True,
+    )
     assert bad.bears_on == ("sorter", "accuracy", "precision", "recall", "f1")
     assert bad.rests_on == ("accuracy", "precision", "recall", "f1")
-    assert "accuracy 0.88, precision 0.80, recall 0.80 and f1 0.82 cannot belong together" in bad.statement
-    assert bad.arithmetic == "30 positives, 70 negatives: 0 confusion matrices fit, nor does mlscorecheck find any"
+    assert (
+        "accuracy 0.88, precision 0.80, recall 0.80 and f1 0.82 cannot belong together"
+        in bad.statement
+    )
+    assert (
+        bad.arithmetic
+        == "30 positives, 70 negatives: 0 confusion matrices fit, nor does mlscorecheck find any"
+    )
 
 
 def test_the_example_of_the_page() -> None:
@@ -60,32 +81,97 @@ def test_the_example_of_the_page() -> None:
     assert verdict(FOUR, accuracy="0.9886", precision="0.9887", f1="0.9896") == ("refutes", True)
 
 
-@pytest.mark.parametrize(("about", "texts", "expected"), [
-    (TWO, {"recall": "0.80", "specificity": "0.91"}, ("clean", True)),
-    (TWO, {"recall": "0.80", "specificity": "0.924"}, ("refutes", True)),  # 64 of 70 is 0.9143, 65 is 0.9286
-    (TWO, {"recall": "0.86", "specificity": "0.91"}, ("narrows", False)),  # 26 of 30 is 0.8667, cut off
-    (TWO, {"recall": "<10%", "accuracy": "0.70"}, ("clean", True)),
-    (TWO, {"recall": ">90%", "accuracy": "0.20"}, ("refutes", True)),  # 28 found is 0.28 at least
-    (TWO, {"precision": "0", "recall": "0", "accuracy": "0.70"}, ("clean", True)),  # nothing called an apple
-    (TWO, {"precision": "1", "recall": "0", "accuracy": "0.70"}, ("clean", True)),  # the same, in a library that gives 1
-    (TWO, {"precision": "0.50", "recall": "0.00", "accuracy": "0.70"}, ("refutes", True)),
-    (TWO, {"precision": "1.00", "recall": "0.80", "accuracy": "0.93"}, ("refutes", True)),  # 24 of 24 would be 0.94
-    (TWO, {"accuracy": "0.88"}, None),
-    ({**TWO, "positive": "pear"}, {"recall": "0.91", "specificity": "0.80"}, ("clean", True)),
-    ({"n": 100, "average": "binary"}, {"recall": "0.91", "specificity": "0.80"}, None),  # how many positives?
-    ({"n": 60, "average": "micro"}, {"accuracy": "0.85", "f1": "0.850"}, ("clean", True)),
-    ({"n": 60, "average": "micro"}, {"accuracy": "0.86", "f1": "0.867"}, ("narrows", False)),  # 52 of 60, cut off in one place
-    ({"n": 60, "average": "micro"}, {"accuracy": "0.85", "f1": "0.870"}, ("refutes", True)),
-    ({"n": 60, "average": "micro"}, {"accuracy": "0.8", "f1": "0.84"}, ("refutes", True)),  # 50 of 60 is 0.833, 51 is 0.85
-    ({**THREE, "average": "weighted"}, {"accuracy": "0.90", "recall": "0.92"}, ("refutes", True)),
-    ({"n": 60, "average": "weighted"}, {"accuracy": "0.90", "recall": "0.900"}, ("clean", True)),
-    ({"n": 60, "average": "macro"}, {"precision": "0.80", "recall": "0.70", "f1": "0.77"}, ("refutes", True)),  # above their mean
-    ({"n": 60, "average": "macro"}, {"precision": "0.80", "recall": "0.70", "f1": "0.75"}, ("clean", True)),
-    ({"n": 60, "average": "macro"}, {"precision": "0.80", "f1": "0.75"}, None),
-    ({**THREE, "n": 6000, "classes": {"a": 1000, "b": 2000, "c": 3000}}, {"accuracy": "0.90", "recall": "0.78"}, ("refutes", True)),
-    ({**THREE, "n": 6000, "classes": {"a": 2000, "b": 2000, "c": 2000}}, {"accuracy": "0.90", "recall": "0.92"}, ("refutes", True)),
-])
-def test_scores(about: Mapping[str, Any], texts: Mapping[str, str], expected: tuple[str, bool] | None) -> None:
+@pytest.mark.parametrize(
+    ("about", "texts", "expected"),
+    [
+        (TWO, {"recall": "0.80", "specificity": "0.91"}, ("clean", True)),
+        (
+            TWO,
+            {"recall": "0.80", "specificity": "0.924"},
+            ("refutes", True),
+        ),  # 64 of 70 is 0.9143, 65 is 0.9286
+        (
+            TWO,
+            {"recall": "0.86", "specificity": "0.91"},
+            ("narrows", False),
+        ),  # 26 of 30 is 0.8667, cut off
+        (TWO, {"recall": "<10%", "accuracy": "0.70"}, ("clean", True)),
+        (
+            TWO,
+            {"recall": ">90%", "accuracy": "0.20"},
+            ("refutes", True),
+        ),  # 28 found is 0.28 at least
+        (
+            TWO,
+            {"precision": "0", "recall": "0", "accuracy": "0.70"},
+            ("clean", True),
+        ),  # nothing called an apple
+        (
+            TWO,
+            {"precision": "1", "recall": "0", "accuracy": "0.70"},
+            ("clean", True),
+        ),  # the same, in a library that gives 1
+        (TWO, {"precision": "0.50", "recall": "0.00", "accuracy": "0.70"}, ("refutes", True)),
+        (
+            TWO,
+            {"precision": "1.00", "recall": "0.80", "accuracy": "0.93"},
+            ("refutes", True),
+        ),  # 24 of 24 would be 0.94
+        (TWO, {"accuracy": "0.88"}, None),
+        ({**TWO, "positive": "pear"}, {"recall": "0.91", "specificity": "0.80"}, ("clean", True)),
+        (
+            {"n": 100, "average": "binary"},
+            {"recall": "0.91", "specificity": "0.80"},
+            None,
+        ),  # how many positives?
+        ({"n": 60, "average": "micro"}, {"accuracy": "0.85", "f1": "0.850"}, ("clean", True)),
+        (
+            {"n": 60, "average": "micro"},
+            {"accuracy": "0.86", "f1": "0.867"},
+            ("narrows", False),
+        ),  # 52 of 60, cut off in one place
+        ({"n": 60, "average": "micro"}, {"accuracy": "0.85", "f1": "0.870"}, ("refutes", True)),
+        (
+            {"n": 60, "average": "micro"},
+            {"accuracy": "0.8", "f1": "0.84"},
+            ("refutes", True),
+        ),  # 50 of 60 is 0.833, 51 is 0.85
+        (
+            {**THREE, "average": "weighted"},
+            {"accuracy": "0.90", "recall": "0.92"},
+            ("refutes", True),
+        ),
+        (
+            {"n": 60, "average": "weighted"},
+            {"accuracy": "0.90", "recall": "0.900"},
+            ("clean", True),
+        ),
+        (
+            {"n": 60, "average": "macro"},
+            {"precision": "0.80", "recall": "0.70", "f1": "0.77"},
+            ("refutes", True),
+        ),  # above their mean
+        (
+            {"n": 60, "average": "macro"},
+            {"precision": "0.80", "recall": "0.70", "f1": "0.75"},
+            ("clean", True),
+        ),
+        ({"n": 60, "average": "macro"}, {"precision": "0.80", "f1": "0.75"}, None),
+        (
+            {**THREE, "n": 6000, "classes": {"a": 1000, "b": 2000, "c": 3000}},
+            {"accuracy": "0.90", "recall": "0.78"},
+            ("refutes", True),
+        ),
+        (
+            {**THREE, "n": 6000, "classes": {"a": 2000, "b": 2000, "c": 2000}},
+            {"accuracy": "0.90", "recall": "0.92"},
+            ("refutes", True),
+        ),
+    ],
+)
+def test_scores(
+    about: Mapping[str, Any], texts: Mapping[str, str], expected: tuple[str, bool] | None
+) -> None:
     assert verdict(about, **texts) == expected
 
 
@@ -94,7 +180,11 @@ def test_an_f1_of_averaged_precision_and_recall_is_only_suspicious() -> None:
     called = y.copy()
     called[:6] = 2
     p, r, f1, _ = sklearn.precision_recall_fscore_support(y, called, average="macro")
-    texts = {"accuracy": f"{(y == called).mean():.4f}", "precision": f"{p:.4f}", "recall": f"{r:.4f}"}
+    texts = {
+        "accuracy": f"{(y == called).mean():.4f}",
+        "precision": f"{p:.4f}",
+        "recall": f"{r:.4f}",
+    }
     assert verdict(THREE, **texts, f1=f"{f1:.4f}") == ("clean", True)
     seen = judged(THREE, **texts, f1=f"{2 * p * r / (p + r):.4f}")
     assert seen is not None
@@ -103,28 +193,52 @@ def test_an_f1_of_averaged_precision_and_recall_is_only_suspicious() -> None:
 
 
 def test_full_digits_as_code_prints_them_are_read() -> None:
-    texts = {"accuracy": "0.88", "precision": "0.8", "recall": "0.8", "f1": str(float(Fraction(48, 60)))}
+    texts = {
+        "accuracy": "0.88",
+        "precision": "0.8",
+        "recall": "0.8",
+        "f1": str(float(Fraction(48, 60))),
+    }
     assert verdict(TWO, **texts) == ("clean", True)
     third = {"precision": "0.3333333333333333", "recall": "0.0333333333333333"}  # 1 of 3, 1 of 30
     assert verdict(TWO, **third) == ("clean", True)
-    assert verdict(TWO, precision="0.3333333333333333", recall="0.0433333333333333") == ("refutes", True)
+    assert verdict(TWO, precision="0.3333333333333333", recall="0.0433333333333333") == (
+        "refutes",
+        True,
+    )
 
 
 def exactly(p: int, n: int, tp: int, fp: int) -> dict[str, Fraction]:
-    return {"accuracy": Fraction(tp + n - fp, p + n), "precision": Fraction(tp, tp + fp) if tp + fp else Fraction(0),
-            "recall": Fraction(tp, p), "specificity": Fraction(n - fp, n), "f1": Fraction(2 * tp, tp + fp + p)}
+    return {
+        "accuracy": Fraction(tp + n - fp, p + n),
+        "precision": Fraction(tp, tp + fp) if tp + fp else Fraction(0),
+        "recall": Fraction(tp, p),
+        "specificity": Fraction(n - fp, n),
+        "f1": Fraction(2 * tp, tp + fp + p),
+    }
 
 
 @st.composite
 def printed_scores(draw: st.DrawFn) -> tuple[int, int, dict[str, Range]]:
-    """Two classes, scores of one matrix rounded to 1 to 3 decimals, mostly with one of them moved."""
+    """Two classes, scores of one matrix rounded to 1 to 3 decimals, mostly with one of them
+    moved.
+    """
     p, n = draw(st.integers(1, 15)), draw(st.integers(1, 15))
     truth = exactly(p, n, draw(st.integers(0, p)), draw(st.integers(0, n)))
     scale = 10 ** draw(st.integers(1, 3))
     names = draw(st.lists(st.sampled_from(sorted(truth)), min_size=2, max_size=5, unique=True))
     moved = {draw(st.sampled_from(names)): draw(st.integers(-4, 4))}
-    centre = {name: Fraction(round(truth[name] * scale) + moved.get(name, 0), scale) for name in names}
-    return p, n, {name: Range(c - Fraction(1, 2 * scale), c + Fraction(1, 2 * scale)) for name, c in centre.items()}
+    centre = {
+        name: Fraction(round(truth[name] * scale) + moved.get(name, 0), scale) for name in names
+    }
+    return (
+        p,
+        n,
+        {
+            name: Range(c - Fraction(1, 2 * scale), c + Fraction(1, 2 * scale))
+            for name, c in centre.items()
+        },
+    )
 
 
 @given(printed_scores())
@@ -143,26 +257,48 @@ def test_two_classes_against_trying_every_matrix(drawn: tuple[int, int, dict[str
     assert ways == len(every)
     assert example in every if every else example is None
     other = second_opinion(p, n, ranges)
-    if every and (example != (0, 0) or ways > 1):  # of nothing called positive, mlscorecheck knows no precision
+    if every and (
+        example != (0, 0) or ways > 1
+    ):  # of nothing called positive, mlscorecheck knows no precision
         assert other
-    at_edge = any(r.low is not None and r.high is not None and (r.low + r.high) / 2 in (0, 1) for r in ranges.values())
+    at_edge = any(
+        r.low is not None and r.high is not None and (r.low + r.high) / 2 in (0, 1)
+        for r in ranges.values()
+    )
     nothing = exactly(p, n, 0, 0)
-    undefined = all(r.low <= nothing[name] <= r.high for name, r in ranges.items() if name != "precision")  # type: ignore[operator]
-    if not every and not at_edge and not undefined:  # mlscorecheck leaves a score of 0 or 1 out of account, and one without divisor
+    undefined = all(
+        r.low <= nothing[name] <= r.high for name, r in ranges.items() if name != "precision"
+    )  # type: ignore[operator]
+    if (
+        not every and not at_edge and not undefined
+    ):  # mlscorecheck leaves a score of 0 or 1 out of account, and one without divisor
         assert other is False
 
 
 def test_more_positives_than_can_be_tried_are_refused() -> None:
     with pytest.raises(ValueError, match="at most 2,000,000 positives"):
         matrices(2_000_001, 5, {})
-    assert verdict({**TWO, "n": 3_000_000, "classes": {"apple": 2_900_000, "pear": 100_000}}, recall="0.8", accuracy="0.1") is None
+    assert (
+        verdict(
+            {**TWO, "n": 3_000_000, "classes": {"apple": 2_900_000, "pear": 100_000}},
+            recall="0.8",
+            accuracy="0.1",
+        )
+        is None
+    )
 
 
 def test_large_numbers_are_counted_exactly_too() -> None:
     """Beyond 64 bits: Python's own whole numbers take over."""
     tiny = Fraction(1, 10**15)
-    ways, example = matrices(100_000, 400_000, {"precision": Range(Fraction(1, 3) - tiny, Fraction(1, 3) + tiny),
-                                                "recall": Range(Fraction(1, 2), Fraction(1, 2))})
+    ways, example = matrices(
+        100_000,
+        400_000,
+        {
+            "precision": Range(Fraction(1, 3) - tiny, Fraction(1, 3) + tiny),
+            "recall": Range(Fraction(1, 2), Fraction(1, 2)),
+        },
+    )
     assert (ways, example) == (1, (50_000, 100_000))
 
 
@@ -183,28 +319,42 @@ def every_matrix() -> list[np.ndarray]:
 
 @pytest.fixture(scope="module")
 def all_scores() -> dict[str, np.ndarray]:
-    """What scikit-learn gives for each of them: average → float64 ``(matrices, 4)`` of accuracy, precision, recall, F1."""
+    """What scikit-learn gives for each of them: average → float64 ``(matrices, 4)`` of accuracy,
+    precision, recall, F1.
+    """
     found: dict[str, list[tuple[float, ...]]] = {"macro": [], "weighted": []}
     y = np.repeat([0, 1, 2], SIZES)
     for matrix in every_matrix():
         called = np.concatenate([np.repeat([0, 1, 2], row) for row in matrix])
         for average, rows in found.items():
-            scores = sklearn.precision_recall_fscore_support(y, called, average=average, zero_division=0)[:3]
+            scores = sklearn.precision_recall_fscore_support(
+                y, called, average=average, zero_division=0
+            )[:3]
             rows.append(((y == called).mean(), *scores))
     return {average: np.array(rows) for average, rows in found.items()}
 
 
 @pytest.mark.parametrize("average", ["macro", "weighted"])
-def test_search_finds_exactly_what_some_matrix_gives(average: str, all_scores: dict[str, np.ndarray]) -> None:
-    """Against scikit-learn on every confusion matrix of seven samples in three classes, at 2 decimals."""
+def test_search_finds_exactly_what_some_matrix_gives(
+    average: str, all_scores: dict[str, np.ndarray]
+) -> None:
+    """Against scikit-learn on every confusion matrix of seven samples in three classes, at 2
+    decimals.
+    """
     s = Scores("s", "s", sum(SIZES), average, dict(zip("abc", SIZES, strict=True)))
     table = all_scores[average]
     rng = np.random.default_rng(3)
     verdicts = []
     for _ in range(400):
-        centre = np.round(table[rng.integers(len(table))], 2) + rng.integers(-3, 4, 4) / 100 * (rng.random(4) < 0.3)
-        ranges = {name: Range(Fraction(round(c * 100) * 2 - 1, 200), Fraction(round(c * 100) * 2 + 1, 200))
-                  for name, c in zip(("accuracy", "precision", "recall", "f1"), centre, strict=True)}
+        centre = np.round(table[rng.integers(len(table))], 2) + rng.integers(-3, 4, 4) / 100 * (
+            rng.random(4) < 0.3
+        )
+        ranges = {
+            name: Range(
+                Fraction(round(c * 100) * 2 - 1, 200), Fraction(round(c * 100) * 2 + 1, 200)
+            )
+            for name, c in zip(("accuracy", "precision", "recall", "f1"), centre, strict=True)
+        }
         brute = (np.abs(table - np.round(centre, 2)) <= 0.005 + 1e-12).all(axis=1).any()
         answer = averaged(s, ranges)
         assert answer is not None

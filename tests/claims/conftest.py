@@ -47,7 +47,12 @@ runs: {toy: {change: {training.epochs: 2}, because: Short.}}
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A valid folder of specifications."""
-    for name, text in (("subject", SUBJECT), ("claims/toy", CLAIMS), ("protocols/toy", PROTOCOL), ("profiles/small", PROFILE)):
+    for name, text in (
+        ("subject", SUBJECT),
+        ("claims/toy", CLAIMS),
+        ("protocols/toy", PROTOCOL),
+        ("profiles/small", PROFILE),
+    ):
         path = tmp_path / f"{name}.yaml"
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")

@@ -12,7 +12,9 @@ from medpipe.claims.protocol import Deviation, bearing, deviations, flatten, gra
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
 KEYS = st.text("abc", min_size=1, max_size=2)
-NESTED = st.dictionaries(KEYS, st.dictionaries(KEYS, LEAVES, min_size=1, max_size=3), min_size=1, max_size=3)
+NESTED = st.dictionaries(
+    KEYS, st.dictionaries(KEYS, LEAVES, min_size=1, max_size=3), min_size=1, max_size=3
+)
 
 
 @given(NESTED)
@@ -24,7 +26,9 @@ def test_nothing_deviates_from_itself(parameters: dict[str, Any]) -> None:
 def test_every_change_is_one_deviation(parameters: dict[str, Any], data: st.DataObject) -> None:
     path = data.draw(st.sampled_from([p for p, _ in flatten(parameters)]))
     changed = with_changes(parameters, {path: "changed!"})
-    assert deviations(parameters, changed) == (Deviation(path, dict(flatten(parameters))[path], "changed!"),)
+    assert deviations(parameters, changed) == (
+        Deviation(path, dict(flatten(parameters))[path], "changed!"),
+    )
 
 
 def test_absent_on_either_side_is_a_deviation() -> None:
@@ -32,7 +36,11 @@ def test_absent_on_either_side_is_a_deviation() -> None:
 
 
 def test_bearing_takes_whole_steps_of_a_path() -> None:
-    found = (Deviation("data.source", 1, 2), Deviation("data_set", 1, 2), Deviation("training.epochs", 5, 3))
+    found = (
+        Deviation("data.source", 1, 2),
+        Deviation("data_set", 1, 2),
+        Deviation("training.epochs", 5, 3),
+    )
     assert [d.path for d in bearing(found, ["data"])] == ["data.source"]
     assert [d.path for d in bearing(found, ["training.epochs"])] == ["training.epochs"]
     assert bearing(found, []) == ()

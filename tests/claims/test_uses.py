@@ -1,9 +1,10 @@
-"""No key of a measure is ignored: each changes what is judged, or is refused when the claim is loaded."""
+"""No key of a measure is ignored: each changes what is judged, or is refused when the claim is
+loaded.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from itertools import combinations
 from typing import Any
 
@@ -20,19 +21,39 @@ from medpipe.registry import BUILT_IN
 
 pytestmark = pytest.mark.usefixtures("own_code")
 
-KEYS: dict[str, Any] = {"by": "group", "among": ["a", "c"], "positive": ["a", "b"], "threshold": 0.7, "minus": {"run": "other"}}
+KEYS: dict[str, Any] = {
+    "by": "group",
+    "among": ["a", "c"],
+    "positive": ["a", "b"],
+    "threshold": 0.7,
+    "minus": {"run": "other"},
+}
 OWN = "made_up_studies:own_accuracy"
 
 
 def loaded(**change: Any) -> Specs:
     documents: dict[str, Any] = {
-        "subject.yaml": {"version": 1, "id": "made-up", "name": "x", "revision": "1", "about": "x", "parts": {"toy": "x"},
-                         "documents": {"paper.pdf": "sha256:" + "0" * 64}},
+        "subject.yaml": {
+            "version": 1,
+            "id": "made-up",
+            "name": "x",
+            "revision": "1",
+            "about": "x",
+            "parts": {"toy": "x"},
+            "documents": {"paper.pdf": "sha256:" + "0" * 64},
+        },
         "claims/toy.yaml": {"version": 1, "claims": [claim_data(**change)]},
-        "profiles/small.yaml": {"version": 1, "id": "small", "title": "x", "seeds": [0, 1, 2]}}
+        "profiles/small.yaml": {"version": 1, "id": "small", "title": "x", "seeds": [0, 1, 2]},
+    }
     for name in ("toy", "other"):
-        documents[f"protocols/{name}.yaml"] = {"version": 1, "id": name, "experiment": f"made_up:{name}", "title": "x", "source": "x",
-                                               "parameters": PARAMETERS}
+        documents[f"protocols/{name}.yaml"] = {
+            "version": 1,
+            "id": name,
+            "experiment": f"made_up:{name}",
+            "title": "x",
+            "source": "x",
+            "parameters": PARAMETERS,
+        }
     return specs_from({n: json.dumps(d).encode() for n, d in documents.items()}, "made-up")
 
 
@@ -44,22 +65,36 @@ def evidence(seed: int = 0) -> dict[str, Any]:
         true, group = rng.integers(0, 4, 600), np.arange(600) % 2
         p = np.exp(rng.normal(0, 1, (600, 4)) + np.eye(4)[true] * sharp * (1 + group[:, None]) / 2)
         p /= p.sum(axis=1, keepdims=True)
-        made[protocol] = Observations({"sample_id": np.arange(600).astype(str), "y_true": true, "y_pred": p.argmax(axis=1), "y_prob": p,
-                                       "group": group}, tuple("abcd"))
+        made[protocol] = Observations(
+            {
+                "sample_id": np.arange(600).astype(str),
+                "y_true": true,
+                "y_pred": p.argmax(axis=1),
+                "y_prob": p,
+                "group": group,
+            },
+            tuple("abcd"),
+        )
     return {name: [evidence_of({"validation": o}, protocol=name)] for name, o in made.items()}
 
 
 @pytest.mark.parametrize("metric", [*sorted(BUILT_IN["metric"]), OWN])
-@pytest.mark.parametrize("keys", [c for k in (1, 2) for c in combinations(sorted(KEYS), k)], ids="+".join)
+@pytest.mark.parametrize(
+    "keys", [c for k in (1, 2) for c in combinations(sorted(KEYS), k)], ids="+".join
+)
 def test_each_key_is_used_or_refused(metric: str, keys: tuple[str, ...]) -> None:
-    """Where the claim loads, leaving any one of its keys out changes the estimate, or the data is told not to suit them."""
+    """Where the claim loads, leaving any one of its keys out changes the estimate, or the data is
+    told not to suit them.
+    """
     plain = {"metric": metric, "run": "toy", "split": "validation"}
     try:
         claim = loaded(measure=plain | {key: KEYS[key] for key in keys}).claims[0]
     except SpecError as error:
         assert any(repr(key) in str(error) for key in keys) or set(keys) == {"by", "minus"}
         return
-    assert BUILT_IN["metric"].get(metric, "").split(":")[0] not in ("medpipe.judging.metrics.generation",) or keys == ("minus",)
+    assert BUILT_IN["metric"].get(metric, "").split(":")[0] not in (
+        "medpipe.judging.metrics.generation",
+    ) or keys == ("minus",)
     if not metric_of_classes(metric):
         return
     try:
@@ -72,38 +107,87 @@ def test_each_key_is_used_or_refused(metric: str, keys: tuple[str, ...]) -> None
             without = estimate(rest, evidence()).found
         except DataError:
             continue
-        assert (whole.estimate, whole.low, whole.high) != (without.estimate, without.low, without.high), key
+        assert (whole.estimate, whole.low, whole.high) != (
+            without.estimate,
+            without.low,
+            without.high,
+        ), key
 
 
 def metric_of_classes(metric: str) -> bool:
-    return metric == OWN or BUILT_IN["metric"][metric].startswith(("medpipe.judging.metrics.classification", "medpipe.judging.metrics.cal"))
+    return metric == OWN or BUILT_IN["metric"][metric].startswith(
+        ("medpipe.judging.metrics.classification", "medpipe.judging.metrics.cal")
+    )
 
 
 def test_all_keys_are_tried() -> None:
     assert set(KEYS) == ALL
 
 
-@pytest.mark.parametrize(("measure", "says"), [
-    ({"scalar": "x", "run": "toy", "minus": {"run": "other", "split": "s"}}, "no 'split' beside a scalar"),
-    ({"metric": "accuracy", "split": "s", "run": "toy", "minus": {"run": "other", "scalar": "x"}}, "no 'scalar' beside a metric"),
-    ({"metric": "accuracy", "split": "s", "run": "toy", "minus": {"run": "toy"}}, "another run, split or scalar"),
-    ({"metric": "accuracy", "split": "s", "run": "toy", "by": "y_true"}, "a column that groups"),
-    ({"metric": "accuracy", "split": "s", "run": "toy", "threshold": 1.0}, "exclusiveMaximum"),
-    ({"metric": "brier_score", "split": "s", "run": "toy", "threshold": 0.3}, "the key 'threshold', which it does not use"),
-    ({"metric": "kid", "split": "s", "run": "toy", "by": "sex"}, "the key 'by', which it does not use"),
-    ({"scalar": "x", "run": "toy", "by": "sex"}, "measure")])
+@pytest.mark.parametrize(
+    ("measure", "says"),
+    [
+        (
+            {"scalar": "x", "run": "toy", "minus": {"run": "other", "split": "s"}},
+            "no 'split' beside a scalar",
+        ),
+        (
+            {
+                "metric": "accuracy",
+                "split": "s",
+                "run": "toy",
+                "minus": {"run": "other", "scalar": "x"},
+            },
+            "no 'scalar' beside a metric",
+        ),
+        (
+            {"metric": "accuracy", "split": "s", "run": "toy", "minus": {"run": "toy"}},
+            "another run, split or scalar",
+        ),
+        (
+            {"metric": "accuracy", "split": "s", "run": "toy", "by": "y_true"},
+            "a column that groups",
+        ),
+        ({"metric": "accuracy", "split": "s", "run": "toy", "threshold": 1.0}, "exclusiveMaximum"),
+        (
+            {"metric": "brier_score", "split": "s", "run": "toy", "threshold": 0.3},
+            "the key 'threshold', which it does not use",
+        ),
+        (
+            {"metric": "kid", "split": "s", "run": "toy", "by": "sex"},
+            "the key 'by', which it does not use",
+        ),
+        ({"scalar": "x", "run": "toy", "by": "sex"}, "measure"),
+    ],
+)
 def test_what_would_be_ignored_is_refused(measure: dict[str, Any], says: str) -> None:
     with pytest.raises(SpecError, match=says):
         loaded(measure=measure)
 
 
-@pytest.mark.parametrize("values", [
-    [1, 2], [True, False], ["f", "m"], [np.nan, 1.0, 2.0], ["f", None, "m"], ["f", "", "m"], [np.nan, "f", "m"]], ids=repr)
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1, 2],
+        [True, False],
+        ["f", "m"],
+        [np.nan, 1.0, 2.0],
+        ["f", None, "m"],
+        ["f", "", "m"],
+        [np.nan, "f", "m"],
+    ],
+    ids=repr,
+)
 def test_group_columns_of_any_dtype(values: list[Any]) -> None:
     made = evidence()["toy"][0].observations["validation"]
-    column = np.array([values[i % len(values)] for i in range(len(made))], dtype=object if None in values or "f" in values else None)
+    column = np.array(
+        [values[i % len(values)] for i in range(len(made))],
+        dtype=object if None in values or "f" in values else None,
+    )
     o = Observations({**made.arrays, "kind": column}, made.classes)
-    claim = loaded(measure={"metric": "accuracy", "run": "toy", "split": "validation", "by": "kind"}).claims[0]
+    claim = loaded(
+        measure={"metric": "accuracy", "run": "toy", "split": "validation", "by": "kind"}
+    ).claims[0]
     found = estimate(claim, {"toy": [evidence_of({"validation": o})]})
     correct = o["y_true"] == o["y_pred"]
     known = [v for v in dict.fromkeys(values) if v is not None and v != "" and v == v]
@@ -114,8 +198,20 @@ def test_group_columns_of_any_dtype(values: list[Any]) -> None:
 
 def test_pandas_columns_are_groups() -> None:
     pandas = pytest.importorskip("pandas")
-    made: Callable[[Any], Observations] = lambda column: Observations({"sample_id": np.array(list("abc")), "g": np.asarray(column)})  # noqa: E731
+
+    def made(column: Any) -> Observations:
+        return Observations({"sample_id": np.array(list("abc")), "g": np.asarray(column)})
+
     assert made(pandas.Categorical(["a", None, "b"])).column("g").tolist() == ["a", "", "b"]
     assert made(pandas.array([1, None, 2], dtype="Int64")).column("g").tolist() == ["1", "", "2"]
-    assert made(pandas.Series(["a", pandas.NA, "b"], dtype="string")).column("g").tolist() == ["a", "", "b"]
-    assert made(pandas.to_datetime(pandas.Series(["2020-01-01", None, "2020-02-01"]))).column("g").tolist()[1] == ""
+    assert made(pandas.Series(["a", pandas.NA, "b"], dtype="string")).column("g").tolist() == [
+        "a",
+        "",
+        "b",
+    ]
+    assert (
+        made(pandas.to_datetime(pandas.Series(["2020-01-01", None, "2020-02-01"])))
+        .column("g")
+        .tolist()[1]
+        == ""
+    )

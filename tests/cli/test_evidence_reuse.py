@@ -1,4 +1,6 @@
-"""The case that started it: an experiment reads predictions.csv, all labels are inverted, and verify runs again."""
+"""The case that started it: an experiment reads predictions.csv, all labels are inverted, and
+verify runs again.
+"""
 
 from __future__ import annotations
 
@@ -106,8 +108,8 @@ def test_records_of_version_1_are_read_and_a_strangers_are_made_again(tmp_path: 
         del record["provenance"]["inputs"]
         path.write_text(json.dumps({**record, "version": 1}), encoding="utf-8")
     assert (
-        "Run again: its record is of an earlier version, which did not note what a run read (toy, 2 runs)"
-        in ran(folder)
+        "Run again: its record is of an earlier version, which did not note what a run read (toy, 2"
+        " runs)" in ran(folder)
     )
 
 
@@ -142,8 +144,8 @@ def test_a_run_that_fails_is_exit_3_everywhere(
     again = medpipe(folder, "judge", "--bundle", "reports/toy-published", *strict)
     assert again.returncode == 3
     assert (
-        "Not complete: 1 of 1 claim was not measured, because runs failed or were not made: Accuracy of the toy."
-        in again.stdout + again.stderr
+        "Not complete: 1 of 1 claim was not measured, because runs failed or were not made:"
+        " Accuracy of the toy." in again.stdout + again.stderr
     )
     tests = subprocess.run(
         [

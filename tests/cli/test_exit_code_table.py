@@ -1,4 +1,6 @@
-"""One table of exit codes: each kind of ending has its code, and a fault never has that of a verdict."""
+"""One table of exit codes: each kind of ending has its code, and a fault never has that of a
+verdict.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""``medpipe mark`` and ``medpipe forensics``: what is found, what is never said, and what happens with unusable files."""
+"""``medpipe mark`` and ``medpipe forensics``: what is found, what is never said, and what happens
+with unusable files.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,10 @@ def command() -> None:
 
 @pytest.fixture(scope="module")
 def drawn() -> list[Image.Image]:
-    return [Image.fromarray(plane).resize((64, 64), Image.Resampling.BILINEAR) for plane in make("Training").pixels[[0, 40, 80, 120]]]
+    return [
+        Image.fromarray(plane).resize((64, 64), Image.Resampling.BILINEAR)
+        for plane in make("Training").pixels[[0, 40, 80, 120]]
+    ]
 
 
 @pytest.fixture
@@ -65,7 +70,9 @@ def found(*words: str, code: int = 0) -> dict[str, Any]:
     return json.loads(result.stdout)
 
 
-def refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: str) -> tuple[int, str]:
+def refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: str
+) -> tuple[int, str]:
     """Exit code and the one sentence, as the command line itself gives them."""
     monkeypatch.setattr(sys, "argv", ["medpipe", *words])
     with pytest.raises(SystemExit) as end:
@@ -82,13 +89,33 @@ def mode_of(path: Path) -> str:
 
 def test_copies_are_marked_and_listed_and_originals_listed(place: Path) -> None:
     marked("--run", "run-1-s0")
-    assert sorted(p.name for p in (place / "marked").iterdir()) == ["colour.png", "grey.png", "photo.png", "synthetic-manifest.json"]
-    told = found("marked/grey.png", "marked/colour.png", "marked/photo.png", *FILES, "other.png", "--key", "key",
-                 "--manifest", "marked/synthetic-manifest.json")
-    assert [f["found"] for f in told["files"]] == [["marked", "listed"]] * 3 + [["listed"]] * 3 + [["unmarked"]]
-    assert all(f["watermark"]["z"] > 6 for f in told["files"][:3]) and all(f["watermark"]["false_alarm"] > 1e-6 for f in told["files"][3:])
+    assert sorted(p.name for p in (place / "marked").iterdir()) == [
+        "colour.png",
+        "grey.png",
+        "photo.png",
+        "synthetic-manifest.json",
+    ]
+    told = found(
+        "marked/grey.png",
+        "marked/colour.png",
+        "marked/photo.png",
+        *FILES,
+        "other.png",
+        "--key",
+        "key",
+        "--manifest",
+        "marked/synthetic-manifest.json",
+    )
+    assert [f["found"] for f in told["files"]] == [["marked", "listed"]] * 3 + [["listed"]] * 3 + [
+        ["unmarked"]
+    ]
+    assert all(f["watermark"]["z"] > 6 for f in told["files"][:3]) and all(
+        f["watermark"]["false_alarm"] > 1e-6 for f in told["files"][3:]
+    )
     assert {w["run"] for f in told["files"] for w in f["listed"]} == {"run-1-s0"}
-    assert [mode_of(place / "marked" / name) for name in ("grey.png", "colour.png", "photo.png")] == ["L", "RGB", "L"]
+    assert [
+        mode_of(place / "marked" / name) for name in ("grey.png", "colour.png", "photo.png")
+    ] == ["L", "RGB", "L"]
     assert read_manifest(place / "marked/synthetic-manifest.json").key == told["key"]
 
 
@@ -100,19 +127,34 @@ def test_jpeg_keeps_the_mark_png_the_listing_too_and_another_key_finds_nothing(p
         image.save("again.jpg", quality=60)
         image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save("flipped.png")
     new_key(place / "another")
-    told = found("again.png", "rgb.png", "again.jpg", "flipped.png", "--key", "key", "--manifest", "m.json")
-    assert [f["found"] for f in told["files"]] == [["marked", "listed"], ["marked", "listed"], ["marked"], ["unmarked"]]
+    told = found(
+        "again.png", "rgb.png", "again.jpg", "flipped.png", "--key", "key", "--manifest", "m.json"
+    )
+    assert [f["found"] for f in told["files"]] == [
+        ["marked", "listed"],
+        ["marked", "listed"],
+        ["marked"],
+        ["unmarked"],
+    ]
     assert [w["by"] for f in told["files"] for w in f["listed"]] == ["pixels", "pixels"]
-    assert [f["found"] for f in found("again.png", "again.jpg", "--key", "another")["files"]] == [["unmarked"]] * 2
+    assert [f["found"] for f in found("again.png", "again.jpg", "--key", "another")["files"]] == [
+        ["unmarked"]
+    ] * 2
 
 
 def test_unmarked_is_never_called_real(place: Path) -> None:
     result = invoked("forensics", "other.png", "--key", "key")
     assert result.exit_code == 0
-    assert "other.png: unmarked (z" in result.output and "Unmarked does not mean real: absence of a mark proves nothing." in result.output
+    assert (
+        "other.png: unmarked (z" in result.output
+        and "Unmarked does not mean real: absence of a mark proves nothing." in result.output
+    )
     marked("--manifest", "m.json")
     listed = ("--manifest", "m.json")
-    assert "unmarked, but the watermark was not looked for, no key was given" in invoked("forensics", "other.png", *listed).output
+    assert (
+        "unmarked, but the watermark was not looked for, no key was given"
+        in invoked("forensics", "other.png", *listed).output
+    )
     assert found("other.png", *listed)["files"][0]["found"] == ["unmarked"]
     assert found("other.png")["files"][0]["found"] == ["not looked for"]
     assert "neither a key nor a manifest was given" in invoked("forensics", "other.png").output
@@ -135,7 +177,10 @@ def test_unusable_files_get_a_sentence_each_and_the_others_are_examined(place: P
     told = found("grey.png", *names, "other.png", "--key", "key", code=3)
     assert [f["file"] for f in told["files"]] == ["grey.png", "other.png"]
     assert [path for path, _ in told["problems"]] == names
-    assert all(what.startswith(f"{path}: expected ") and "\n" not in what for path, what in told["problems"])
+    assert all(
+        what.startswith(f"{path}: expected ") and "\n" not in what
+        for path, what in told["problems"]
+    )
 
 
 def unmarkable(place: Path) -> list[str]:
@@ -148,20 +193,41 @@ def test_files_that_cannot_be_marked_are_named_and_the_others_are_marked(place: 
     names = unmarkable(place)
     del names[names.index("other.gif")]  # its copy would be called as that of other.png
     result = invoked("mark", "grey.png", *names, "other.png", "--key", "key")
-    assert result.exit_code == 3 and "2 images marked" in result.output and f"{len(names)} files could not be marked" in result.output
+    assert (
+        result.exit_code == 3
+        and "2 images marked" in result.output
+        and f"{len(names)} files could not be marked" in result.output
+    )
     assert all(f"{name}: expected " in result.output for name in names)
-    assert sorted(p.name for p in (place / "marked").iterdir()) == ["grey.png", "other.png", "synthetic-manifest.json"]
-    told = found("marked/grey.png", "marked/other.png", "--key", "key", "--manifest", "marked/synthetic-manifest.json")
+    assert sorted(p.name for p in (place / "marked").iterdir()) == [
+        "grey.png",
+        "other.png",
+        "synthetic-manifest.json",
+    ]
+    told = found(
+        "marked/grey.png",
+        "marked/other.png",
+        "--key",
+        "key",
+        "--manifest",
+        "marked/synthetic-manifest.json",
+    )
     assert [f["found"] for f in told["files"]] == [["marked", "listed"]] * 2
-    assert {i.name for i in read_manifest(place / "marked/synthetic-manifest.json").images} == {"grey.png", "other.png"}
+    assert {i.name for i in read_manifest(place / "marked/synthetic-manifest.json").images} == {
+        "grey.png",
+        "other.png",
+    }
 
 
 def test_marking_leaves_nothing_behind_if_no_file_can_be_used(
-        place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     names = unmarkable(place)
     before = {p.name for p in place.iterdir()}
     for name in names:
-        code, said = refused(capsys, monkeypatch, "mark", name, "--key", "key", "--manifest", "m.json")
+        code, said = refused(
+            capsys, monkeypatch, "mark", name, "--key", "key", "--manifest", "m.json"
+        )
         assert code == 3 and name in said
     code, said = refused(capsys, monkeypatch, "mark", *names[:3], "--key", "key")
     assert code == 3 and f"none of 3 files could be marked; the first: {names[0]}" in said
@@ -170,7 +236,10 @@ def test_marking_leaves_nothing_behind_if_no_file_can_be_used(
 
 def test_an_image_with_transparency_is_examined_beside_others(place: Path) -> None:
     Image.new("RGBA", (64, 64)).save("clear.png")
-    assert [f["file"] for f in found("grey.png", "clear.png", "--key", "key")["files"]] == ["grey.png", "clear.png"]
+    assert [f["file"] for f in found("grey.png", "clear.png", "--key", "key")["files"]] == [
+        "grey.png",
+        "clear.png",
+    ]
 
 
 def test_a_sixteen_bit_image_is_looked_through_by_its_upper_bits(place: Path) -> None:
@@ -182,22 +251,49 @@ def test_a_sixteen_bit_image_is_looked_through_by_its_upper_bits(place: Path) ->
     assert told["files"][0]["found"] == ["marked", "listed"]
 
 
-@pytest.mark.parametrize(("words", "code", "says"), [
-    (["mark"], 2, "image files and --key FILE"), (["mark", "grey.png"], 2, "--new-key"), (["forensics"], 2, "expected image files"),
-    (["mark", "grey.png", "--key", "nokey"], 2, "make one with"), (["mark", "grey.png", "--key", "grey.png"], 2, "grey.png"),
-    (["mark", "--new-key", "key"], 2, "already"), (["mark", "grey.png", "--new-key", "k2"], 2, "--new-key alone"),
-    (["mark", "grey.png", "--key", "key", "--run", ""], 2, "--run"),
-    (["mark", "grey.png", "--key", "key", "--out", "full"], 3, "empty folder"),
-    (["mark", "grey.png", "--key", "key", "--manifest", "other.png"], 3, "new manifest"),
-    (["mark", "grey.png", "./grey.png", "--key", "key"], 3, "twice"),
-    (["mark", "grey.png", "--key", "key", "--out", "grey.png/x"], 2, "expected a folder to write to"),
-    (["mark", "grey.png", "--key", "key", "--out", "/proc/none"], 2, "can be written"),
-    (["mark", "grey.png", "--key", "key", "--manifest", "grey.png/x"], 2, "expected a folder to write to"),
-    (["mark", "grey.png", "--key", "key", "--c2pa-key", "key"], 2, "together"),
-    (["mark", "grey.png", "--key", "key", "--c2pa-key", "key", "--c2pa-certificate", "key"], 2, "PEM file"),
-    (["forensics", "grey.png", "--manifest", "none.json"], 2, "none.json"), (["forensics", "grey.png", "--manifest", "text"], 2, "JSON")])
-def test_wrong_use_is_one_sentence_and_a_code(place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
-                                              words: list[str], code: int, says: str) -> None:
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["mark"], 2, "image files and --key FILE"),
+        (["mark", "grey.png"], 2, "--new-key"),
+        (["forensics"], 2, "expected image files"),
+        (["mark", "grey.png", "--key", "nokey"], 2, "make one with"),
+        (["mark", "grey.png", "--key", "grey.png"], 2, "grey.png"),
+        (["mark", "--new-key", "key"], 2, "already"),
+        (["mark", "grey.png", "--new-key", "k2"], 2, "--new-key alone"),
+        (["mark", "grey.png", "--key", "key", "--run", ""], 2, "--run"),
+        (["mark", "grey.png", "--key", "key", "--out", "full"], 3, "empty folder"),
+        (["mark", "grey.png", "--key", "key", "--manifest", "other.png"], 3, "new manifest"),
+        (["mark", "grey.png", "./grey.png", "--key", "key"], 3, "twice"),
+        (
+            ["mark", "grey.png", "--key", "key", "--out", "grey.png/x"],
+            2,
+            "expected a folder to write to",
+        ),
+        (["mark", "grey.png", "--key", "key", "--out", "/proc/none"], 2, "can be written"),
+        (
+            ["mark", "grey.png", "--key", "key", "--manifest", "grey.png/x"],
+            2,
+            "expected a folder to write to",
+        ),
+        (["mark", "grey.png", "--key", "key", "--c2pa-key", "key"], 2, "together"),
+        (
+            ["mark", "grey.png", "--key", "key", "--c2pa-key", "key", "--c2pa-certificate", "key"],
+            2,
+            "PEM file",
+        ),
+        (["forensics", "grey.png", "--manifest", "none.json"], 2, "none.json"),
+        (["forensics", "grey.png", "--manifest", "text"], 2, "JSON"),
+    ],
+)
+def test_wrong_use_is_one_sentence_and_a_code(
+    place: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    code: int,
+    says: str,
+) -> None:
     (place / "full").mkdir()
     (place / "full" / "a").touch()
     (place / "text").write_text("{", encoding="utf-8")
@@ -221,10 +317,21 @@ def test_copies_too_small_for_the_mark_are_named(place: Path) -> None:
 
 
 def test_c2pa_without_its_package_says_what_to_install(
-        place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "c2pa", None)
     (place / "chain.pem").write_text("-----BEGIN CERTIFICATE-----\n", encoding="utf-8")
     (place / "key.pem").write_text("-----BEGIN PRIVATE KEY-----\n", encoding="utf-8")
-    code, said = refused(capsys, monkeypatch, "mark", "grey.png", "--key", "key", "--c2pa-certificate", "chain.pem",
-                         "--c2pa-key", "key.pem")
+    code, said = refused(
+        capsys,
+        monkeypatch,
+        "mark",
+        "grey.png",
+        "--key",
+        "key",
+        "--c2pa-certificate",
+        "chain.pem",
+        "--c2pa-key",
+        "key.pem",
+    )
     assert code == 3 and "pip install 'medpipe[c2pa]'" in said and not (place / "marked").exists()

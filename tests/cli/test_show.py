@@ -23,13 +23,18 @@ from medpipe.progress import tell
 
 WORDS = st.text("abcäß–≤%.,[]/", min_size=1, max_size=30)
 CELLS = st.lists(WORDS, max_size=6).map(" ".join)
-TABLES = st.integers(1, 6).flatmap(lambda n: st.tuples(
-    st.lists(WORDS, min_size=n, max_size=n), st.lists(st.lists(CELLS, min_size=n, max_size=n), max_size=5)))
+TABLES = st.integers(1, 6).flatmap(
+    lambda n: st.tuples(
+        st.lists(WORDS, min_size=n, max_size=n),
+        st.lists(st.lists(CELLS, min_size=n, max_size=n), max_size=5),
+    )
+)
 
 
 def written(width: int, *, terminal: bool = False) -> Console:
-    return Console(file=io.StringIO(), width=width, highlight=False, color_system=None,
-                   force_terminal=terminal)
+    return Console(
+        file=io.StringIO(), width=width, highlight=False, color_system=None, force_terminal=terminal
+    )
 
 
 def lines(out: Console) -> list[str]:
@@ -39,7 +44,8 @@ def lines(out: Console) -> list[str]:
 
 @given(table=TABLES, width=st.integers(40, 200), terminal=st.booleans())
 def test_tables_fit_the_window_lose_nothing_and_end_without_spaces(
-        table: tuple[list[str], list[list[str]]], width: int, terminal: bool) -> None:
+    table: tuple[list[str], list[list[str]]], width: int, terminal: bool
+) -> None:
     head, rows = table
     out = written(width, terminal=terminal)
     show.show_table(head, rows, out=out)
@@ -51,10 +57,14 @@ def test_tables_fit_the_window_lose_nothing_and_end_without_spaces(
         assert all(len(line) <= width or " " not in line.strip() for line in seen)
 
 
-@given(sentence=st.lists(WORDS, min_size=1, max_size=40).map(" ".join), indent=st.integers(0, 6),
-       width=st.integers(40, 200))
+@given(
+    sentence=st.lists(WORDS, min_size=1, max_size=40).map(" ".join),
+    indent=st.integers(0, 6),
+    width=st.integers(40, 200),
+)
 def test_sentences_break_between_words_on_a_terminal_and_never_in_a_pipe(
-        sentence: str, indent: int, width: int) -> None:
+    sentence: str, indent: int, width: int
+) -> None:
     pipe, terminal = written(width), written(width, terminal=True)
     for out in (pipe, terminal):
         show.say(" " * indent + sentence, out)
@@ -75,9 +85,18 @@ def test_what_an_encoding_lacks_becomes_something_near(name: str, text: str) -> 
     assert raw.getvalue().decode(name) is not None
 
 
-@pytest.mark.parametrize(("text", "ascii_only"), [
-    ("a ≤ b", "a <= b"), ("3 × 2", "3 x 2"), ("−1 – 2", "-1 - 2"), ("naïve", "naive"), ("“x”", "'x'"),
-    ("病", "?"), ("● ok…", "* ok...")])
+@pytest.mark.parametrize(
+    ("text", "ascii_only"),
+    [
+        ("a ≤ b", "a <= b"),
+        ("3 × 2", "3 x 2"),
+        ("−1 – 2", "-1 - 2"),
+        ("naïve", "naive"),
+        ("“x”", "'x'"),
+        ("病", "?"),
+        ("● ok…", "* ok..."),
+    ],
+)
 def test_the_nearest_is_what_one_would_type(text: str, ascii_only: str) -> None:
     encoding.degrade()
     assert text.encode("ascii", "medpipe").decode() == ascii_only
@@ -86,7 +105,9 @@ def test_the_nearest_is_what_one_would_type(text: str, ascii_only: str) -> None:
 @given(value=st.text())
 def test_json_stays_json_where_the_encoding_is_poor(value: str) -> None:
     encoding.degrade()
-    shown = json.dumps({"a": value}, ensure_ascii=False).encode("cp1252", "medpipe").decode("cp1252")
+    shown = (
+        json.dumps({"a": value}, ensure_ascii=False).encode("cp1252", "medpipe").decode("cp1252")
+    )
     assert set(json.loads(shown)) == {"a"}
 
 
@@ -102,11 +123,17 @@ def test_one_is_singular_and_all_else_is_plural(count: int, word: str) -> None:
 
 
 def test_lists_of_none_one_and_many() -> None:
-    assert [listed(x) for x in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]
+    assert [listed(x) for x in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == [
+        "",
+        "a",
+        "a and b",
+        "a, b and c",
+    ]
 
 
 def test_without_a_terminal_progress_is_a_line_after_two_seconds_with_time_left(
-        capsys: pytest.CaptureFixture[str]) -> None:
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     ticks = itertools.count()
     said = show.Lines("judging", clock=lambda: float(next(ticks)))
     for done in range(101):
@@ -124,8 +151,9 @@ def test_what_is_quick_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == ""
 
 
-def test_what_deep_code_tells_is_shown_and_only_then(capsys: pytest.CaptureFixture[str],
-                                                     monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_deep_code_tells_is_shown_and_only_then(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     tell(1, 2, "nobody listens")
     monkeypatch.setattr(show, "FIRST_S", -1.0)
     with show.working("judging"):
@@ -149,20 +177,34 @@ def test_bars_keep_names_and_seeds_whole(width: int, monkeypatch: pytest.MonkeyP
 
 def run(words: Sequence[str], **environment: str) -> subprocess.CompletedProcess[str]:
     clean = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "COLUMNS", "FORCE_COLOR")}
-    return subprocess.run([sys.executable, "-m", "medpipe", *words], env={**clean, **environment}, check=False,
-                          capture_output=True, text=True, encoding="latin-1")
+    return subprocess.run(
+        [sys.executable, "-m", "medpipe", *words],
+        env={**clean, **environment},
+        check=False,
+        capture_output=True,
+        text=True,
+        encoding="latin-1",
+    )
 
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("table") / "table.csv"
-    path.write_text("name,n,accuracy,sensitivity,specificity\nA,100,0.805,0.9,0.7\nB,100,0.80,0.8,0.8\n")
+    path.write_text(
+        "name,n,accuracy,sensitivity,specificity\nA,100,0.805,0.9,0.7\nB,100,0.80,0.8,0.8\n"
+    )
     return path
 
 
-@pytest.mark.parametrize(("environment", "poor"), [
-    ({"COLUMNS": "60"}, False), ({"NO_COLOR": "1"}, False), ({"PYTHONIOENCODING": "cp1252"}, True),
-    ({"PYTHONIOENCODING": "ascii"}, True)])
+@pytest.mark.parametrize(
+    ("environment", "poor"),
+    [
+        ({"COLUMNS": "60"}, False),
+        ({"NO_COLOR": "1"}, False),
+        ({"PYTHONIOENCODING": "cp1252"}, True),
+        ({"PYTHONIOENCODING": "ascii"}, True),
+    ],
+)
 def test_a_command_in_a_pipe_is_plain(environment: dict[str, str], poor: bool, table: Path) -> None:
     done = run(["audit-figures", "--from", str(table), "--all"], **environment)
     assert done.returncode == 0 and "Traceback" not in done.stderr and done.stdout
@@ -175,8 +217,12 @@ def test_no_color_on_a_terminal_takes_bold_and_dim_away(table: Path) -> None:
     main, side = pty.openpty()
     environment = {**os.environ, "NO_COLOR": "1", "TERM": "xterm-256color", "COLUMNS": "60"}
     with os.fdopen(main, "rb", 0) as screen:
-        done = subprocess.Popen([sys.executable, "-m", "medpipe", "audit-figures", "--from", str(table), "--all"],
-                                stdout=side, stderr=side, env=environment)
+        done = subprocess.Popen(
+            [sys.executable, "-m", "medpipe", "audit-figures", "--from", str(table), "--all"],
+            stdout=side,
+            stderr=side,
+            env=environment,
+        )
         os.close(side)
         parts = []
         while True:

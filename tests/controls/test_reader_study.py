@@ -1,6 +1,8 @@
-"""Controls of the reader study: a page that leaks is caught and ours is not; verdicts on readers of known skill are right as often as said.
+"""Controls of the reader study: a page that leaks is caught and ours is not; verdicts on readers of
+known skill are right as often as said.
 
-The detective sees everything of a page but the pictures: lengths, digests' order, places, names, compressed size.
+The detective sees everything of a page but the pictures: lengths, digests' order, places, names,
+compressed size.
 """
 
 from __future__ import annotations
@@ -28,19 +30,25 @@ def marks(page: Mapping[str, Any]) -> dict[str, list[float]]:
         "place": list(range(len(files))),
         "shown twice": [files.count(f) for f in files],
         "chunks": [f.count(b"IDAT") + f.count(b"tEXt") + f.count(b"eXIf") for f in files],
-        "name": [float(name) for name in page["items"]]}
+        "name": [float(name) for name in page["items"]],
+    }
 
 
 def told_by(page: Mapping[str, Any], study: Study) -> list[str]:
     """The marks that tell the origin of first showings; 95 % for all of them together."""
     chosen = [k for k, i in enumerate(study.items) if i.repeat_of is None and i.origin != "control"]
     synthetic = np.array([study.items[k].origin == "synthetic" for k in chosen])
-    found = {name: auc_interval(np.array(values, np.float64)[chosen], synthetic, 1 - 0.05 / 5) for name, values in marks(page).items()}
+    found = {
+        name: auc_interval(np.array(values, np.float64)[chosen], synthetic, 1 - 0.05 / 5)
+        for name, values in marks(page).items()
+    }
     return [name for name, i in found.items() if not i.low <= 0.5 <= i.high]
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Study, Sequence[bytes]]:
+def study(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[dict[str, Any], Study, Sequence[bytes]]:
     pytest.importorskip("PIL", reason="Pillow is not installed")
     pytest.importorskip("jinja2", reason="the extra 'report' is not installed")
     from medpipe.reading.drawing import Wish, draw
@@ -58,16 +66,25 @@ def test_the_page_tells_nothing(study: tuple[dict[str, Any], Study, Sequence[byt
     assert len({len(url) for url in page["pictures"]}) == 1
 
 
-def test_a_page_of_compressed_files_is_caught(study: tuple[dict[str, Any], Study, Sequence[bytes]]) -> None:
+def test_a_page_of_compressed_files_is_caught(
+    study: tuple[dict[str, Any], Study, Sequence[bytes]],
+) -> None:
     """The reason for storing without compression: smooth pictures compress better."""
     from base64 import b64encode
 
     page, made, pictures = study
-    leaky = {**page, "pictures": ["data:image/png;base64," + b64encode(zlib.compress(p)).decode() for p in pictures]}
+    leaky = {
+        **page,
+        "pictures": [
+            "data:image/png;base64," + b64encode(zlib.compress(p)).decode() for p in pictures
+        ],
+    }
     assert told_by(leaky, made) == ["length"]
 
 
-def test_a_page_in_the_order_of_the_folders_is_caught(study: tuple[dict[str, Any], Study, Sequence[bytes]]) -> None:
+def test_a_page_in_the_order_of_the_folders_is_caught(
+    study: tuple[dict[str, Any], Study, Sequence[bytes]],
+) -> None:
     page, made, _ = study
     order = sorted(range(len(made.items)), key=lambda k: made.items[k].origin == "synthetic")
     sorted_page = {**page, "pictures": [page["pictures"][k] for k in order]}
@@ -78,7 +95,9 @@ def test_a_page_in_the_order_of_the_folders_is_caught(study: tuple[dict[str, Any
 @pytest.mark.parametrize(("readers", "images"), [(1, 60), (4, 60)])
 def test_guessing_readers_are_seldom_said_to_tell_apart(readers: int, images: int) -> None:
     found = verdicts(images, readers, sees=0.0, repeats=60)
-    assert found["told apart"] + found["told apart within the margin"] <= 6, "5 % are meant; 7 of 60 have a chance below 3 % then"
+    assert found["told apart"] + found["told apart within the margin"] <= 6, (
+        "5 % are meant; 7 of 60 have a chance below 3 % then"
+    )
 
 
 def test_readers_who_see_plainly_are_found_and_never_said_to_guess() -> None:
@@ -87,11 +106,15 @@ def test_readers_who_see_plainly_are_found_and_never_said_to_guess() -> None:
 
 
 def test_readers_who_see_just_the_margin_are_seldom_said_to_guess() -> None:
-    """The area of this reader is 0.60, the edge of what counts as guessing: at most 5 % may be called equivalent."""
+    """The area of this reader is 0.60, the edge of what counts as guessing: at most 5 % may be
+    called equivalent.
+    """
     found = verdicts(200, 6, sees=0.36, repeats=40)
     assert found["not told apart"] <= 5
 
 
 def verdicts(images: int, readers: int, *, sees: float, repeats: int) -> Counter[str]:
     study = key(images)
-    return Counter(score(laid_out(study, readers, seed, sees=sees)).verdict for seed in range(repeats))
+    return Counter(
+        score(laid_out(study, readers, seed, sees=sees)).verdict for seed in range(repeats)
+    )

@@ -1,4 +1,6 @@
-"""The watermark on drawn slices: marked ones are found, unmarked ones and wrong keys pass. The real images are in tests/benchmarks."""
+"""The watermark on drawn slices: marked ones are found, unmarked ones and wrong keys pass. The real
+images are in tests/benchmarks.
+"""
 
 from __future__ import annotations
 

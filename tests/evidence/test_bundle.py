@@ -22,8 +22,15 @@ def test_evidence_goes_round(bundle: Bundle, evidence: Callable[..., Evidence]) 
     after = bundle.get(before.run.key)
     assert after is not None
     assert (after.run, after.resolved, after.provenance, after.scalars, list(after.notes)) == (
-        before.run, before.resolved, before.provenance, before.scalars, list(before.notes))
-    assert after.history == ({"epoch": 1, "loss": None},)  # what JSON cannot hold is absent, not invented
+        before.run,
+        before.resolved,
+        before.provenance,
+        before.scalars,
+        list(before.notes),
+    )
+    assert after.history == (
+        {"epoch": 1, "loss": None},
+    )  # what JSON cannot hold is absent, not invented
     for name, array in before.observations["validation"].arrays.items():
         assert (after.observations["validation"][name] == array).all()
     assert after.observations["validation"].cluster == "patient_id"
@@ -31,7 +38,9 @@ def test_evidence_goes_round(bundle: Bundle, evidence: Callable[..., Evidence]) 
 
 
 def test_shared_arrays_are_stored_once(bundle: Bundle) -> None:
-    assert len(list((bundle.folder / "arrays").glob("*.npz"))) == 6 + 4  # sample and patient ids are the same in both runs
+    assert (
+        len(list((bundle.folder / "arrays").glob("*.npz"))) == 6 + 4
+    )  # sample and patient ids are the same in both runs
 
 
 def test_sealing_twice_gives_the_same_root(bundle: Bundle) -> None:
@@ -54,12 +63,15 @@ def array_of(bundle: Bundle) -> Path:
     return sorted((bundle.folder / "arrays").glob("*.npz"))[0]
 
 
-@pytest.mark.parametrize(("tamper", "field"), [
-    (lambda b: (b.folder / "specs/subject.yaml").write_bytes(b"version: 2\n"), "changed"),
-    (lambda b: (b.folder / "runs/other.json").write_bytes(b"{}"), "extra"),
-    (lambda b: array_of(b).unlink(), "missing"),
-    (lambda b: array_of(b).rename(b.folder / "arrays/other.npz"), "extra"),
-])
+@pytest.mark.parametrize(
+    ("tamper", "field"),
+    [
+        (lambda b: (b.folder / "specs/subject.yaml").write_bytes(b"version: 2\n"), "changed"),
+        (lambda b: (b.folder / "runs/other.json").write_bytes(b"{}"), "extra"),
+        (lambda b: array_of(b).unlink(), "missing"),
+        (lambda b: array_of(b).rename(b.folder / "arrays/other.npz"), "extra"),
+    ],
+)
 def test_tampering_is_named(bundle: Bundle, tamper: Callable[[Bundle], object], field: str) -> None:
     tamper(bundle)
     with pytest.raises(TamperedError) as caught:
@@ -78,9 +90,17 @@ def test_symbolic_links_are_refused(bundle: Bundle) -> None:
 @pytest.mark.parametrize("name", ["bundle.json", "manifest.json", "runs"])
 def test_unknown_format_versions_are_refused(bundle: Bundle, name: str) -> None:
     path = bundle.folder / (f"runs/{bundle.keys()[0]}.json" if name == "runs" else name)
-    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), "version": 3}), encoding="utf-8")
+    path.write_text(
+        json.dumps({**json.loads(path.read_text(encoding="utf-8")), "version": 3}), encoding="utf-8"
+    )
     with pytest.raises(FormatVersionError, match=r"expected format version 1( or 2)?, got 3"):
-        bundle.manifest() if name == "manifest.json" else bundle.header() if name == "bundle.json" else bundle.get(bundle.keys()[0])
+        (
+            bundle.manifest()
+            if name == "manifest.json"
+            else bundle.header()
+            if name == "bundle.json"
+            else bundle.get(bundle.keys()[0])
+        )
 
 
 def test_pickles_are_never_opened(bundle: Bundle) -> None:

@@ -16,7 +16,13 @@ from medpipe.evidence.ledger import Attempts, append, read_ledger, unfinished
 def path(tmp_path: Path) -> Path:
     """A ledger of five entries, one start of it unfinished."""
     file = tmp_path / "ledger.jsonl"
-    for event, run in (("started", "a"), ("started", "b"), ("finished", "a"), ("started", "a"), ("failed", "b")):
+    for event, run in (
+        ("started", "a"),
+        ("started", "b"),
+        ("finished", "a"),
+        ("started", "a"),
+        ("failed", "b"),
+    ):
         append(file, event, run)
     return file
 
@@ -33,15 +39,20 @@ def test_reads_back(path: Path) -> None:
     assert read_ledger(path.with_name("none")) == ()
 
 
-@pytest.mark.parametrize("tamper", [
-    lambda lines: [lines[0], lines[2], *lines[3:]],  # an entry taken out
-    lambda lines: [lines[1], lines[0], *lines[2:]],  # two swapped
-    lambda lines: [lines[0].replace(b'"a"', b'"c"'), *lines[1:]],  # one edited
-    lambda lines: [*lines, lines[-1]],  # one repeated
-    lambda lines: [*lines[:-1], lines[-1][:20]],  # cut in the middle of a line
-    lambda lines: [*lines, b"[]"],
-])
-def test_tampering_breaks_the_chain(path: Path, tamper: Callable[[list[bytes]], list[bytes]]) -> None:
+@pytest.mark.parametrize(
+    "tamper",
+    [
+        lambda lines: [lines[0], lines[2], *lines[3:]],  # an entry taken out
+        lambda lines: [lines[1], lines[0], *lines[2:]],  # two swapped
+        lambda lines: [lines[0].replace(b'"a"', b'"c"'), *lines[1:]],  # one edited
+        lambda lines: [*lines, lines[-1]],  # one repeated
+        lambda lines: [*lines[:-1], lines[-1][:20]],  # cut in the middle of a line
+        lambda lines: [*lines, b"[]"],
+    ],
+)
+def test_tampering_breaks_the_chain(
+    path: Path, tamper: Callable[[list[bytes]], list[bytes]]
+) -> None:
     path.write_bytes(b"\n".join(tamper(path.read_bytes().splitlines())) + b"\n")
     with pytest.raises(BundleError, match="line"):
         read_ledger(path)
@@ -73,19 +84,25 @@ def test_attempts_of_several_ledgers_add_up(path: Path, tmp_path: Path) -> None:
 
 
 def test_ledgers_come_along_from_bundle_to_bundle(path: Path, tmp_path: Path) -> None:
-    first, second, third = (Bundle.create(tmp_path / name, name, "small") for name in ("first", "second", "third"))
+    first, second, third = (
+        Bundle.create(tmp_path / name, name, "small") for name in ("first", "second", "third")
+    )
     first.write("ledger.jsonl", path.read_bytes())
     second.take_ledgers(first)
     append(second.ledger_path, "reused", "a")
     third.take_ledgers(second)
     assert third.ledger() == () and len(third.attempts().taken) == 2
-    assert {e.digest for e in third.attempts().entries} == {e.digest for b in (first, second) for e in b.ledger()}
+    assert {e.digest for e in third.attempts().entries} == {
+        e.digest for b in (first, second) for e in b.ledger()
+    }
     third.take_ledgers(Bundle.create(tmp_path / "empty", "empty", "small"))
     assert len(third.attempts().taken) == 2
 
 
 def test_a_carried_ledger_that_was_cut_is_seen(path: Path, tmp_path: Path) -> None:
-    source, bundle = (Bundle.create(tmp_path / name, name, "small") for name in ("source", "bundle"))
+    source, bundle = (
+        Bundle.create(tmp_path / name, name, "small") for name in ("source", "bundle")
+    )
     source.write("ledger.jsonl", path.read_bytes())
     bundle.take_ledgers(source)
     carried = next((bundle.folder / "ledgers").iterdir())

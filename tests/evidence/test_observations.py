@@ -12,8 +12,12 @@ from hypothesis import strategies as st
 from medpipe.errors import DataError
 from medpipe.evidence import Observations
 
-GOOD: dict[str, Any] = {"sample_id": np.array(["a", "b"]), "y_true": np.array([0, 1]), "y_pred": np.array([0, 0]),
-                        "y_prob": np.array([[0.9, 0.1], [0.5, 0.5]])}
+GOOD: dict[str, Any] = {
+    "sample_id": np.array(["a", "b"]),
+    "y_true": np.array([0, 1]),
+    "y_pred": np.array([0, 0]),
+    "y_prob": np.array([[0.9, 0.1], [0.5, 0.5]]),
+}
 
 
 def test_keeps_labels_small_and_probabilities_half() -> None:
@@ -22,19 +26,22 @@ def test_keeps_labels_small_and_probabilities_half() -> None:
     assert o.groups == ()
 
 
-@pytest.mark.parametrize(("change", "says"), [
-    ({"sample_id": np.array(["a", "a"])}, "unique sample ids"),
-    ({"sample_id": np.array([], dtype=str)}, "at least one sample"),
-    ({"y_true": np.array([0, 2])}, "'y_true' in 0..1"),
-    ({"y_true": np.array([0, -1])}, "'y_true' in 0..1"),
-    ({"y_true": np.array([0.0, 1.0])}, "integers"),
-    ({"y_true": np.array([0])}, "2 rows"),
-    ({"y_prob": np.array([[0.9, 0.1], [np.nan, 0.5]])}, "finite probabilities"),
-    ({"y_prob": np.array([[0.9, 0.3], [0.5, 0.5]])}, "rows sum to 1"),
-    ({"y_prob": np.array([[1.1, -0.1], [0.5, 0.5]])}, "finite probabilities"),
-    ({"y_prob": np.array([[0.9], [0.5]])}, "shape (2, 2)"),
-    ({"y_pred": np.array([1, 0])}, "most probable class"),
-])
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"sample_id": np.array(["a", "a"])}, "unique sample ids"),
+        ({"sample_id": np.array([], dtype=str)}, "at least one sample"),
+        ({"y_true": np.array([0, 2])}, "'y_true' in 0..1"),
+        ({"y_true": np.array([0, -1])}, "'y_true' in 0..1"),
+        ({"y_true": np.array([0.0, 1.0])}, "integers"),
+        ({"y_true": np.array([0])}, "2 rows"),
+        ({"y_prob": np.array([[0.9, 0.1], [np.nan, 0.5]])}, "finite probabilities"),
+        ({"y_prob": np.array([[0.9, 0.3], [0.5, 0.5]])}, "rows sum to 1"),
+        ({"y_prob": np.array([[1.1, -0.1], [0.5, 0.5]])}, "finite probabilities"),
+        ({"y_prob": np.array([[0.9], [0.5]])}, "shape (2, 2)"),
+        ({"y_pred": np.array([1, 0])}, "most probable class"),
+    ],
+)
 def test_refuses(change: dict[str, Any], says: str) -> None:
     with pytest.raises(DataError) as caught:
         Observations({**GOOD, **change}, ("x", "y"))
@@ -55,7 +62,10 @@ def test_any_softmax_is_accepted(classes: int, n: int, seed: int) -> None:
     z = np.random.default_rng(seed).normal(scale=5, size=(n, classes))
     p = np.exp(z - z.max(axis=1, keepdims=True))
     p /= p.sum(axis=1, keepdims=True)
-    o = Observations({"sample_id": np.arange(n).astype(str), "y_pred": p.argmax(axis=1), "y_prob": p}, tuple("abcdef"[:classes]))
+    o = Observations(
+        {"sample_id": np.arange(n).astype(str), "y_pred": p.argmax(axis=1), "y_prob": p},
+        tuple("abcdef"[:classes]),
+    )
     half = o.take(np.arange(n) % 2 == 0)
     assert len(half) == (n + 1) // 2
     assert (half["y_prob"] == o["y_prob"][::2]).all()

@@ -1,4 +1,6 @@
-"""Checks whose full size takes too long for every run: `make test-full` runs all of it, `pytest tests` a sample."""
+"""Checks whose full size takes too long for every run: `make test-full` runs all of it, `pytest
+tests` a sample.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ def scaled() -> Callable[[int, int], int]:
 
 @pytest.fixture(scope="session")
 def keep_result() -> Callable[[str, dict[str, Any]], None]:
-    """Store a full run's seeds, counts and findings under ``results/NAME.json``; a sample stores nothing."""
+    """Store a full run's seeds, counts and findings under ``results/NAME.json``; a sample stores
+    nothing.
+    """
 
     def keep(name: str, result: dict[str, Any]) -> None:
         if FULL:

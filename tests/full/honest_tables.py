@@ -45,9 +45,8 @@ class Style:
         exact = Decimal(repr(float(value) * 100 if per_cent else float(value)))
         if abs(exact - exact.quantize(Decimal("1e-9"))) < Decimal("1e-12"):
             exact = exact.quantize(Decimal("1e-9"))  # 0.1 + 0.2 is not printed as less than 0.3
-        number = f"{exact.quantize(Decimal(1).scaleb(-self.decimals), self.rounding):.{self.decimals}f}".replace(
-            ".", self.decimal
-        )
+        rounded = exact.quantize(Decimal(1).scaleb(-self.decimals), self.rounding)
+        number = f"{rounded:.{self.decimals}f}".replace(".", self.decimal)
         return number + ("%" if self.scale == "sign" or (signed and per_cent) else "")
 
 

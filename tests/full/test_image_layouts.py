@@ -1,4 +1,6 @@
-"""Any layout, written in any form, is read as the same set of images; malformed sets end in one sentence."""
+"""Any layout, written in any form, is read as the same set of images; malformed sets end in one
+sentence.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,12 @@ from medpipe.pipeline.data.images import load_images
 
 Scaled = Callable[[int, int], int]
 CLASSES = ("benign", "malignant", "Tumor", "no tumor", "mel", "Klasse Ü", "class 3")
-PARTS = (("train", "test"), ("Training", "Testing"), ("train_set", "validation", "Test set"), ("fold_1", "fold_2"))
+PARTS = (
+    ("train", "test"),
+    ("Training", "Testing"),
+    ("train_set", "validation", "Test set"),
+    ("fold_1", "fold_2"),
+)
 
 
 class Sample(NamedTuple):
@@ -44,7 +51,9 @@ class Sample(NamedTuple):
 
 @composite
 def sets(draw: DrawFn) -> list[Sample]:
-    """At least two classes, in every part if there are parts; patients of one class each, or none."""
+    """At least two classes, in every part if there are parts; patients of one class each, or
+    none.
+    """
     classes = draw(st.lists(st.sampled_from(CLASSES), min_size=2, max_size=4, unique=True))
     parts = draw(st.sampled_from([(WHOLE,), *PARTS]))
     has_patients = draw(st.booleans())
@@ -83,7 +92,10 @@ def beside_a_table(samples: list[Sample]) -> dict[str, bytes]:
     for s in samples:
         named = s.name if len(samples) % 3 else s.name.partition(".")[0]
         table.writerow([s.group, named, s.label, "" if s.part == WHOLE else s.part])
-    return {"metadata.csv": text.getvalue().encode("utf-8-sig"), **{s.name: picture(i) for i, s in enumerate(samples)}}
+    return {
+        "metadata.csv": text.getvalue().encode("utf-8-sig"),
+        **{s.name: picture(i) for i, s in enumerate(samples)},
+    }
 
 
 def as_folder(place: Path, files: Mapping[str, bytes]) -> Path:
@@ -126,11 +138,17 @@ def forms(root: Path, files: Mapping[str, bytes]) -> Iterator[tuple[str, Path]]:
     """The same files in every form that people bring them in."""
     litter = {f"__MACOSX/my set/{name}": b"\0\5" for name in files}
     yield "folder", as_folder(root / "folder", files)
-    yield "folder in a folder", as_folder(root / "above", {f"my set/{n}": c for n, c in files.items()}).resolve()
+    yield (
+        "folder in a folder",
+        as_folder(root / "above", {f"my set/{n}": c for n, c in files.items()}).resolve(),
+    )
     yield "zip", as_zip(root / "a.zip", files)
     mac = {**{f"my set/{n}": c for n, c in files.items()}, **litter, "my set/.DS_Store": b"x"}
     yield "zip of a folder by Finder", as_zip(root / "mac.zip", mac)
-    yield "zip with backslashes", as_zip(root / "back.zip", files, lambda name: name.replace("/", "\\"))
+    yield (
+        "zip with backslashes",
+        as_zip(root / "back.zip", files, lambda name: name.replace("/", "\\")),
+    )
     yield "tar.gz", as_tar(root / "a.tar.gz", files, "")
     yield "tar.gz of .", as_tar(root / "dot.tgz", files, "./")
     yield "tar.gz of a folder", as_tar(root / "top.tar.gz", files, "my set/")
@@ -142,8 +160,13 @@ def read_by_audit(place: Path) -> set[tuple[str, str, str, str]]:
     found = read_image_set(place)
     assert found.problems == ()
     group = found.group_of()
-    return {(digest, part, found.data.classes[k], group.get(path, "")) for part, p in found.data.parts.items()
-            for path, k, digest in zip(p.sample_id.tolist(), p.label.tolist(), p.groups["bytes"].tolist(), strict=True)}
+    return {
+        (digest, part, found.data.classes[k], group.get(path, ""))
+        for part, p in found.data.parts.items()
+        for path, k, digest in zip(
+            p.sample_id.tolist(), p.label.tolist(), p.groups["bytes"].tolist(), strict=True
+        )
+    }
 
 
 def read_by_pipeline(place: Path, contents: Mapping[str, str]) -> set[tuple[str, str, str, str]]:
@@ -157,22 +180,34 @@ def read_by_pipeline(place: Path, contents: Mapping[str, str]) -> set[tuple[str,
     return found
 
 
-ORDERS = {"part/class/patient": ("part", "class", "patient"), "part/patient/class": ("part", "patient", "class"),
-          "class/part/patient": ("class", "part", "patient")}
+ORDERS = {
+    "part/class/patient": ("part", "class", "patient"),
+    "part/patient/class": ("part", "patient", "class"),
+    "class/part/patient": ("class", "part", "patient"),
+}
 
 
-def test_every_layout_in_every_form_is_read_as_the_same_set(scaled: Scaled, keep_result: Any) -> None:
+def test_every_layout_in_every_form_is_read_as_the_same_set(
+    scaled: Scaled, keep_result: Any
+) -> None:
     count = 0
 
-    @settings(max_examples=scaled(3, 300), deadline=None, derandomize=True, database=None,
-              suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+    @settings(
+        max_examples=scaled(3, 300),
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
     @given(samples=sets(), order=st.sampled_from([*ORDERS, "table"]))
     def check(samples: list[Sample], order: str) -> None:
         nonlocal count
         digests = {s.name: hashlib.sha256(picture(i)).hexdigest() for i, s in enumerate(samples)}
         wanted = {(digests[s.name], s.part, s.label, s.group) for s in samples}
         if samples[0].part == WHOLE and order == "part/patient/class":
-            order = "part/class/patient"  # without parts, few folders above the classes might be parts as well
+            order = (  # without parts, few folders above the classes might be parts as well
+                "part/class/patient"
+            )
         files = beside_a_table(samples) if order == "table" else paths(samples, ORDERS[order])
         with tempfile.TemporaryDirectory() as folder:
             for form, place in forms(Path(folder), files):
@@ -190,21 +225,51 @@ def malformed(rng: random.Random, whole: Mapping[str, bytes], place: Path) -> Pa
     name = rng.choice(sorted(files))
     kind = rng.randrange(9)
     if kind == 0:
-        files[name] = files[name][:rng.randrange(len(files[name]))]
+        files[name] = files[name][: rng.randrange(len(files[name]))]
     elif kind == 1:
         raw = bytearray(files[name])
         for _ in range(rng.randrange(1, 9)):
             raw[rng.randrange(len(raw))] ^= rng.randrange(1, 256)
         files[name] = bytes(raw)
     elif kind == 2:
-        files[name] = rng.choice([b"", b"GIF89a", b"<html>", b"\x89PNG\r\n\x1a\n" + rng.randbytes(40), rng.randbytes(99)])
+        files[name] = rng.choice(
+            [b"", b"GIF89a", b"<html>", b"\x89PNG\r\n\x1a\n" + rng.randbytes(40), rng.randbytes(99)]
+        )
     elif kind == 3:
-        files = {rng.choice([n, n.replace("/", "//"), f"../{n}", f"/{n}", n.upper(), n + "\n", f"a:/{n}", n.replace("a", "\u202e")]): c
-                 for n, c in files.items()}
+        files = {
+            rng.choice(
+                [
+                    n,
+                    n.replace("/", "//"),
+                    f"../{n}",
+                    f"/{n}",
+                    n.upper(),
+                    n + "\n",
+                    f"a:/{n}",
+                    n.replace("a", "\u202e"),
+                ]
+            ): c
+            for n, c in files.items()
+        }
     elif kind == 4:
-        head = rng.choice(["image_id,dx", "image_id;dx;dx", "dx", "image_id\tdx\tlesion_id", "image_id,dx,\x00", '"image_id,dx'])
-        lines = [head, *(f"{n},{rng.choice(['a', 'b', ''])}" for n in files), rng.choice(["x", ",,,,", "\xff", '"'])]
-        files = {n.rpartition("/")[2]: c for n, c in files.items()} | {"t.csv": "\n".join(lines).encode("latin-1")}
+        head = rng.choice(
+            [
+                "image_id,dx",
+                "image_id;dx;dx",
+                "dx",
+                "image_id\tdx\tlesion_id",
+                "image_id,dx,\x00",
+                '"image_id,dx',
+            ]
+        )
+        lines = [
+            head,
+            *(f"{n},{rng.choice(['a', 'b', ''])}" for n in files),
+            rng.choice(["x", ",,,,", "\xff", '"']),
+        ]
+        files = {n.rpartition("/")[2]: c for n, c in files.items()} | {
+            "t.csv": "\n".join(lines).encode("latin-1")
+        }
     elif kind == 5:
         files = {n: c for n, c in files.items() if rng.random() < 0.4}
     elif kind == 6:
@@ -213,21 +278,34 @@ def malformed(rng: random.Random, whole: Mapping[str, bytes], place: Path) -> Pa
     if to == 0 and kind != 3:
         made = as_folder(place / "set", {n.replace("\n", "") or "x": c for n, c in files.items()})
         if kind == 7:
-            (made / "link.png").symlink_to(rng.choice(["/etc/passwd", ".", "nowhere", "link.png", "/dev/zero"]))
+            (made / "link.png").symlink_to(
+                rng.choice(["/etc/passwd", ".", "nowhere", "link.png", "/dev/zero"])
+            )
         return made if made.exists() else place
-    made = as_zip(place / "a.zip", files) if to < 2 else as_tar(place / "a.tar.gz", files, rng.choice(["", "./", "/", "../"]))
+    made = (
+        as_zip(place / "a.zip", files)
+        if to < 2
+        else as_tar(place / "a.tar.gz", files, rng.choice(["", "./", "/", "../"]))
+    )
     if kind == 8 or rng.random() < 0.3:
         raw = bytearray(made.read_bytes())
         if rng.random() < 0.5:
-            raw = raw[:rng.randrange(len(raw))]
+            raw = raw[: rng.randrange(len(raw))]
         for _ in range(rng.randrange(4) if raw else 0):
             raw[rng.randrange(len(raw))] ^= rng.randrange(1, 256)
         made.write_bytes(bytes(raw))
     return made
 
 
-def test_malformed_sets_end_in_one_sentence_and_write_nothing(scaled: Scaled, keep_result: Any) -> None:
-    samples = [Sample(part, label, "", f"a{k}.png") for part in ("train", "test") for label in ("a", "b") for k in range(3)]
+def test_malformed_sets_end_in_one_sentence_and_write_nothing(
+    scaled: Scaled, keep_result: Any
+) -> None:
+    samples = [
+        Sample(part, label, "", f"a{k}.png")
+        for part in ("train", "test")
+        for label in ("a", "b")
+        for k in range(3)
+    ]
     whole, total = paths(samples, ("part", "class")), scaled(60, 10_000)
     refused, read, largest = 0, 0, 0
     for seed in range(total):
@@ -248,4 +326,7 @@ def test_malformed_sets_end_in_one_sentence_and_write_nothing(scaled: Scaled, ke
             tracemalloc.stop()
             assert sorted(p for p in place.rglob("*")) == before
     assert refused > 0.2 * total and read > 0.1 * total and largest < 2**30
-    keep_result("image_malformed", {"sets": total, "refused": refused, "read": read, "largest_mib": round(largest / 2**20, 1)})
+    keep_result(
+        "image_malformed",
+        {"sets": total, "refused": refused, "read": read, "largest_mib": round(largest / 2**20, 1)},
+    )

@@ -1,6 +1,8 @@
-"""Whatever is wrong with a file, medpipe says so in a sentence, soon, in little memory, and does nothing else.
+"""Whatever is wrong with a file, medpipe says so in a sentence, soon, in little memory, and does
+nothing else.
 
-The files are made by `malformed`, which also reads them, in processes of their own: a fault of one batch cannot hide in the next.
+The files are made by `malformed`, which also reads them, in processes of their own: a fault of one
+batch cannot hide in the next.
 """
 
 from __future__ import annotations
@@ -71,7 +73,9 @@ def test_malformed_files_are_refused_in_a_sentence(
     scaled: Callable[[int, int], int],
     keep_result: Callable[[str, dict[str, Any]], None],
 ) -> None:
-    """No traceback, at most 1 GiB and 10 s of processor time each, no process, no socket, nothing written outside the given folder."""
+    """No traceback, at most 1 GiB and 10 s of processor time each, no process, no socket, nothing
+    written outside the given folder.
+    """
     (tmp_path / "beside.txt").write_text("nobody touches this", encoding="utf-8")
     count = scaled(100, 10_000)
     firsts = range(0, count, BATCH)
@@ -111,11 +115,14 @@ def test_malformed_files_are_refused_in_a_sentence(
 
 
 def test_the_watch_sees_what_it_looks_for(tmp_path: Path) -> None:
-    """The positive control: a process, a socket and a file outside are noted, a file inside is not."""
+    """The positive control: a process, a socket and a file outside are noted, a file inside is
+    not.
+    """
     code = (
-        "import os, socket, sys; from pathlib import Path; import malformed; place = Path(sys.argv[1]); malformed.watch(place)\n"
-        "(place / 'inside').write_text('x'); (place.parent / 'outside').write_text('x'); os.system('true'); socket.socket().close()\n"
-        "print(*malformed.NOTED, sep='\\n')"
+        "import os, socket, sys; from pathlib import Path; import malformed; place ="
+        " Path(sys.argv[1]); malformed.watch(place)\n(place / 'inside').write_text('x');"
+        " (place.parent / 'outside').write_text('x'); os.system('true');"
+        " socket.socket().close()\nprint(*malformed.NOTED, sep='\\n')"
     )
     place = tmp_path / "place"
     place.mkdir()

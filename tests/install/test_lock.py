@@ -1,4 +1,6 @@
-"""The lock files: everything pinned, with hashes, from nowhere in particular, and in step with pyproject.toml."""
+"""The lock files: everything pinned, with hashes, from nowhere in particular, and in step with
+pyproject.toml.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,10 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
 LOCKS = ["lock.txt", "bare.txt"]
-ENTRY = re.compile(r"(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^ ;]+)(?: ; (?P<marker>[^\\]+?))?(?P<hashes>(?: --hash=sha256:[0-9a-f]{64})+)")
+ENTRY = re.compile(
+    r"(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^ ;]+)(?: ; (?P<marker>[^\\]+?))?(?P<hashes>(?:"
+    r" --hash=sha256:[0-9a-f]{64})+)"
+)
 HEAVY = {"torch", "torchvision", "transformers", "accelerate", "weasyprint", "pyhanko", "pandas"}
 
 
@@ -23,7 +28,9 @@ def read(name: str) -> str:
 
 
 def entries(text: str) -> dict[str, Version]:
-    """Pinned versions by name. Raises `AssertionError` for a line that is not one package, one version and its hashes."""
+    """Pinned versions by name. Raises `AssertionError` for a line that is not one package, one
+    version and its hashes.
+    """
     pinned: dict[str, Version] = {}
     for line in re.sub(r" \\\n +", " ", text).splitlines():
         match = ENTRY.fullmatch(line)
@@ -43,9 +50,16 @@ def test_everything_is_pinned_with_hashes(name: str) -> None:
     assert len(entries(read(name))) > 20
 
 
-@pytest.mark.parametrize("line", [
-    "numpy>=2.0 --hash=sha256:" + "0" * 64, "numpy==2.0", "--index-url x", "numpy @ file:///x --hash=sha256:" + "0" * 64, "-e .",
-])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "numpy>=2.0 --hash=sha256:" + "0" * 64,
+        "numpy==2.0",
+        "--index-url x",
+        "numpy @ file:///x --hash=sha256:" + "0" * 64,
+        "-e .",
+    ],
+)
 def test_the_check_finds_what_it_is_for(line: str) -> None:
     with pytest.raises(AssertionError, match="not 'name==version"):
         entries(line + "\n")
@@ -56,7 +70,11 @@ def wanted(name: str) -> list[str]:
     if name == "bare.txt":
         return [*told["project"]["dependencies"], *told["dependency-groups"]["bare"]]
     extras = told["project"]["optional-dependencies"].values()
-    return [*told["project"]["dependencies"], *(line for extra in extras for line in extra), *told["build-system"]["requires"]]
+    return [
+        *told["project"]["dependencies"],
+        *(line for extra in extras for line in extra),
+        *told["build-system"]["requires"],
+    ]
 
 
 @pytest.mark.parametrize("name", LOCKS)
@@ -64,7 +82,9 @@ def test_the_lock_meets_pyproject(name: str) -> None:
     pinned = entries(read(name))
     for requirement in map(Requirement, wanted(name)):
         version = pinned.get(canonicalize_name(requirement.name))
-        assert version is not None and version in requirement.specifier, f"{requirement}, but {name} has {version}: run make lock"
+        assert version is not None and version in requirement.specifier, (
+            f"{requirement}, but {name} has {version}: run make lock"
+        )
 
 
 def test_the_bare_lock_is_bare_and_agrees_with_the_whole_one() -> None:

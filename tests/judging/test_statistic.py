@@ -36,9 +36,25 @@ from medpipe.statistics import (
 pytestmark = pytest.mark.usefixtures("own_code")
 
 SpecsMaker = Callable[..., Specs]
-CLASSES = ("accuracy", "sensitivity", "specificity", "precision", "f1", "macro_recall", "macro_precision", "macro_f1",
-           "weighted_recall", "weighted_precision", "weighted_f1")
-PROBABILITIES = ("brier_score", "expected_calibration_error", "area_under_risk_coverage", "accuracy_at_90_percent_coverage")
+CLASSES = (
+    "accuracy",
+    "sensitivity",
+    "specificity",
+    "precision",
+    "f1",
+    "macro_recall",
+    "macro_precision",
+    "macro_f1",
+    "weighted_recall",
+    "weighted_precision",
+    "weighted_f1",
+)
+PROBABILITIES = (
+    "brier_score",
+    "expected_calibration_error",
+    "area_under_risk_coverage",
+    "accuracy_at_90_percent_coverage",
+)
 SEEDS = st.integers(0, 10_000)
 
 
@@ -52,7 +68,9 @@ def bounds(name: str, *runs: Observations) -> tuple[float, float, float]:
 def study(name: str, seed: int, clusters: int | None = 30) -> Observations:
     rng = np.random.default_rng(seed)
     if name in PROBABILITIES:
-        return confidences(rng, Confident(240, 0.85, clusters=clusters, alike=0.2 if clusters else 0.0, over=0.03))[0]
+        return confidences(
+            rng, Confident(240, 0.85, clusters=clusters, alike=0.2 if clusters else 0.0, over=0.03)
+        )[0]
     return predictions(rng, Study(240, 0.85, clusters=clusters, alike=0.2 if clusters else 0.0))[0]
 
 
@@ -62,8 +80,15 @@ def study(name: str, seed: int, clusters: int | None = 30) -> Observations:
 def test_neither_order_nor_names_matter(name: str, seed: int) -> None:
     o = study(name, seed)
     order = np.random.default_rng(seed).permutation(len(o))
-    renamed = Observations({**o.arrays, "patient_id": np.char.add("p", o["patient_id"]), "sample_id": np.char.add("s", o["sample_id"])},
-                           o.classes, "patient_id")
+    renamed = Observations(
+        {
+            **o.arrays,
+            "patient_id": np.char.add("p", o["patient_id"]),
+            "sample_id": np.char.add("s", o["sample_id"]),
+        },
+        o.classes,
+        "patient_id",
+    )
     for other in (o.take(order), renamed):
         assert bounds(name, other) == pytest.approx(bounds(name, o), abs=1e-9)
 
@@ -81,11 +106,17 @@ def test_the_value_lies_between_its_bounds_and_is_that_of_the_metric(name: str, 
 @settings(max_examples=10, deadline=None)
 @given(seed=SEEDS)
 def test_the_same_samples_again_in_one_cluster_make_nothing_surer(name: str, seed: int) -> None:
-    """Every sample stored twice, in the cluster that it is in: the same value, and not less error."""
+    """Every sample stored twice, in the cluster that it is in: the same value, and not less
+    error.
+    """
     o = study(name, seed)
-    twice = {n: np.concatenate([a, a]) for n, a in o.arrays.items()} | {"sample_id": np.arange(2 * len(o)).astype(str)}
+    twice = {n: np.concatenate([a, a]) for n, a in o.arrays.items()} | {
+        "sample_id": np.arange(2 * len(o)).astype(str)
+    }
     once, doubled = bounds(name, o), bounds(name, Observations(twice, o.classes, "patient_id"))
-    assert doubled[1] == pytest.approx(once[1], abs=1e-3 if name == "area_under_risk_coverage" else 1e-9)  # twice as many ranks
+    assert doubled[1] == pytest.approx(
+        once[1], abs=1e-3 if name == "area_under_risk_coverage" else 1e-9
+    )  # twice as many ranks
     assert doubled[2] - doubled[0] >= (once[2] - once[0]) * 0.98
 
 
@@ -101,9 +132,16 @@ def test_bounds_grow_with_successes(k: int, n: int, tail: float) -> None:
 def test_the_variance_over_clusters_is_that_of_statsmodels(seed: int) -> None:
     api = pytest.importorskip("statsmodels.api")
     o = predictions(np.random.default_rng(seed), Study(300, 0.8, clusters=40, alike=0.2))[0]
-    correct, unit = (o["y_true"] == o["y_pred"]).astype(float), np.unique(o["patient_id"], return_inverse=True)[1]
-    theirs = api.OLS(correct, np.ones(300)).fit(cov_type="cluster", cov_kwds={"groups": unit}).bse[0]
-    assert spread_of(np.bincount(unit, correct - correct.mean()) / 300).variance ** 0.5 == pytest.approx(theirs)
+    correct, unit = (
+        (o["y_true"] == o["y_pred"]).astype(float),
+        np.unique(o["patient_id"], return_inverse=True)[1],
+    )
+    theirs = (
+        api.OLS(correct, np.ones(300)).fit(cov_type="cluster", cov_kwds={"groups": unit}).bse[0]
+    )
+    assert spread_of(
+        np.bincount(unit, correct - correct.mean()) / 300
+    ).variance ** 0.5 == pytest.approx(theirs)
 
 
 @given(st.integers(0, 50), st.integers(50, 90), st.integers(0, 30), st.integers(30, 300))
@@ -116,9 +154,16 @@ def test_a_difference_of_scores_is_newcombes(k: int, n: int, j: int, m: int) -> 
 
 def test_independent_values_get_the_exact_interval_and_copies_the_one_of_their_clusters() -> None:
     values = np.array([1.0] * 37 + [0.0] * 3)
-    alone, copied = clustered_mean(values, None), clustered_mean(np.repeat(values, 10), np.repeat(np.arange(40), 10))
+    alone, copied = (
+        clustered_mean(values, None),
+        clustered_mean(np.repeat(values, 10), np.repeat(np.arange(40), 10)),
+    )
     assert (alone.low, alone.high) == pytest.approx(proportion_bounds(37 / 40, 40, 0.025))
-    assert copied.low == pytest.approx(alone.low, abs=0.02) and copied.low <= alone.low and (copied.n, copied.clusters) == (400, 40)
+    assert (
+        copied.low == pytest.approx(alone.low, abs=0.02)
+        and copied.low <= alone.low
+        and (copied.n, copied.clusters) == (400, 40)
+    )
 
 
 def test_runs_widen_as_students_t_and_differences_are_joined() -> None:
@@ -130,17 +175,32 @@ def test_runs_widen_as_students_t_and_differences_are_joined() -> None:
 
 
 def test_f1_is_a_function_of_a_proportion() -> None:
-    """Two thirds of the samples that are of the class, or called it, are hits: F1 is 2 J / (1 + J) = 0.8, and so are its bounds."""
-    o = Observations({"sample_id": np.arange(90).astype(str), "y_true": np.array([1] * 75 + [0] * 15),
-                      "y_pred": np.array([1] * 60 + [0] * 15 + [1] * 15)}, ("a", "b"))
+    """Two thirds of the samples that are of the class, or called it, are hits: F1 is 2 J / (1 + J)
+    = 0.8, and so are its bounds.
+    """
+    o = Observations(
+        {
+            "sample_id": np.arange(90).astype(str),
+            "y_true": np.array([1] * 75 + [0] * 15),
+            "y_pred": np.array([1] * 60 + [0] * 15 + [1] * 15),
+        },
+        ("a", "b"),
+    )
     low, value, high = bounds("f1", o)
     j = np.array(proportion_bounds(60 / 90, 90, 0.025))
     assert value == pytest.approx(0.8) and (low, high) == pytest.approx(tuple(2 * j / (1 + j)))
 
 
-@pytest.mark.parametrize(("name", "function"), [("brier_score", calibration._squared_error),
-                                                ("area_under_risk_coverage", calibration._risk_coverage_influence)])
-def test_influences_are_what_leaving_a_sample_out_changes(name: str, function: Callable[[Observations], Any]) -> None:
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        ("brier_score", calibration._squared_error),
+        ("area_under_risk_coverage", calibration._risk_coverage_influence),
+    ],
+)
+def test_influences_are_what_leaving_a_sample_out_changes(
+    name: str, function: Callable[[Observations], Any]
+) -> None:
     o = study(name, 3, clusters=None)
     metric, influence = resolve("metric", name), function(o)
     influence = influence - influence.mean()
@@ -173,32 +233,73 @@ def test_unknown_groups_are_counted_and_put_wherever_they_change_most(specs: Spe
     rng = np.random.default_rng(0)
     correct = np.concatenate([rng.random(8000) < 0.9, np.zeros(600, bool)])
     sex = np.array(["f", "m"] * 4000 + [""] * 600)
-    o = Observations({"sample_id": np.arange(8600).astype(str), "y_true": np.zeros(8600, int), "y_pred": (~correct).astype(int),
-                      "sex": sex}, ("a", "b"))
-    gaps = specs(measure={"metric": "accuracy", "run": "toy", "split": "validation", "by": "sex"},
-                 criterion={"kind": "at_most", "value": 0.03, "rationale": "x", "unit": "points"})
-    verdict = judge(gaps.claims[0], gaps, {"toy": [(e.run, e) for e in [evidence_of({"validation": o})]]})
-    assert verdict.outcome is Outcome.INCONCLUSIVE and "600 samples of unknown group could change the verdict" in verdict.reason
+    o = Observations(
+        {
+            "sample_id": np.arange(8600).astype(str),
+            "y_true": np.zeros(8600, int),
+            "y_pred": (~correct).astype(int),
+            "sex": sex,
+        },
+        ("a", "b"),
+    )
+    gaps = specs(
+        measure={"metric": "accuracy", "run": "toy", "split": "validation", "by": "sex"},
+        criterion={"kind": "at_most", "value": 0.03, "rationale": "x", "unit": "points"},
+    )
+    verdict = judge(
+        gaps.claims[0], gaps, {"toy": [(e.run, e) for e in [evidence_of({"validation": o})]]}
+    )
+    assert (
+        verdict.outcome is Outcome.INCONCLUSIVE
+        and "600 samples of unknown group could change the verdict" in verdict.reason
+    )
     few = o.take(np.arange(8010))
-    verdict = judge(gaps.claims[0], gaps, {"toy": [(e.run, e) for e in [evidence_of({"validation": few})]]})
-    assert verdict.outcome is Outcome.SUPPORTED and "10 samples of unknown group do not change this" in verdict.reason
+    verdict = judge(
+        gaps.claims[0], gaps, {"toy": [(e.run, e) for e in [evidence_of({"validation": few})]]}
+    )
+    assert (
+        verdict.outcome is Outcome.SUPPORTED
+        and "10 samples of unknown group do not change this" in verdict.reason
+    )
 
 
-@pytest.mark.parametrize("name", ["macro_recall", "macro_f1", "weighted_f1", "weighted_precision", "sensitivity"])
-def test_a_class_that_was_not_seen_gives_no_verdict_but_a_reason(specs: SpecsMaker, name: str) -> None:
-    o = Observations({"sample_id": np.arange(50).astype(str), "y_true": np.zeros(50, int), "y_pred": np.zeros(50, int)}, ("a", "b"))
+@pytest.mark.parametrize(
+    "name", ["macro_recall", "macro_f1", "weighted_f1", "weighted_precision", "sensitivity"]
+)
+def test_a_class_that_was_not_seen_gives_no_verdict_but_a_reason(
+    specs: SpecsMaker, name: str
+) -> None:
+    o = Observations(
+        {
+            "sample_id": np.arange(50).astype(str),
+            "y_true": np.zeros(50, int),
+            "y_pred": np.zeros(50, int),
+        },
+        ("a", "b"),
+    )
     loaded = specs(measure={"metric": name, "run": "toy", "split": "validation"})
-    verdict = judge(loaded.claims[0], loaded, {"toy": [(e.run, e) for e in [evidence_of({"validation": o})]]})
-    assert verdict.outcome is Outcome.NOT_TESTED and "expected samples of every class, got none of b" in verdict.reason
+    verdict = judge(
+        loaded.claims[0], loaded, {"toy": [(e.run, e) for e in [evidence_of({"validation": o})]]}
+    )
+    assert (
+        verdict.outcome is Outcome.NOT_TESTED
+        and "expected samples of every class, got none of b" in verdict.reason
+    )
 
 
 def test_a_rare_class_without_an_error_does_not_look_sure(specs: SpecsMaker) -> None:
-    """Ten of ten of the rare class are right; a percentile bootstrap has an interval of no width for it."""
+    """Ten of ten of the rare class are right; a percentile bootstrap has an interval of no width
+    for it.
+    """
     true = np.array([0] * 490 + [1] * 10)
     called = np.where(np.arange(500) < 25, 1, true)
-    o = Observations({"sample_id": np.arange(500).astype(str), "y_true": true, "y_pred": called}, ("a", "b"))
+    o = Observations(
+        {"sample_id": np.arange(500).astype(str), "y_true": true, "y_pred": called}, ("a", "b")
+    )
     low, value, _ = bounds("macro_recall", o)
-    assert value == pytest.approx((465 / 490 + 1) / 2) and low < value - 0.5 * (1 - 0.025 ** 0.1) + 0.001
+    assert (
+        value == pytest.approx((465 / 490 + 1) / 2) and low < value - 0.5 * (1 - 0.025**0.1) + 0.001
+    )
 
 
 def test_own_metrics_say_so_where_too_little_was_seen() -> None:
@@ -206,7 +307,9 @@ def test_own_metrics_say_so_where_too_little_was_seen() -> None:
     own = resolve("metric", "made_up_studies:own_accuracy")
     from medpipe.judging.metrics.own import OwnMetric
 
-    with pytest.raises(DataError, match="expected 5 samples of class a that are incorrect to know its error, got"):
+    with pytest.raises(
+        DataError, match="expected 5 samples of class a that are incorrect to know its error, got"
+    ):
         OwnMetric("mine:accuracy", own).statistic(rows, range(2))
     constant = rows_of([scores(np.random.default_rng(1), Study(200, 0.8))])[0][0]
     with pytest.raises(DataError, match="is 1 whichever samples are left out"):
@@ -227,11 +330,22 @@ def test_the_samples_that_are_needed_decide_in_eight_of_ten(value: float, edge: 
     assert 0.75 <= decided / 2000 <= 0.85
 
 
-def test_paired_models_are_compared_on_the_samples_where_just_one_is_correct(specs: SpecsMaker) -> None:
+def test_paired_models_are_compared_on_the_samples_where_just_one_is_correct(
+    specs: SpecsMaker,
+) -> None:
     """No sample differs: the difference is 0, and what may have been missed bounds it."""
     o = predictions(np.random.default_rng(0), Study(100, 0.8))[0]
     rows = rows_of([[o], [o]])[0]
     found = classification.accuracy.paired(rows[0], rows[1], range(2))
-    assert found is not None and found.value == 0 and found.bounds(0.025)[1] == pytest.approx(1 - 0.025 ** (1 / 100))
-    shorter = replace(rows[1], runs=[o.take(np.arange(50))], samples=[rows[1].samples[0][:50]], units=[rows[1].units[0][:50]])
+    assert (
+        found is not None
+        and found.value == 0
+        and found.bounds(0.025)[1] == pytest.approx(1 - 0.025 ** (1 / 100))
+    )
+    shorter = replace(
+        rows[1],
+        runs=[o.take(np.arange(50))],
+        samples=[rows[1].samples[0][:50]],
+        units=[rows[1].units[0][:50]],
+    )
     assert classification.accuracy.paired(rows[0], shorter, range(2)) is None

@@ -33,8 +33,18 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     assert read_key(path) == key
 
 
-@pytest.mark.parametrize("content", [b"", b"x", b"medpipe-mark-key-1 " + b"0" * 63 + b"\n", b"medpipe-mark-key-1 " + b"0" * 64,
-                                     b"medpipe-mark-key-2 " + b"0" * 64 + b"\n", b"0" * 64 + b"\n", b"\xff" * 84])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"x",
+        b"medpipe-mark-key-1 " + b"0" * 63 + b"\n",
+        b"medpipe-mark-key-1 " + b"0" * 64,
+        b"medpipe-mark-key-2 " + b"0" * 64 + b"\n",
+        b"0" * 64 + b"\n",
+        b"\xff" * 84,
+    ],
+)
 def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "key"
     path.write_bytes(content)

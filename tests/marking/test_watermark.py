@@ -1,4 +1,6 @@
-"""The watermark's laws on made-up pixels; its promises on pictures stand in tests/controls/test_watermark.py."""
+"""The watermark's laws on made-up pixels; its promises on pictures stand in
+tests/controls/test_watermark.py.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ from medpipe.marking.watermark import FALSE_ALARM, PSNR, detect, mark, psnr
 KEY, OTHER = Key(bytes(range(32))), Key(bytes(range(1, 33)))
 SIDES = st.integers(1, 40)
 SHAPES = st.one_of(st.tuples(SIDES, SIDES), st.tuples(SIDES, SIDES, st.just(3)))
-IMAGES = arrays(np.uint8, SHAPES, elements=st.one_of(st.integers(0, 255), st.sampled_from([0, 255])))
+IMAGES = arrays(
+    np.uint8, SHAPES, elements=st.one_of(st.integers(0, 255), st.sampled_from([0, 255]))
+)
 
 
 def made(side: int, seed: int = 0) -> NDArray[np.uint8]:
@@ -28,8 +32,12 @@ def made(side: int, seed: int = 0) -> NDArray[np.uint8]:
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:side, :side] / side - 0.5
     inside = (x**2 + (1.2 * y) ** 2) < rng.uniform(0.12, 0.2)
-    grain = np.kron(rng.normal(0, 12, (-(-side // 4), -(-side // 4))), np.ones((4, 4)))[:side, :side]
-    return np.clip(inside * (120 + 40 * np.sin(rng.uniform(3, 9) * x + 5 * y) + grain), 0, 255).astype(np.uint8)
+    grain = np.kron(rng.normal(0, 12, (-(-side // 4), -(-side // 4))), np.ones((4, 4)))[
+        :side, :side
+    ]
+    return np.clip(
+        inside * (120 + 40 * np.sin(rng.uniform(3, 9) * x + 5 * y) + grain), 0, 255
+    ).astype(np.uint8)
 
 
 @settings(max_examples=60)
@@ -42,7 +50,9 @@ def test_a_marked_image_keeps_shape_type_and_quality(image: NDArray[np.uint8]) -
     assert marked is not image and (image == before).all()
     assert (marked == mark(image, KEY)).all()
     whole = tuple(side // 8 * 8 for side in image.shape[:2])
-    assert (marked[whole[0]:] == image[whole[0]:]).all() and (marked[:, whole[1]:] == image[:, whole[1]:]).all()
+    assert (marked[whole[0] :] == image[whole[0] :]).all() and (
+        marked[:, whole[1] :] == image[:, whole[1] :]
+    ).all()
 
 
 @settings(max_examples=60)
@@ -59,7 +69,11 @@ def test_a_marked_image_is_found_by_its_key_alone(side: int) -> None:
     image = made(side)
     marked = mark(image, KEY)
     assert detect(marked, KEY).marked
-    assert [detect(image, KEY).marked, detect(marked, OTHER).marked, detect(image, OTHER).marked] == [False] * 3
+    assert [
+        detect(image, KEY).marked,
+        detect(marked, OTHER).marked,
+        detect(image, OTHER).marked,
+    ] == [False] * 3
 
 
 def test_grey_as_rgb_is_marked_alike_and_stays_grey() -> None:
@@ -80,7 +94,11 @@ def test_what_has_no_whole_block_is_neither_marked_nor_found() -> None:
     for shape in ((7, 100), (0, 0), (100, 3, 3)):
         image = np.full(shape, 9, dtype=np.uint8)
         assert (mark(image, KEY) == image).all()
-        assert (detect(image, KEY).z, detect(image, KEY).false_alarm, detect(image, KEY).marked) == (0.0, 1.0, False)
+        assert (
+            detect(image, KEY).z,
+            detect(image, KEY).false_alarm,
+            detect(image, KEY).marked,
+        ) == (0.0, 1.0, False)
 
 
 def test_a_flat_image_says_nothing_of_any_key() -> None:
@@ -112,19 +130,36 @@ def test_the_statistic_is_what_is_said() -> None:
     n = np.arange(8)
     matrix = np.sqrt(2 / 8) * np.cos(np.pi * (2 * n[None] + 1) * n[:, None] / 16)
     matrix[0] /= np.sqrt(2)
-    steps = {(0, 1): 11, (0, 2): 10, (1, 0): 12, (1, 1): 12, (1, 2): 14, (2, 0): 14, (2, 1): 13, (3, 0): 14}
+    steps = {
+        (0, 1): 11,
+        (0, 2): 10,
+        (1, 0): 12,
+        (1, 1): 12,
+        (1, 2): 14,
+        (2, 0): 14,
+        (2, 1): 13,
+        (3, 0): 14,
+    }
     total = power = 0.0
     for row in range(5):
-        stream = hashlib.shake_256(b"medpipe mark 1\0" + KEY.secret + bytes([0, 0, 0, row])).digest(5)
+        stream = hashlib.shake_256(b"medpipe mark 1\0" + KEY.secret + bytes([0, 0, 0, row])).digest(
+            5
+        )
         for column in range(5):
-            block = matrix @ image[8 * row: 8 * row + 8, 8 * column: 8 * column + 8].astype(float) @ matrix.T
+            block = (
+                matrix
+                @ image[8 * row : 8 * row + 8, 8 * column : 8 * column + 8].astype(float)
+                @ matrix.T
+            )
             for bit, ((u, v), step) in enumerate(steps.items()):
                 c = block[u, v] / step
                 vote = c / (1 + (abs(c) / 0.8) ** 4)
                 total += vote * (-1 if stream[column] >> (7 - bit) & 1 else 1)
                 power += vote**2
     assert detect(image, KEY).z == pytest.approx(total / np.sqrt(power), rel=1e-9)
-    assert detect(image, KEY).false_alarm == pytest.approx(3.178 * norm.sf(total / np.sqrt(power)), rel=1e-9)
+    assert detect(image, KEY).false_alarm == pytest.approx(
+        3.178 * norm.sf(total / np.sqrt(power)), rel=1e-9
+    )
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -142,7 +177,15 @@ def test_the_threshold_follows_from_the_bound() -> None:
     assert 3.178 * norm.sf(4.985) <= FALSE_ALARM < 3.178 * norm.sf(4.975)
 
 
-@pytest.mark.parametrize("image", [np.zeros((8, 8)), np.zeros((8, 8), np.uint16), np.zeros((8, 8, 4), np.uint8), np.zeros(64, np.uint8)])
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((8, 8)),
+        np.zeros((8, 8), np.uint16),
+        np.zeros((8, 8, 4), np.uint8),
+        np.zeros(64, np.uint8),
+    ],
+)
 def test_other_pixels_are_refused(image: NDArray[np.uint8]) -> None:
     for use in (mark, detect):
         with pytest.raises(DataError, match="expected 8-bit pixels"):

@@ -10,16 +10,25 @@ from medpipe.pipeline.data.images import ImagePart
 from medpipe.pipeline.splits import Subset, sample_rows, split_by_image, split_by_patient, whole
 
 
-def images(counts: list[int], patients: list[str] | None = None, order: np.ndarray | None = None) -> ImagePart:
+def images(
+    counts: list[int], patients: list[str] | None = None, order: np.ndarray | None = None
+) -> ImagePart:
     label = np.repeat(np.arange(len(counts)), counts)
     ids = np.array([f"Training/{c}/{i:05d}.jpg" for i, c in enumerate(label)])
     order = np.arange(len(label)) if order is None else order
     groups = {} if patients is None else {"patient_id": np.array(patients)[order]}
-    return ImagePart(label[order], ids[order], groups, lambda size: np.zeros((len(label), size, size, 3), np.uint8))
+    return ImagePart(
+        label[order],
+        ids[order],
+        groups,
+        lambda size: np.zeros((len(label), size, size, 3), np.uint8),
+    )
 
 
 @given(st.integers(1, 200), st.integers(1, 250), st.integers(1, 250), st.integers(0, 2**32 - 1))
-def test_sampling_draws_distinct_rows_of_the_first(available: int, rows: int, sample: int, seed: int) -> None:
+def test_sampling_draws_distinct_rows_of_the_first(
+    available: int, rows: int, sample: int, seed: int
+) -> None:
     drawn = sample_rows(available, rows, sample, seed)
     limit = min(available, rows)
     assert len(drawn) == min(sample, limit) == len(set(drawn.tolist()))
@@ -30,7 +39,10 @@ def test_sampling_draws_distinct_rows_of_the_first(available: int, rows: int, sa
 def test_sampling_is_that_of_pandas(rows: int, sample: int) -> None:
     pandas = pytest.importorskip("pandas", reason="pandas is not installed")
     frame = pandas.DataFrame({"row": np.arange(60_000)}).head(rows)
-    assert sample_rows(60_000, rows, sample, 42).tolist() == frame.sample(sample, random_state=42)["row"].tolist()
+    assert (
+        sample_rows(60_000, rows, sample, 42).tolist()
+        == frame.sample(sample, random_state=42)["row"].tolist()
+    )
 
 
 def test_sampling_from_nothing_is_refused() -> None:
@@ -49,7 +61,11 @@ def test_the_published_split_has_the_published_sizes() -> None:
 def test_the_split_does_not_depend_on_the_order_of_files(order_seed: int, seed: int) -> None:
     counts = [9, 12, 7]
     shuffled = images(counts, order=np.random.default_rng(order_seed).permutation(28))
-    for one, other in zip(split_by_image(images(counts), 0.25, seed), split_by_image(shuffled, 0.25, seed), strict=True):
+    for one, other in zip(
+        split_by_image(images(counts), 0.25, seed),
+        split_by_image(shuffled, 0.25, seed),
+        strict=True,
+    ):
         assert one.part.sample_id[one.index].tolist() == other.part.sample_id[other.index].tolist()
         assert one.label.tolist() == other.label.tolist()
 
@@ -89,5 +105,9 @@ def test_a_subset_is_observed_with_ids_groups_and_cluster_where_known() -> None:
     part = images([3, 3], [f"p{i}" for i in range(6)])
     seen = Subset(part, np.array([4, 0])).observe(["a", "b"], "patient_id", y_pred=np.array([1, 1]))
     assert seen["sample_id"].tolist() == ["Training/1/00004.jpg", "Training/0/00000.jpg"]
-    assert (seen["y_true"].tolist(), seen["patient_id"].tolist(), seen.cluster) == ([1, 0], ["p4", "p0"], "patient_id")
+    assert (seen["y_true"].tolist(), seen["patient_id"].tolist(), seen.cluster) == (
+        [1, 0],
+        ["p4", "p0"],
+        "patient_id",
+    )
     assert whole(images([3, 3])).observe(["a", "b"], "patient_id").cluster is None

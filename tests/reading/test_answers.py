@@ -35,27 +35,41 @@ def test_answers_are_laid_out_in_the_order_of_the_key() -> None:
     shuffled["items"] = shuffled["items"][::-1]
     reading = collect(STUDY, [("a", shuffled)])
     assert reading.answers["realism"][0].tolist() == [i["realism"] for i in document()["items"]]
-    assert reading.columns("real", "synthetic").tolist() == list(range(8)) and reading.columns("control").tolist() == [8, 9]
+    assert reading.columns("real", "synthetic").tolist() == list(range(8)) and reading.columns(
+        "control"
+    ).tolist() == [8, 9]
     assert [c.tolist() for c in reading.twice()] == [[0, 1], [10, 11]]
 
 
-@pytest.mark.parametrize(("broken", "words"), [
-    (lambda d: {**d, "version": 2}, "version: expected format version 1, got 2"),
-    (lambda d: {**d, "name": "Dr X"}, "the unknown key 'name'"),
-    (lambda d: {k: v for k, v in d.items() if k != "reader"}, "the key 'reader', got none"),
-    (lambda d: {**d, "study": "1" * 12}, "answers to the study 000000000000 of the key, got answers to 111111111111"),
-    (lambda d: {**d, "commitment": "1" * 64}, "the key is not the one that the page was made with"),
-    (lambda d: {**d, "reader": "Dr X"}, "reader: expected pattern"),
-    (without_first, "an answer to each of 12 images, got none to 1, the first '001'; open the page again"),
-    (with_item(id="077"), "the unknown image '077'"),
-    (with_item(id="002"), "every image answered once, got an image twice"),
-    (with_item(confidence=7), r"items\[0\]\.confidence: expected maximum 6, got 7"),
-    (with_item(realism=None), r"items\[0\]\.realism"),
-    (with_item(realism=2.5), r"items\[0\]\.realism"),
-    (with_item(seconds=-1), r"items\[0\]\.seconds"),
-    (with_item(origin="real"), "the unknown key 'origin'"),
-    (lambda d: [d], "expected type \"object\""),
-])
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        (lambda d: {**d, "version": 2}, "version: expected format version 1, got 2"),
+        (lambda d: {**d, "name": "Dr X"}, "the unknown key 'name'"),
+        (lambda d: {k: v for k, v in d.items() if k != "reader"}, "the key 'reader', got none"),
+        (
+            lambda d: {**d, "study": "1" * 12},
+            "answers to the study 000000000000 of the key, got answers to 111111111111",
+        ),
+        (
+            lambda d: {**d, "commitment": "1" * 64},
+            "the key is not the one that the page was made with",
+        ),
+        (lambda d: {**d, "reader": "Dr X"}, "reader: expected pattern"),
+        (
+            without_first,
+            "an answer to each of 12 images, got none to 1, the first '001'; open the page again",
+        ),
+        (with_item(id="077"), "the unknown image '077'"),
+        (with_item(id="002"), "every image answered once, got an image twice"),
+        (with_item(confidence=7), r"items\[0\]\.confidence: expected maximum 6, got 7"),
+        (with_item(realism=None), r"items\[0\]\.realism"),
+        (with_item(realism=2.5), r"items\[0\]\.realism"),
+        (with_item(seconds=-1), r"items\[0\]\.seconds"),
+        (with_item(origin="real"), "the unknown key 'origin'"),
+        (lambda d: [d], 'expected type "object"'),
+    ],
+)
 def test_faults_in_answers(broken: Callable[[Any], Any], words: str) -> None:
     with pytest.raises(SpecError, match=words) as caught:
         collect(STUDY, [("answers-R1.json", broken(document()))])
@@ -67,10 +81,17 @@ def test_a_reader_twice_is_refused() -> None:
         collect(STUDY, [("a", document()), ("b", document())])
 
 
-@pytest.mark.parametrize(("content", "words"), [
-    (b"{", "well-formed JSON"), (b"\xff", "UTF-8 text"), (b'{"a": 1, "a": 2}', "every key once"), (b'{"a": NaN}', "a finite number"),
-    (b"[" * 100_000, "at most 32 levels"), (None, "a readable file"),
-])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"{", "well-formed JSON"),
+        (b"\xff", "UTF-8 text"),
+        (b'{"a": 1, "a": 2}', "every key once"),
+        (b'{"a": NaN}', "a finite number"),
+        (b"[" * 100_000, "at most 32 levels"),
+        (None, "a readable file"),
+    ],
+)
 def test_faults_in_files(tmp_path: Path, content: bytes | None, words: str) -> None:
     path = tmp_path / "answers.json"
     if content is not None:
@@ -90,18 +111,34 @@ def test_files_are_read_with_their_digests(tmp_path: Path) -> None:
         paths.append(tmp_path / f"{name}.json")
         paths[-1].write_text(json.dumps(data), encoding="utf-8")
     reading = read_answers(STUDY, paths)
-    assert reading.readers == ("R1", "R2") and len({*reading.digests}) == 2 and all(len(d) == 64 for d in reading.digests)
+    assert (
+        reading.readers == ("R1", "R2")
+        and len({*reading.digests}) == 2
+        and all(len(d) == 64 for d in reading.digests)
+    )
 
 
-@pytest.mark.parametrize(("broken", "words"), [
-    (lambda d: {**d, "version": 0}, "format version 1"),
-    (lambda d: {**d, "extra": 1}, "the unknown key 'extra'"),
-    (lambda d: {**d, "margin": 0.5}, "margin"),
-    (lambda d: {**d, "items": d["items"][:8:2] * 2}, "every id once"),
-    (lambda d: {**d, "items": [*d["items"][:8:2], {**d["items"][1], "origin": "control"}]}, "at least two synthetic images"),
-    (lambda d: {**d, "items": [*d["items"][:8], {**d["items"][10], "repeat_of": "099"}]}, "a first showing of the same origin, got '099'"),
-    (lambda d: {**d, "items": [*d["items"][:8], {**d["items"][10], "repeat_of": "002"}]}, "a first showing of the same origin, got '002'"),
-])
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        (lambda d: {**d, "version": 0}, "format version 1"),
+        (lambda d: {**d, "extra": 1}, "the unknown key 'extra'"),
+        (lambda d: {**d, "margin": 0.5}, "margin"),
+        (lambda d: {**d, "items": d["items"][:8:2] * 2}, "every id once"),
+        (
+            lambda d: {**d, "items": [*d["items"][:8:2], {**d["items"][1], "origin": "control"}]},
+            "at least two synthetic images",
+        ),
+        (
+            lambda d: {**d, "items": [*d["items"][:8], {**d["items"][10], "repeat_of": "099"}]},
+            "a first showing of the same origin, got '099'",
+        ),
+        (
+            lambda d: {**d, "items": [*d["items"][:8], {**d["items"][10], "repeat_of": "002"}]},
+            "a first showing of the same origin, got '002'",
+        ),
+    ],
+)
 def test_faults_in_keys(tmp_path: Path, broken: Callable[[Any], Any], words: str) -> None:
     path = tmp_path / "key.json"
     path.write_text(json.dumps(broken(STUDY.to_json())), encoding="utf-8")

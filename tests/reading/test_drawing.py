@@ -1,4 +1,6 @@
-"""Making a study: what is drawn and shown, that nothing but the picture is left, and what is refused."""
+"""Making a study: what is drawn and shown, that nothing but the picture is left, and what is
+refused.
+"""
 
 from __future__ import annotations
 
@@ -42,8 +44,8 @@ def chunks(png: bytes) -> list[bytes]:
     """The names of a PNG's chunks."""
     found, at = [], 8
     while at < len(png):
-        (length,) = struct.unpack(">I", png[at:at + 4])
-        found.append(png[at + 4:at + 8])
+        (length,) = struct.unpack(">I", png[at : at + 4])
+        found.append(png[at + 4 : at + 8])
         at += 12 + length
     return found
 
@@ -58,9 +60,16 @@ def test_what_is_shown(place: Path) -> None:
     for item in made.study.items:
         if item.repeat_of is not None:
             before = made.study.items[by_id[item.repeat_of]]
-            assert before.shown_digest == item.shown_digest and before.origin == item.origin != "control"
-            assert by_id[item.id] - by_id[before.id] > 3, "not so soon that the first answer is remembered"
-    assert made.study.size == 48 and made.enlarged == 0, "the smallest side of all: nothing is enlarged"
+            assert (
+                before.shown_digest == item.shown_digest
+                and before.origin == item.origin != "control"
+            )
+            assert by_id[item.id] - by_id[before.id] > 3, (
+                "not so soon that the first answer is remembered"
+            )
+    assert made.study.size == 48 and made.enlarged == 0, (
+        "the smallest side of all: nothing is enlarged"
+    )
 
 
 def test_nothing_but_pixels_is_left(place: Path) -> None:
@@ -76,13 +85,22 @@ def test_the_order_needs_the_images_not_only_the_seed(place: Path, tmp_path: Pat
     origins = [[i.origin for i in drawn(place).study.items] for _ in range(2)]
     assert origins[0] == origins[1], "the same seed and images: the same draw"
     real, synthetic = folders(tmp_path, seed=1)
-    assert [i.origin for i in draw(Folder(real), Folder(synthetic), SMALL).study.items] != origins[0]
-    assert drawn(place).study.commitment != drawn(place).study.commitment, "the nonce is never the same"
-    assert drawn(place, replace(SMALL, seed=None)).study.seed != drawn(place, replace(SMALL, seed=None)).study.seed
+    assert [i.origin for i in draw(Folder(real), Folder(synthetic), SMALL).study.items] != origins[
+        0
+    ]
+    assert drawn(place).study.commitment != drawn(place).study.commitment, (
+        "the nonce is never the same"
+    )
+    assert (
+        drawn(place, replace(SMALL, seed=None)).study.seed
+        != drawn(place, replace(SMALL, seed=None)).study.seed
+    )
 
 
 def test_neither_place_nor_repetition_tells_the_origin(place: Path) -> None:
-    """Over many draws a synthetic image is as likely early as late and as likely to be shown twice as a real one."""
+    """Over many draws a synthetic image is as likely early as late and as likely to be shown twice
+    as a real one.
+    """
     early, twice = [], []
     for k in range(60):
         items = drawn(place, replace(SMALL, seed=f"s{k}", controls=0)).study.items
@@ -92,10 +110,14 @@ def test_neither_place_nor_repetition_tells_the_origin(place: Path) -> None:
     assert np.mean(twice) == pytest.approx(0.5, abs=3.5 * 0.5 / np.sqrt(360))
 
 
-def test_a_key_comes_back_as_it_was_is_private_and_is_never_overwritten(place: Path, tmp_path: Path) -> None:
+def test_a_key_comes_back_as_it_was_is_private_and_is_never_overwritten(
+    place: Path, tmp_path: Path
+) -> None:
     made = drawn(place)
     key_path, page_path = write_study(tmp_path / "study", made.study, "<p>page</p>")
-    assert read_key(key_path) == made.study and read_key(key_path).commitment == made.study.commitment
+    assert (
+        read_key(key_path) == made.study and read_key(key_path).commitment == made.study.commitment
+    )
     assert stat.S_IMODE(key_path.stat().st_mode) == 0o600
     before = key_path.read_bytes()
     with pytest.raises(SpecError, match=r"key\.json: expected no study there yet"):
@@ -103,32 +125,44 @@ def test_a_key_comes_back_as_it_was_is_private_and_is_never_overwritten(place: P
     key_path.unlink()
     with pytest.raises(SpecError, match=r"reading\.html: expected no study there yet"):
         write_study(tmp_path / "study", made.study, "other")
-    assert page_path.read_text() == "<p>page</p>" and before and not key_path.exists(), "nothing is left half-written"
+    assert page_path.read_text() == "<p>page</p>" and before and not key_path.exists(), (
+        "nothing is left half-written"
+    )
 
 
 def test_any_change_of_the_key_changes_its_digest() -> None:
     study = key()
     first, second = study.items[0], study.items[1]
-    swapped = replace(study, items=(replace(first, origin="synthetic"), replace(second, origin="real"), *study.items[2:]))
+    swapped = replace(
+        study,
+        items=(
+            replace(first, origin="synthetic"),
+            replace(second, origin="real"),
+            *study.items[2:],
+        ),
+    )
     changed = [swapped, replace(study, margin=0.2), replace(study, nonce="1" * 64)]
     assert len({s.commitment for s in [study, *changed]}) == 4
 
 
-@pytest.mark.parametrize(("change", "words"), [
-    ({"images": 6}, "at least 4 images of each origin, got 3 real and 3 synthetic"),
-    ({"share": 0.95}, "raise --n"),
-    ({"share": float("nan")}, "a share of synthetic images above 0 and below 1, got nan"),
-    ({"share": float("inf")}, "a share of synthetic images above 0 and below 1, got inf"),
-    ({"share": 1.0}, "a share of synthetic images above 0 and below 1, got 1"),
-    ({"images": 60, "controls": 12}, "expected at least 42 different real images"),
-    ({"share": 0.9, "images": 60}, "expected at least 54 different synthetic images"),
-    ({"repeats": 13}, "at most half of the 24 images shown twice"),
-    ({"margin": 0.5}, "a margin above 0 and below 0.5"),
-    ({"size": 4}, "a size from 16 to 1024, got 4"),
-    ({"size": 0}, "a size from 16 to 1024, got 0"),
-    ({"title": "  "}, "a title of 1 to 200 letters"),
-    ({"controls": -1}, "controls"),
-])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"images": 6}, "at least 4 images of each origin, got 3 real and 3 synthetic"),
+        ({"share": 0.95}, "raise --n"),
+        ({"share": float("nan")}, "a share of synthetic images above 0 and below 1, got nan"),
+        ({"share": float("inf")}, "a share of synthetic images above 0 and below 1, got inf"),
+        ({"share": 1.0}, "a share of synthetic images above 0 and below 1, got 1"),
+        ({"images": 60, "controls": 12}, "expected at least 42 different real images"),
+        ({"share": 0.9, "images": 60}, "expected at least 54 different synthetic images"),
+        ({"repeats": 13}, "at most half of the 24 images shown twice"),
+        ({"margin": 0.5}, "a margin above 0 and below 0.5"),
+        ({"size": 4}, "a size from 16 to 1024, got 4"),
+        ({"size": 0}, "a size from 16 to 1024, got 0"),
+        ({"title": "  "}, "a title of 1 to 200 letters"),
+        ({"controls": -1}, "controls"),
+    ],
+)
 def test_wishes_that_cannot_be_met(place: Path, change: dict[str, object], words: str) -> None:
     with pytest.raises(DataError, match=words):
         drawn(place, replace(SMALL, **change))  # type: ignore[arg-type]
@@ -136,7 +170,10 @@ def test_wishes_that_cannot_be_met(place: Path, change: dict[str, object], words
 
 def test_a_real_image_among_the_synthetic_ones_is_refused(tmp_path: Path) -> None:
     real, _ = folders(tmp_path)
-    with pytest.raises(DataError, match=r"expected synthetic images that are no real ones, got class-.*pixel by pixel"):
+    with pytest.raises(
+        DataError,
+        match=r"expected synthetic images that are no real ones, got class-.*pixel by pixel",
+    ):
         draw(Folder(real), Folder(real), replace(SMALL, images=36))
 
 
@@ -152,7 +189,9 @@ def test_copies_within_a_folder_are_drawn_once(tmp_path: Path) -> None:
 def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
     real, synthetic = folders(tmp_path, synthetic=12)
     (synthetic / "00003.png").write_bytes(content)
-    with pytest.raises(DataError, match=r"00003\.png: expected a whole JPEG or PNG image.*leave it out"):
+    with pytest.raises(
+        DataError, match=r"00003\.png: expected a whole JPEG or PNG image.*leave it out"
+    ):
         draw(Folder(real), Folder(synthetic), SMALL)
 
 
@@ -178,12 +217,16 @@ def test_modes_and_turns() -> None:
     turned[0x0112] = 6
     wide = Image.fromarray(np.zeros((8, 16), np.uint8))
     assert decoded(stored(wide, exif=turned), "x", colour=False).shape == (16, 8)
-    assert decoded(stored(Image.new("RGB", (8, 8), (200, 10, 10))), "x", colour=True)[0, 0].tolist() == [200, 10, 10]
+    assert decoded(stored(Image.new("RGB", (8, 8), (200, 10, 10))), "x", colour=True)[
+        0, 0
+    ].tolist() == [200, 10, 10]
 
 
 def test_fitting_and_bending() -> None:
     pixels = np.tile(np.arange(100, dtype=np.uint8), (60, 1))
-    assert fitted(pixels, 60, "crop").tolist() == pixels[:, 20:80].tolist(), "the middle, untouched where no size changes"
+    assert fitted(pixels, 60, "crop").tolist() == pixels[:, 20:80].tolist(), (
+        "the middle, untouched where no size changes"
+    )
     assert fitted(pixels, 60, "stretch")[0, [0, -1]].tolist() == [0, 99]
     square = fitted(pixels, 60, "crop")
     assert sorted(bent(square, 1.0).ravel()) != [] and (bent(square, 1.0) != square).mean() > 0.5
@@ -196,11 +239,17 @@ def test_cues_find_a_brighter_set_and_not_its_clean_twin() -> None:
     synthetic = np.arange(40) % 2 == 0
     brighter = np.where(synthetic[:, None, None], pixels + 40, pixels).astype(np.uint8)
     assert "brightness" in [c.name for c in cues(brighter, synthetic) if c.tells]
-    told = [any(c.tells for c in cues(rng.integers(0, 200, (40, 16, 16), dtype=np.uint8), synthetic)) for _ in range(60)]
+    told = [
+        any(c.tells for c in cues(rng.integers(0, 200, (40, 16, 16), dtype=np.uint8), synthetic))
+        for _ in range(60)
+    ]
     assert np.mean(told) <= 0.2  # 5 % are meant; DeLong's interval is a little narrow at 20 of each
 
 
 def test_without_pillow_the_message_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "PIL", None)
-    with pytest.raises(MissingDependency, match=r"needs pillow, which is not installed; run: pip install 'medpipe\[train\]'"):
+    with pytest.raises(
+        MissingDependency,
+        match=r"needs pillow, which is not installed; run: pip install 'medpipe\[train\]'",
+    ):
         pictures.encoded(np.zeros((4, 4), np.uint8))

@@ -1,5 +1,5 @@
-"""Leakage on the real MRI slices: known pairs, and images of different known patients. Skipped visibly
-where ``MEDPIPE_DATA`` names no such folder.
+"""Leakage on the real MRI slices: known pairs, and images of different known patients. Skipped
+visibly where ``MEDPIPE_DATA`` names no such folder.
 """
 
 from __future__ import annotations
@@ -35,11 +35,18 @@ def found(data: ImageData) -> Groups:
     return groups(data)
 
 
-def test_known_pairs_are_in_one_group_and_different_patients_in_none(data: ImageData, found: Groups) -> None:
+def test_known_pairs_are_in_one_group_and_different_patients_in_none(
+    data: ImageData, found: Groups
+) -> None:
     table = Path(os.environ["MEDPIPE_DATA"]).parent / "cases" / "same-slice.csv"
     if not table.exists():
         pytest.skip(f"{table} is not there")
-    place = {image: i for i, image in enumerate(np.concatenate([p.sample_id for p in data.parts.values()]).tolist())}
+    place = {
+        image: i
+        for i, image in enumerate(
+            np.concatenate([p.sample_id for p in data.parts.values()]).tolist()
+        )
+    }
     joined: Counter[str] = Counter()
     with table.open(newline="") as rows:
         for row in csv.DictReader(rows):

@@ -1,4 +1,6 @@
-"""The product's own loaders on real data, and one short run on it. Skipped visibly where ``MEDPIPE_DATA`` names no such folder."""
+"""The product's own loaders on real data, and one short run on it. Skipped visibly where
+``MEDPIPE_DATA`` names no such folder.
+"""
 
 from __future__ import annotations
 
@@ -45,12 +47,21 @@ def test_sentences_have_five_labels_and_abstracts_of_their_own(sentences: TextDa
         assert set(np.unique(part.label)) == set(range(5))
         assert len(np.unique(part.sample_id)) == len(part.sentences) > 5_000
     if sentences.source == "structured-abstracts":
-        assert {name: len(part.sentences) for name, part in parts.items()} == {"train": 36_559, "dev": 6_300, "test": 11_738}
-        assert not set(parts["test"].groups["abstract_id"]) & set(parts["train"].groups["abstract_id"])
+        assert {name: len(part.sentences) for name, part in parts.items()} == {
+            "train": 36_559,
+            "dev": 6_300,
+            "test": 11_738,
+        }
+        assert not set(parts["test"].groups["abstract_id"]) & set(
+            parts["train"].groups["abstract_id"]
+        )
 
 
 def test_images_are_those_of_the_published_data_set(images: ImageData) -> None:
-    assert {name: len(part.label) for name, part in images.parts.items()} == {"Training": 5_712, "Testing": 1_311}
+    assert {name: len(part.label) for name, part in images.parts.items()} == {
+        "Training": 5_712,
+        "Testing": 1_311,
+    }
     assert images.classes == ("glioma", "meningioma", "notumor", "pituitary")
     pixels = images.parts["Testing"].pixels(64)
     assert (pixels.shape, pixels.dtype) == ((1_311, 64, 64, 3), np.uint8)
@@ -65,7 +76,9 @@ def test_the_published_split_has_the_published_sizes(images: ImageData) -> None:
     assert (len(training), len(validation)) == (4_569, 1_143)
 
 
-def test_one_short_run_of_the_whole_chain(sentences: TextData, images: ImageData, tmp_path: Path, repository: Path) -> None:
+def test_one_short_run_of_the_whole_chain(
+    sentences: TextData, images: ImageData, tmp_path: Path, repository: Path
+) -> None:
     """The reduced profile, shortened once more, from specifications to verdicts."""
     pytest.importorskip("torch")
     specs = load_specs(repository / "specs")
@@ -76,9 +89,18 @@ def test_one_short_run_of_the_whole_chain(sentences: TextData, images: ImageData
     for protocol, run in profile["runs"].items():
         run["seeds"] = [0]
         if protocol.startswith("text.lstm") and "change" in run:
-            run["change"] |= {"data.train_sample": 600, "data.dev_sample": 200, "model.length": 40, "training.epochs": 1}
+            run["change"] |= {
+                "data.train_sample": 600,
+                "data.dev_sample": 200,
+                "model.length": 40,
+                "training.epochs": 1,
+            }
         if protocol == "imaging.resnet18":
-            run["change"] |= {"training.resolution": 40, "training.epochs": 1, "observe.explained": 0}
+            run["change"] |= {
+                "training.resolution": 40,
+                "training.epochs": 1,
+                "observe.explained": 0,
+            }
         kept = ("text.lstm", "text.lstm_masked", "imaging.resnet18")
         if protocol != "architecture" and protocol not in kept:
             profile["runs"][protocol] = {"leave_out": "Too long for a short run."}
@@ -87,16 +109,32 @@ def test_one_short_run_of_the_whole_chain(sentences: TextData, images: ImageData
     (tmp_path / "specs/profiles/reduced.yaml").write_text(json.dumps(profile), encoding="utf-8")
 
     def medpipe(*words: str, stream: str = "stdout") -> str:
-        environment = {**os.environ, "PYTHONPATH": str(repository), "MEDPIPE_DATA": str(Path(os.environ["MEDPIPE_DATA"]).resolve())}
-        done = subprocess.run([sys.executable, "-m", "medpipe.cli", *words], cwd=tmp_path, env=environment, capture_output=True, text=True,
-                              check=False)
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(repository),
+            "MEDPIPE_DATA": str(Path(os.environ["MEDPIPE_DATA"]).resolve()),
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "medpipe.cli", *words],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return str(getattr(done, stream))
 
     medpipe("run", "--profile", "reduced")
-    found = json.loads(medpipe("judge", "--bundle", "reports/medical-ai-pipeline-reduced", "--json"))["verdicts"]
+    found = json.loads(
+        medpipe("judge", "--bundle", "reports/medical-ai-pipeline-reduced", "--json")
+    )["verdicts"]
     verdicts = {v["claim"]: v for v in found}
-    for claim in ("text.lstm.accuracy", "text.lstm_masked.accuracy_testing", "imaging.resnet18.accuracy"):
+    for claim in (
+        "text.lstm.accuracy",
+        "text.lstm_masked.accuracy_testing",
+        "imaging.resnet18.accuracy",
+    ):
         assert verdicts[claim]["grade"] == "reduced"
         assert verdicts[claim]["outcome"] == "inconclusive"
         assert verdicts[claim]["deviations"]

@@ -1,4 +1,6 @@
-"""How often altered copies of real sentences and abstracts are found, by kind and strength; docs/text.md prints the table."""
+"""How often altered copies of real sentences and abstracts are found, by kind and strength;
+docs/text.md prints the table.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from medpipe.pipeline.data.text import load_text
 pytestmark = pytest.mark.skipif("MEDPIPE_DATA" not in os.environ, reason="MEDPIPE_DATA is not set")
 
 TRAINING, SENTENCES, ABSTRACTS = 8000, 200, 40
-"""Training sentences looked through, and how many sentences and abstracts of each kind and strength are planted."""
+"""Training sentences looked through, and how many sentences and abstracts of each kind and strength
+are planted.
+"""
 FOUND = {
     ("words replaced", 0.1): 0.80,
     ("words replaced", 0.25): 0.50,
@@ -29,9 +33,13 @@ FOUND = {
     ("numbers replaced", 1.0): 0.99,
 }
 OF_ABSTRACTS = {("words replaced", 0.4): 0.4, ("cut off", 0.65): 0.75}
-"""At least so many of the planted sentences and abstracts are found; of abstracts altered in other ways 95 %."""
+"""At least so many of the planted sentences and abstracts are found; of abstracts altered in other
+ways 95 %.
+"""
 say = logging.getLogger(__name__).info
-"""`pytest --log-cli-level=INFO` shows what docs/text.md prints: found by the first method, the second, either."""
+"""`pytest --log-cli-level=INFO` shows what docs/text.md prints: found by the first method, the
+second, either.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -90,5 +98,8 @@ def test_the_second_method_rarely_flags_anything_by_chance(training: Any) -> Non
     sentences, groups = training
     sentence, abstract = overlap.reworded_flags(sentences, groups, sentences, groups)
     alone = np.unique(np.asarray(groups)[abstract]).size
-    say(f"by chance: {sentence.sum()} of {len(sentences)} sentences, {alone} of {len(set(groups))} abstracts")
+    say(
+        f"by chance: {sentence.sum()} of {len(sentences)} sentences, {alone} of {len(set(groups))}"
+        " abstracts"
+    )
     assert sentence.mean() < 0.005 and alone / len(set(groups)) < 0.005

@@ -62,7 +62,8 @@ quantities:
     kind: proportion
     n: 900
     printed: [{id: paper.validation, document: paper.pdf, place: table 1, text: "80.0%"}]
-  - {id: gap, what: the gap between them, kind: points, printed: [{id: paper.gap, document: paper.pdf, place: table 2, text: "+2.0%"}]}
+  - {id: gap, what: the gap between them, kind: points,
+     printed: [{id: paper.gap, document: paper.pdf, place: table 2, text: "+2.0%"}]}
   - id: size
     what: number of parameters
     kind: count
@@ -76,29 +77,88 @@ relations:
 CLASSES = ("benign", "malignant", "other")
 
 
-def claim(claim_id: str, title: str, *, value: float = 0.8, unit: str = "proportion", kind: str = "within", margin: float = 0.08,
-          printed: str = "80%", threats: tuple[str, ...] = (), **measure: Any) -> dict[str, Any]:
+def claim(
+    claim_id: str,
+    title: str,
+    *,
+    value: float = 0.8,
+    unit: str = "proportion",
+    kind: str = "within",
+    margin: float = 0.08,
+    printed: str = "80%",
+    threats: tuple[str, ...] = (),
+    **measure: Any,
+) -> dict[str, Any]:
     """A claim as its file holds it."""
     published: dict[str, Any] = {"value": value}
     if unit == "proportion":
         published["samples"] = [{"proportion": value, "n": 900}]
     return {
-        "id": claim_id, "title": title, "statement": f"{title} is {printed}.",
-        "source": {"document": "paper.pdf", "place": "table 1", "printed": printed}, "published": published, "measure": measure,
-        "criterion": {"kind": kind, "value": value, "margin": margin, "unit": unit,
-                      "rationale": "A smaller difference would change nothing."},
-        "depends_on": ["data", "training"] if "scalar" not in measure else [], "threats": list(threats)}
+        "id": claim_id,
+        "title": title,
+        "statement": f"{title} is {printed}.",
+        "source": {"document": "paper.pdf", "place": "table 1", "printed": printed},
+        "published": published,
+        "measure": measure,
+        "criterion": {
+            "kind": kind,
+            "value": value,
+            "margin": margin,
+            "unit": unit,
+            "rationale": "A smaller difference would change nothing.",
+        },
+        "depends_on": ["data", "training"] if "scalar" not in measure else [],
+        "threats": list(threats),
+    }
 
 
 CLAIMS = [
-    claim("text.toy.accuracy", "Accuracy on sentences", run="text.toy", metric="accuracy", split="validation", threats=("overlap",)),
-    claim("text.toy.parameters", "Number of parameters", value=1000, margin=5, unit="count", printed="1000",
-          run="text.toy", scalar="parameters"),
-    claim("imaging.toy.accuracy", "Accuracy on slices", run="imaging.toy", metric="accuracy", split="validation"),
-    claim("imaging.toy.gap", "Gap between sites", value=0.02, margin=0, kind="at_most", unit="points", printed="<2%",
-          run="imaging.toy", metric="accuracy", split="validation", by="site"),
+    claim(
+        "text.toy.accuracy",
+        "Accuracy on sentences",
+        run="text.toy",
+        metric="accuracy",
+        split="validation",
+        threats=("overlap",),
+    ),
+    claim(
+        "text.toy.parameters",
+        "Number of parameters",
+        value=1000,
+        margin=5,
+        unit="count",
+        printed="1000",
+        run="text.toy",
+        scalar="parameters",
+    ),
+    claim(
+        "imaging.toy.accuracy",
+        "Accuracy on slices",
+        run="imaging.toy",
+        metric="accuracy",
+        split="validation",
+    ),
+    claim(
+        "imaging.toy.gap",
+        "Gap between sites",
+        value=0.02,
+        margin=0,
+        kind="at_most",
+        unit="points",
+        printed="<2%",
+        run="imaging.toy",
+        metric="accuracy",
+        split="validation",
+        by="site",
+    ),
 ]
-FINDING = Finding("overlap", "narrows", "3 of 900 sentences stand on both sides.", ["text.toy.accuracy"], {"sentences": 3})
+FINDING = Finding(
+    "overlap",
+    "narrows",
+    "3 of 900 sentences stand on both sides.",
+    ["text.toy.accuracy"],
+    {"sentences": 3},
+)
 
 
 def observations(n: int, accuracy: float, seed: int, prefix: str) -> Observations:
@@ -108,29 +168,61 @@ def observations(n: int, accuracy: float, seed: int, prefix: str) -> Observation
     y_pred = np.where(rng.random(n) < accuracy, y_true, (y_true + 1) % len(CLASSES))
     p = rng.random((n, len(CLASSES))) * 0.3
     p[np.arange(n), y_pred] = 0.35 + 0.6 * rng.random(n)
-    return Observations({"sample_id": np.char.add(prefix, np.arange(n).astype(str)), "y_true": y_true, "y_pred": y_pred,
-                         "y_prob": p / p.sum(axis=1, keepdims=True)}, CLASSES)
+    return Observations(
+        {
+            "sample_id": np.char.add(prefix, np.arange(n).astype(str)),
+            "y_true": y_true,
+            "y_pred": y_pred,
+            "y_prob": p / p.sum(axis=1, keepdims=True),
+        },
+        CLASSES,
+    )
 
 
 def evidence_of(run: Run, accuracy: float = 0.8, **change: Any) -> Evidence:
     """Evidence of one run of the made-up experiment."""
-    history = [{"epoch": e, "train_loss": 1 / e, "train_accuracy": accuracy - 0.1 / e, "validation_loss": 1.1 / e,
-                "validation_accuracy": accuracy - 0.05 / e} for e in range(1, run.parameters["training"]["epochs"] + 1)]
+    history = [
+        {
+            "epoch": e,
+            "train_loss": 1 / e,
+            "train_accuracy": accuracy - 0.1 / e,
+            "validation_loss": 1.1 / e,
+            "validation_accuracy": accuracy - 0.05 / e,
+        }
+        for e in range(1, run.parameters["training"]["epochs"] + 1)
+    ]
     fields: dict[str, Any] = {
-        "resolved": run.parameters, "history": history, "scalars": {"parameters": 1234.0},
-        "provenance": Provenance("sha256:" + "2" * 64, {"numpy": "2.0"}, {"made-up data": "sha256:" + "3" * 64},
-                                 revision="feed", dirty=True, started="2026-11-23T10:00:00+00:00", duration_s=75.0),
-        "observations": {"validation": observations(900, accuracy, run.seed, "v")}, **change}
+        "resolved": run.parameters,
+        "history": history,
+        "scalars": {"parameters": 1234.0},
+        "provenance": Provenance(
+            "sha256:" + "2" * 64,
+            {"numpy": "2.0"},
+            {"made-up data": "sha256:" + "3" * 64},
+            revision="feed",
+            dirty=True,
+            started="2026-11-23T10:00:00+00:00",
+            duration_s=75.0,
+        ),
+        "observations": {"validation": observations(900, accuracy, run.seed, "v")},
+        **change,
+    }
     return Evidence(run, **fields)
 
 
-def make_bundle(folder: Path, claims: list[dict[str, Any]] | None = None, *, source: str = "real", **specs: str) -> Bundle:
-    """A sealed, judged bundle. ``source`` is the data that was used; ``specs`` replaces documents (``subject``, ``profile``)."""
+def make_bundle(
+    folder: Path, claims: list[dict[str, Any]] | None = None, *, source: str = "real", **specs: str
+) -> Bundle:
+    """A sealed, judged bundle. ``source`` is the data that was used; ``specs`` replaces documents
+    (``subject``, ``profile``).
+    """
     contents = {
-        "subject.yaml": specs.get("subject", SUBJECT).encode(), "profiles/small.yaml": specs.get("profile", PROFILE).encode(),
+        "subject.yaml": specs.get("subject", SUBJECT).encode(),
+        "profiles/small.yaml": specs.get("profile", PROFILE).encode(),
         "protocols/text.yaml": (PROTOCOL % ("text.toy", "Toy text model")).encode(),
         "protocols/imaging.yaml": (PROTOCOL % ("imaging.toy", "Toy image model")).encode(),
-        "claims/all.yaml": pretty_json({"version": 1, "claims": claims or CLAIMS})}
+        "claims/all.yaml": pretty_json({"version": 1, "claims": claims or CLAIMS}),
+    }
     if "figures" in specs:
         contents["figures/all.yaml"] = specs["figures"].encode()
     loaded = specs_from(contents, "made up")
@@ -141,7 +233,9 @@ def make_bundle(folder: Path, claims: list[dict[str, Any]] | None = None, *, sou
             run = Run(*planned_run)
             append(bundle.ledger_path, "started", run.key)
             resolved = {**run.parameters, "data": {"source": source}}
-            bundle.put(evidence_of(run, 0.8 if protocol.id == "text.toy" else 0.6, resolved=resolved))
+            bundle.put(
+                evidence_of(run, 0.8 if protocol.id == "text.toy" else 0.6, resolved=resolved)
+            )
             append(bundle.ledger_path, "finished", run.key)
     append(bundle.ledger_path, "started", "run-000000000000-s9")
     store_findings(bundle, [FINDING], [FINDING.audit])
@@ -154,7 +248,9 @@ def make_bundle(folder: Path, claims: list[dict[str, Any]] | None = None, *, sou
 
 @pytest.fixture(scope="session")
 def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """One claim supported and narrowed, one refuted, one only indicated, one not tested. Not to be changed."""
+    """One claim supported and narrowed, one refuted, one only indicated, one not tested. Not to be
+    changed.
+    """
     return make_bundle(tmp_path_factory.mktemp("bundles") / "small")
 
 
@@ -181,6 +277,13 @@ def evidence_maker() -> Callable[..., Evidence]:
     """`evidence_of`, with seed and epochs in place of a run."""
 
     def make(seed: int = 0, epochs: int = 3, **change: Any) -> Evidence:
-        return evidence_of(Run("made_up.module:run", {"data": {"source": "real"}, "training": {"epochs": epochs}}, seed), **change)
+        return evidence_of(
+            Run(
+                "made_up.module:run",
+                {"data": {"source": "real"}, "training": {"epochs": epochs}},
+                seed,
+            ),
+            **change,
+        )
 
     return make

@@ -1,4 +1,6 @@
-"""The reviewer's check: a report that holds is accepted, and evidence that does not bear it out is found by judging again."""
+"""The reviewer's check: a report that holds is accepted, and evidence that does not bear it out is
+found by judging again.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ def failed(checked: Checked) -> tuple[str, str]:
     return next((s.name, s.detail) for s in checked.steps if not s.ok)
 
 
-def test_a_sound_report_is_accepted_step_by_step(reports: dict[str, bytes], identity: Identity, small_bundle: Bundle) -> None:
+def test_a_sound_report_is_accepted_step_by_step(
+    reports: dict[str, bytes], identity: Identity, small_bundle: Bundle
+) -> None:
     checked = check(reports["audit-report.pdf"], identity)
     assert checked.ok
     assert [s.number for s in checked.steps] == list(range(1, len(checked.steps) + 1))
@@ -50,7 +54,9 @@ def test_a_sound_report_is_accepted_step_by_step(reports: dict[str, bytes], iden
     assert "1 unfinished" in said["attempts"]
 
 
-def test_the_model_card_is_bound_to_the_same_evidence(reports: dict[str, bytes], identity: Identity) -> None:
+def test_the_model_card_is_bound_to_the_same_evidence(
+    reports: dict[str, bytes], identity: Identity
+) -> None:
     checked = check(reports["model-card.pdf"], identity)
     assert checked.ok
     assert "check the audit report" in {s.name: s.detail for s in checked.steps}["evidence"]
@@ -80,14 +86,21 @@ def polish_a_verdict(folder: Path) -> None:
     path = folder / "verdicts.json"
     document = json.loads(path.read_text(encoding="utf-8"))
     refuted = next(v for v in document["verdicts"] if v["outcome"] == "refuted")
-    refuted["outcome"], refuted["reason"] = "supported", "the interval lies inside the accepted region"
+    refuted["outcome"], refuted["reason"] = (
+        "supported",
+        "the interval lies inside the accepted region",
+    )
     path.write_text(json.dumps(document), encoding="utf-8")
 
 
 def polish_an_interval(folder: Path) -> None:
     path = folder / "verdicts.json"
     document = json.loads(path.read_text(encoding="utf-8"))
-    found = next(v for v in document["verdicts"] if v["interval"] and v["interval"]["low"] < v["interval"]["high"])
+    found = next(
+        v
+        for v in document["verdicts"]
+        if v["interval"] and v["interval"]["low"] < v["interval"]["high"]
+    )
     found["interval"]["low"] += 1e-4
     path.write_text(json.dumps(document), encoding="utf-8")
 
@@ -109,20 +122,32 @@ def correct_a_prediction(folder: Path) -> None:
     arrays["y_pred"], arrays["y_prob"] = o["y_pred"].copy(), o["y_prob"].copy()
     arrays["y_pred"][wrong] = o["y_true"][wrong]
     arrays["y_prob"][wrong] = np.eye(len(o.classes))[o["y_true"][wrong]]
-    bundle.put(type(evidence)(**{**vars(evidence), "observations": {"validation": type(o)(arrays, o.classes, o.cluster)}}))
+    bundle.put(
+        type(evidence)(
+            **{
+                **vars(evidence),
+                "observations": {"validation": type(o)(arrays, o.classes, o.cluster)},
+            }
+        )
+    )
 
 
 @pytest.mark.parametrize("edit", [polish_a_verdict, polish_an_interval, correct_a_prediction])
 def test_an_edit_inside_an_otherwise_well_made_bundle_is_found_by_judging_again(
-        edit: Callable[[Path], None], small_bundle: Bundle, identity: Identity, tmp_path: Path) -> None:
-    """Manifest, root digest, statement and signature are all in order here: only judging again can tell."""
+    edit: Callable[[Path], None], small_bundle: Bundle, identity: Identity, tmp_path: Path
+) -> None:
+    """Manifest, root digest, statement and signature are all in order here: only judging again can
+    tell.
+    """
     forged = edited(small_bundle, tmp_path / "forged", edit)
     name, sentence = failed(check(signed_reports(forged, identity)["audit-report.pdf"], identity))
     assert name == "judged again"
     assert "text.toy" in sentence or "imaging.toy" in sentence
 
 
-def test_a_report_without_one_of_its_claims_is_not_even_made(small_bundle: Bundle, identity: Identity, tmp_path: Path) -> None:
+def test_a_report_without_one_of_its_claims_is_not_even_made(
+    small_bundle: Bundle, identity: Identity, tmp_path: Path
+) -> None:
     with pytest.raises(BundleError):
         signed_reports(edited(small_bundle, tmp_path / "forged", drop_a_claim), identity)
 
@@ -142,9 +167,17 @@ def test_code_that_the_evidence_names_is_not_run_unasked(
 ) -> None:
     trace = tmp_path / "ran"
     (tmp_path / "stranger_metric.py").write_text(
-        f"def accuracy(o):\n    open({str(trace)!r}, 'w').close()\n    return float((o['y_true'] == o['y_pred']).mean())\n",
-        encoding="utf-8")
-    claim = claim_maker("text.toy.accuracy", "Accuracy", run="text.toy", metric="stranger_metric:accuracy", split="validation")
+        f"def accuracy(o):\n    open({str(trace)!r}, 'w').close()\n    return float((o['y_true'] =="
+        " o['y_pred']).mean())\n",
+        encoding="utf-8",
+    )
+    claim = claim_maker(
+        "text.toy.accuracy",
+        "Accuracy",
+        run="text.toy",
+        metric="stranger_metric:accuracy",
+        split="validation",
+    )
     with code_from(tmp_path) as code:
         bundle = bundle_maker([claim])
         bundle.write_code(code.files())
@@ -162,7 +195,9 @@ def test_code_that_the_evidence_names_is_not_run_unasked(
     assert permitted.ok
     assert "stranger_metric.py" in {s.name: s.detail for s in permitted.steps}["code"]
     assert trace.exists()
-    assert check_report(report, trusted={identity.fingerprint: trusted_from(identity)}, allow_code=True).ok
+    assert check_report(
+        report, trusted={identity.fingerprint: trusted_from(identity)}, allow_code=True
+    ).ok
 
 
 def test_other_wording_is_not_another_verdict(small_bundle: Bundle) -> None:

@@ -1,4 +1,6 @@
-"""Figures: small, the same every time, well-formed whatever they are asked to print, and true to the observations."""
+"""Figures: small, the same every time, well-formed whatever they are asked to print, and true to
+the observations.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,14 @@ from hypothesis import strategies as st
 
 from medpipe.evidence import Bundle, Evidence, Observations
 from medpipe.report.case import Case, claim_on, read_case, splits_of
-from medpipe.report.figures import Figure, confusion_matrix, evidence_keys, interval_figures, learning_curves, reliability
+from medpipe.report.figures import (
+    Figure,
+    confusion_matrix,
+    evidence_keys,
+    interval_figures,
+    learning_curves,
+    reliability,
+)
 from medpipe.report.figures.intervals import offset
 from medpipe.report.figures.svg import Drawing, Scale, fitted, signed, text_width, wrapped
 
@@ -32,13 +41,20 @@ def case(small_bundle: Bundle) -> Case:
 
 
 def figures_of(case: Case) -> list[Figure]:
-    found: list[Figure | None] = [f for part in case.parts for f in interval_figures(case.of_part(part))]
+    found: list[Figure | None] = [
+        f for part in case.parts for f in interval_figures(case.of_part(part))
+    ]
     for part in case.parts:
         for protocol in case.protocols_of(part):
             made = case.made(protocol)
-            found.append(learning_curves("Model", made, claim_on(case, protocol, "accuracy", "validation")))
+            found.append(
+                learning_curves("Model", made, claim_on(case, protocol, "accuracy", "validation"))
+            )
             for split in splits_of(case, protocol):
-                found += [confusion_matrix("Model", made[0], split), reliability("Model", made[0], split)]
+                found += [
+                    confusion_matrix("Model", made[0], split),
+                    reliability("Model", made[0], split),
+                ]
     assert None not in found
     return [f for f in found if f is not None]
 
@@ -49,14 +65,18 @@ def words_in(svg: str) -> list[str]:
 
 def test_every_figure_is_small_well_formed_and_described(case: Case) -> None:
     figures = figures_of(case)
-    assert len(figures) == 3 + 2 * 3  # text: shares and counts, imaging: shares; curves, matrix and reliability of each protocol
+    assert (
+        len(figures) == 3 + 2 * 3
+    )  # text: shares and counts, imaging: shares; curves, matrix and reliability of each protocol
     for figure in figures:
         assert len(figure.svg) < 60_000
         ElementTree.fromstring(figure.svg)
         assert b64decode(figure.uri.partition(",")[2]).decode() == figure.svg
         assert not re.search(r"\b(nan|inf)\b", figure.svg)
         assert figure.answer.endswith(".") and figure.details.endswith(".") and len(figure.alt) > 60
-        assert "href" not in figure.svg and "http" not in figure.svg.replace("http://www.w3.org/2000/svg", "")
+        assert "href" not in figure.svg and "http" not in figure.svg.replace(
+            "http://www.w3.org/2000/svg", ""
+        )
 
 
 def test_figures_are_the_same_every_time(case: Case) -> None:
@@ -81,7 +101,9 @@ def test_supported_refuted_and_inconclusive_look_different(case: Case) -> None:
 
     assert marks(shares) == (1, 0, 0)  # supported: filled
     assert marks(imaging) == (0, 1, 1)  # inconclusive: a ring with a filled half
-    assert marks(counts) == (0, 0, 0) and "polygon" in counts.svg  # refuted so far out that an arrow points at it
+    assert (
+        marks(counts) == (0, 0, 0) and "polygon" in counts.svg
+    )  # refuted so far out that an arrow points at it
 
 
 def test_offsets_are_zero_at_the_published_value(case: Case) -> None:
@@ -92,13 +114,21 @@ def test_offsets_are_zero_at_the_published_value(case: Case) -> None:
     assert offset(1234, parameters) == pytest.approx(23.4)
 
 
-@pytest.mark.parametrize("title", ["Short", "A title so long that it takes two lines beside the axis of the figure"])
+@pytest.mark.parametrize(
+    "title", ["Short", "A title so long that it takes two lines beside the axis of the figure"]
+)
 def test_many_claims_are_drawn_on_pages_that_each_hold_their_figure(case: Case, title: str) -> None:
-    tested = next(i for i in case.items if i.verdict.unit == "proportion" and i.verdict.interval is not None)
-    items = [replace(tested, number=n, claim=replace(tested.claim, title=title)) for n in range(1, 71)]
+    tested = next(
+        i for i in case.items if i.verdict.unit == "proportion" and i.verdict.interval is not None
+    )
+    items = [
+        replace(tested, number=n, claim=replace(tested.claim, title=title)) for n in range(1, 71)
+    ]
     figures = interval_figures(items)
     heights = [float(ElementTree.fromstring(f.svg).attrib["viewBox"].split()[3]) for f in figures]
-    assert max(heights) <= 520  # points; the body of a page has 714, and a heading and the caption stand there too
+    assert (
+        max(heights) <= 520
+    )  # points; the body of a page has 714, and a heading and the caption stand there too
     assert {str(n) for n in range(1, 71)} <= {w for f in figures for w in words_in(f.svg)}
     assert sum(int(f.answer.split()[1]) for f in figures) == 70
 
@@ -118,7 +148,10 @@ def test_confusion_matrix_agrees_with_scikit_learn(evidence_maker: EvidenceMaker
     shares = [w for w in words_in(figure.svg) if w.endswith(" %")]
     assert shares == [f"{100 * v / expected[r].sum():.0f} %" for r in range(3) for v in expected[r]]
     errors = expected - np.diag(np.diag(expected))
-    assert f"{np.trace(expected)} of 900 are right" in figure.answer and f"{errors.max():,} of" in figure.answer
+    assert (
+        f"{np.trace(expected)} of 900 are right" in figure.answer
+        and f"{errors.max():,} of" in figure.answer
+    )
     assert "n = 900, seed 3 alone" in figure.details
 
 
@@ -144,15 +177,28 @@ def test_learning_curves_say_where_validation_ends(evidence_maker: EvidenceMaker
     runs = [evidence_maker(seed=0, accuracy=0.80), evidence_maker(seed=4, accuracy=0.84)]
     figure = learning_curves("Model", runs, None)
     assert figure is not None
-    assert figure.answer == ("Validation accuracy ends at 80.3 % (mean of 2 seeds, 78.3 to 82.3 by seed); the last epoch is the best.")
+    assert (
+        figure.answer
+        == "Validation accuracy ends at 80.3 % (mean of 2 seeds, 78.3 to 82.3 by seed); the last"
+        " epoch is the best."
+    )
     assert "seeds 0, 4" in figure.details and "n = 900 validation samples" in figure.details
     assert figure.keys == evidence_keys(runs)
-    assert figure.svg.count("<polyline") == 2 * 2 * (2 + 1)  # two panels, two series, each run and the mean
+    assert figure.svg.count("<polyline") == 2 * 2 * (
+        2 + 1
+    )  # two panels, two series, each run and the mean
 
 
-def test_a_diverged_run_leaves_a_gap_and_a_single_epoch_no_curve(evidence_maker: EvidenceMaker) -> None:
+def test_a_diverged_run_leaves_a_gap_and_a_single_epoch_no_curve(
+    evidence_maker: EvidenceMaker,
+) -> None:
     whole = evidence_maker(seed=0)
-    broken = evidence_maker(seed=1, history=[{**row, "validation_loss": None} if row["epoch"] > 1 else row for row in whole.history])
+    broken = evidence_maker(
+        seed=1,
+        history=[
+            {**row, "validation_loss": None} if row["epoch"] > 1 else row for row in whole.history
+        ],
+    )
     figure = learning_curves("Model", [whole, broken], None)
     assert figure is not None and "nan" not in figure.svg
     assert learning_curves("Model", [evidence_maker(epochs=1)], None) is None
@@ -165,8 +211,14 @@ def test_no_figure_without_what_it_needs(evidence_maker: EvidenceMaker) -> None:
     assert confusion_matrix("Model", run, "validation") is None
     assert reliability("Model", run, "validation") is None
     many = np.arange(40)
-    crowd = Observations({"sample_id": many.astype(str), "y_true": many, "y_pred": many}, tuple(f"class {k}" for k in many))
-    assert confusion_matrix("Model", evidence_maker(observations={"validation": crowd}), "validation") is None
+    crowd = Observations(
+        {"sample_id": many.astype(str), "y_true": many, "y_pred": many},
+        tuple(f"class {k}" for k in many),
+    )
+    assert (
+        confusion_matrix("Model", evidence_maker(observations={"validation": crowd}), "validation")
+        is None
+    )
 
 
 def test_text_in_a_drawing_stays_text() -> None:
@@ -200,7 +252,9 @@ def test_fitted_text_is_cut_with_an_ellipsis() -> None:
     assert fitted("a very long name of a class", 8, 40).endswith("…")
 
 
-@pytest.mark.parametrize(("value", "decimals", "said"), [(0.0, 1, "0"), (-1.5, 1, "−1.5"), (2.0, 0, "+2")])
+@pytest.mark.parametrize(
+    ("value", "decimals", "said"), [(0.0, 1, "0"), (-1.5, 1, "−1.5"), (2.0, 0, "+2")]
+)
 def test_signed_numbers(value: float, decimals: int, said: str) -> None:
     assert signed(value, decimals) == said
 
@@ -211,9 +265,30 @@ def test_keys_share_their_stem_only_where_it_is_the_same(evidence_maker: Evidenc
     assert evidence_keys([one, two]) == f"{one.run.key}, {two.run.key}"
 
 
-def test_interval_plot_survives_extremes(claim_maker: Callable[..., dict[str, Any]], bundle_maker: Callable[..., Bundle]) -> None:
-    claims = [claim_maker("text.toy.zero", "A" * 90, value=0, margin=0, unit="count", printed="0", run="text.toy", scalar="parameters"),
-              claim_maker("text.toy.far", "Far <out> & away", value=0.01, margin=0, run="text.toy", metric="accuracy", split="validation")]
+def test_interval_plot_survives_extremes(
+    claim_maker: Callable[..., dict[str, Any]], bundle_maker: Callable[..., Bundle]
+) -> None:
+    claims = [
+        claim_maker(
+            "text.toy.zero",
+            "A" * 90,
+            value=0,
+            margin=0,
+            unit="count",
+            printed="0",
+            run="text.toy",
+            scalar="parameters",
+        ),
+        claim_maker(
+            "text.toy.far",
+            "Far <out> & away",
+            value=0.01,
+            margin=0,
+            run="text.toy",
+            metric="accuracy",
+            split="validation",
+        ),
+    ]
     extreme = read_case(bundle_maker(claims))
     for figure in interval_figures(extreme.items):
         ElementTree.fromstring(figure.svg)

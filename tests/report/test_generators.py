@@ -1,4 +1,6 @@
-"""The tables of generators: each measurement of each generator, and remedies below the failure that they were tried on."""
+"""The tables of generators: each measurement of each generator, and remedies below the failure that
+they were tried on.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,18 @@ def generator(evidence: Evidence, spread: float, gradient: float) -> Evidence:
     draw = np.random.default_rng(4)
     real, made = draw.normal(size=(40, 4)), spread * draw.normal(size=(40, 4))
     near, away = draw.uniform(0.5, 0.9, 40), draw.uniform(0.5, 0.9, 40)
-    seen = {"quality": quality(made, real, real + 0.01), "memory": memory((near, away), (away, near)),
-            "pairs": scored("generated", near, "training", away, "ms_ssim"),
-            "membership": scored("training", near, "held_out", away, "discriminator", "generator")}
-    return replace(evidence, run=Run("image_synthesis", {"spread": spread}, evidence.run.seed), observations=seen,
-                   scalars={"generator_gradient_log10": gradient})
+    seen = {
+        "quality": quality(made, real, real + 0.01),
+        "memory": memory((near, away), (away, near)),
+        "pairs": scored("generated", near, "training", away, "ms_ssim"),
+        "membership": scored("training", near, "held_out", away, "discriminator", "generator"),
+    }
+    return replace(
+        evidence,
+        run=Run("image_synthesis", {"spread": spread}, evidence.run.seed),
+        observations=seen,
+        scalars={"generator_gradient_log10": gradient},
+    )
 
 
 @pytest.fixture
@@ -32,69 +41,141 @@ def made(small_bundle: Bundle) -> dict[str, Any]:
     read = read_case(small_bundle)
     one = read.made(read.protocols_of(read.parts[0])[0])[0]
     same = generator(one, 1.0, 0.5)
-    return {"coded": [same], "again": [same], "failing": [generator(one, 0.1, -2.0)], "remedied": [generator(one, 0.9, 0.0)]}
+    return {
+        "coded": [same],
+        "again": [same],
+        "failing": [generator(one, 0.1, -2.0)],
+        "remedied": [generator(one, 0.9, 0.0)],
+    }
 
 
 @pytest.fixture
 def case(small_bundle: Bundle, made: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Case:
     read = read_case(small_bundle)
     claim = read.items[0].claim
-    against = replace(claim, measure=Measure(run="remedied", metric="coverage", split="quality", minus=Measure(run="failing")))
+    against = replace(
+        claim,
+        measure=Measure(
+            run="remedied", metric="coverage", split="quality", minus=Measure(run="failing")
+        ),
+    )
     monkeypatch.setattr("medpipe.report.generators.protocol_title", lambda case, name: name)
     monkeypatch.setattr(Case, "protocols_of", lambda self, part: tuple(made))
     monkeypatch.setattr(Case, "made", lambda self, name: made[name])
-    monkeypatch.setattr(Case, "of_part", lambda self, part: (Item(1, against, read.items[0].verdict),))
+    monkeypatch.setattr(
+        Case, "of_part", lambda self, part: (Item(1, against, read.items[0].verdict),)
+    )
     return read
 
 
 def test_each_generator_stands_once_with_every_measurement(case: Case) -> None:
     table = measured_generators(case, case.parts[0])
-    assert table is not None and table["titles"] == ["coded, 1 run"]  # "again" has the same run, the others were provoked
-    assert [r["what"] for r in table["rows"]] == [what.format(compared="all 40 training images") for what, *_ in MEASURED]
+    assert table is not None and table["titles"] == [
+        "coded, 1 run"
+    ]  # "again" has the same run, the others were provoked
+    assert [r["what"] for r in table["rows"]] == [
+        what.format(compared="all 40 training images") for what, *_ in MEASURED
+    ]
     cells = {r["what"]: r["cells"][0] for r in table["rows"]}
-    assert "to" in cells["coverage"] and cells["classes surely made"] != "–" and "40 generated and 40 real" in table["n"]
+    assert (
+        "to" in cells["coverage"]
+        and cells["classes surely made"] != "–"
+        and "40 generated and 40 real" in table["n"]
+    )
     reads = {r["what"]: r["reads"] for r in table["rows"]}
-    assert reads["coverage"] == "about 97.4 % for a second real sample"  # 39 others and 40 generated
+    assert (
+        reads["coverage"] == "about 97.4 % for a second real sample"
+    )  # 39 others and 40 generated
 
 
 def with_more(made: Evidence) -> Evidence:
     """The same where 160 images were seen, and classifiers were trained."""
-    seen = Observations({"sample_id": np.array([f"training/{i}" for i in range(160)]), "label": np.repeat("glioma", 160)})
-    tested = Observations({"sample_id": np.array(["a", "b", "c", "d"]), "y_true": np.array([0, 0, 0, 1]), "y_pred": np.array([0, 0, 1, 1]),
-                           "y_prob": np.eye(4)[[0, 0, 1, 1]]}, CLASSES)
+    seen = Observations(
+        {
+            "sample_id": np.array([f"training/{i}" for i in range(160)]),
+            "label": np.repeat("glioma", 160),
+        }
+    )
+    tested = Observations(
+        {
+            "sample_id": np.array(["a", "b", "c", "d"]),
+            "y_true": np.array([0, 0, 0, 1]),
+            "y_pred": np.array([0, 0, 1, 1]),
+            "y_prob": np.eye(4)[[0, 0, 1, 1]],
+        },
+        CLASSES,
+    )
     names = ("trained_on_real", "trained_on_synthetic", "trained_balanced")
-    return replace(made, observations={**made.observations, "seen": seen, **dict.fromkeys(names, tested)},
-                   scalars={**made.scalars, "audit_network_accuracy": 0.9})
+    return replace(
+        made,
+        observations={**made.observations, "seen": seen, **dict.fromkeys(names, tested)},
+        scalars={**made.scalars, "audit_network_accuracy": 0.9},
+    )
 
 
-def test_what_was_compared_with_and_what_classifiers_reach_is_said(case: Case, made: dict[str, Any]) -> None:
+def test_what_was_compared_with_and_what_classifiers_reach_is_said(
+    case: Case, made: dict[str, Any]
+) -> None:
     made["coded"] = made["again"] = [with_more(made["coded"][0])]
     table = measured_generators(case, case.parts[0])
     assert table is not None
     rows = {r["what"]: r for r in table["rows"]}
-    assert rows["share memorised from the 40 of 160 training images compared"]["reads"].endswith("of all seen up to 4.0 times as many")
-    real, synthetic = rows["accuracy on real images, trained on real ones"], rows["the same, trained on synthetic images alone"]
+    assert rows["share memorised from the 40 of 160 training images compared"]["reads"].endswith(
+        "of all seen up to 4.0 times as many"
+    )
+    real, synthetic = (
+        rows["accuracy on real images, trained on real ones"],
+        rows["the same, trained on synthetic images alone"],
+    )
     assert real["reads"] == "the largest class: 75 %" and real["cells"][0].startswith("75")
     assert synthetic["reads"] == "labels of a network that is 90 % right"
 
 
 def test_remedies_stand_below_their_failure(case: Case) -> None:
     table = remedies(case, case.parts[0])
-    assert table is not None and [(r["title"], r["baseline"]) for r in table["rows"]] == [("failing", True), ("remedied", False)]
-    assert table["columns"] == [what for what, *_ in COURSE] and table["rows"][0]["cells"][3].startswith("\N{MINUS SIGN}2")
+    assert table is not None and [(r["title"], r["baseline"]) for r in table["rows"]] == [
+        ("failing", True),
+        ("remedied", False),
+    ]
+    assert table["columns"] == [what for what, *_ in COURSE] and table["rows"][0]["cells"][
+        3
+    ].startswith("\N{MINUS SIGN}2")
 
 
-@pytest.mark.parametrize(("metric", "failing", "words"), [
-    ("coverage", {"called": 4}, "mode collapse did not come about"), ("coverage", {"called": 3}, "mode collapse came about in 1 of 1 run"),
-    ("membership_auc_discriminator", {}, "an overfitting discriminator did not come about"),
-    ("membership_auc_discriminator", {"knows": 1.0}, "an overfitting discriminator came about in 1 of 1 run"),
-    ("generator_gradient_log10", {}, "vanishing gradients did not come about"),
-    ("generator_gradient_log10", {"gradient": -3.0}, "vanishing gradients came about in 1 of 1 run")])
-def test_whether_the_failure_came_about_is_said(case: Case, made: dict[str, Any], monkeypatch: pytest.MonkeyPatch, metric: str,
-                                                failing: dict[str, Any], words: str) -> None:
+@pytest.mark.parametrize(
+    ("metric", "failing", "words"),
+    [
+        ("coverage", {"called": 4}, "mode collapse did not come about"),
+        ("coverage", {"called": 3}, "mode collapse came about in 1 of 1 run"),
+        ("membership_auc_discriminator", {}, "an overfitting discriminator did not come about"),
+        (
+            "membership_auc_discriminator",
+            {"knows": 1.0},
+            "an overfitting discriminator came about in 1 of 1 run",
+        ),
+        ("generator_gradient_log10", {}, "vanishing gradients did not come about"),
+        (
+            "generator_gradient_log10",
+            {"gradient": -3.0},
+            "vanishing gradients came about in 1 of 1 run",
+        ),
+    ],
+)
+def test_whether_the_failure_came_about_is_said(
+    case: Case,
+    made: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    metric: str,
+    failing: dict[str, Any],
+    words: str,
+) -> None:
     made["failing"] = [failed(made["coded"][0], **failing)]
     item = case.of_part(case.parts[0])[0]
-    one = Measure(run="remedied", scalar=metric) if metric.endswith("log10") else Measure(run="remedied", metric=metric, split="quality")
+    one = (
+        Measure(run="remedied", scalar=metric)
+        if metric.endswith("log10")
+        else Measure(run="remedied", metric=metric, split="quality")
+    )
     against = replace(item.claim, measure=replace(one, minus=Measure(run="failing")))
     monkeypatch.setattr(Case, "of_part", lambda self, part: (Item(1, against, item.verdict),))
     table = remedies(case, case.parts[0])
@@ -102,14 +183,30 @@ def test_whether_the_failure_came_about_is_said(case: Case, made: dict[str, Any]
 
 
 def failed(one: Evidence, called: int = 4, knows: float = 0.0, gradient: float = 0.5) -> Evidence:
-    """A generator that makes so many classes, whose discriminator knows its images so well, with such a gradient."""
+    """A generator that makes so many classes, whose discriminator knows its images so well, with
+    such a gradient.
+    """
     draw = np.random.default_rng(1)
     features = [draw.normal(size=(400, 4)) for _ in range(3)]
-    attack = scored("training", draw.normal(knows, 1, 400), "held_out", draw.normal(0, 1, 400), "discriminator", "generator")
+    attack = scored(
+        "training",
+        draw.normal(knows, 1, 400),
+        "held_out",
+        draw.normal(0, 1, 400),
+        "discriminator",
+        "generator",
+    )
     seen = {"quality": quality(*features, called=np.arange(400) % called), "membership": attack}
-    return replace(one, observations={**one.observations, **seen}, scalars={"generator_gradient_log10": gradient})
+    return replace(
+        one,
+        observations={**one.observations, **seen},
+        scalars={"generator_gradient_log10": gradient},
+    )
 
 
 def test_without_generators_there_is_nothing(small_bundle: Bundle) -> None:
     read = read_case(small_bundle)
-    assert all(measured_generators(read, part) is None and remedies(read, part) is None for part in read.parts)
+    assert all(
+        measured_generators(read, part) is None and remedies(read, part) is None
+        for part in read.parts
+    )

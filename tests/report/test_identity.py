@@ -20,11 +20,21 @@ pytest.importorskip("pyhanko", reason="the extra 'report' is not installed")
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, NoEncryption, pkcs12
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    NoEncryption,
+    pkcs12,
+)
 
 from medpipe.errors import MissingDependency, SignatureError
 from medpipe.report import identity as module
-from medpipe.report.identity import Identity, existing_identity, local_identity, pkcs12_identity, public_record
+from medpipe.report.identity import (
+    Identity,
+    existing_identity,
+    local_identity,
+    pkcs12_identity,
+    public_record,
+)
 from medpipe.report.signers import TrustedSigner, dump_signer, load_signers, trusted_from
 
 FILES = ["attest-key.pem", "root-cert.pem", "signing-cert.pem", "signing-key.pem"]
@@ -40,20 +50,41 @@ def identity(folder: Path) -> Identity:
     return local_identity(folder)
 
 
-def certificate(key: Any, name: str = "Dr A. Reviewer", *, issuer: Any = None, issuer_key: Any = None, commits: bool = True,
-                days: tuple[int, int] = (-1, 100), ca: bool = False) -> x509.Certificate:
+def certificate(
+    key: Any,
+    name: str = "Dr A. Reviewer",
+    *,
+    issuer: Any = None,
+    issuer_key: Any = None,
+    commits: bool = True,
+    days: tuple[int, int] = (-1, 100),
+    ca: bool = False,
+) -> x509.Certificate:
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
-    builder = (x509.CertificateBuilder().subject_name(subject).issuer_name(issuer.subject if issuer else subject)
-               .public_key(key.public_key()).serial_number(x509.random_serial_number())
-               .not_valid_before(now + timedelta(days=days[0])).not_valid_after(now + timedelta(days=days[1]))
-               .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-               .add_extension(x509.KeyUsage(True, commits, False, False, False, ca, ca, False, False), critical=True))
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer.subject if issuer else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now + timedelta(days=days[0]))
+        .not_valid_after(now + timedelta(days=days[1]))
+        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        .add_extension(
+            x509.KeyUsage(True, commits, False, False, False, ca, ca, False, False), critical=True
+        )
+    )
     return builder.sign(issuer_key or key, hashes.SHA256())
 
 
-def write_p12(path: Path, key: Any, leaf: x509.Certificate | None, chain: list[x509.Certificate] | None = None,
-              passphrase: str = "") -> Path:
+def write_p12(
+    path: Path,
+    key: Any,
+    leaf: x509.Certificate | None,
+    chain: list[x509.Certificate] | None = None,
+    passphrase: str = "",
+) -> Path:
     lock = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
     path.write_bytes(pkcs12.serialize_key_and_certificates(b"x", key, leaf, chain, lock))
     return path
@@ -61,10 +92,16 @@ def write_p12(path: Path, key: Any, leaf: x509.Certificate | None, chain: list[x
 
 def test_made_once_and_read_back(folder: Path, identity: Identity) -> None:
     again = local_identity(folder)
-    assert again.fingerprint == identity.fingerprint == identity.certificate.fingerprint(hashes.SHA256()).hex()
+    assert (
+        again.fingerprint
+        == identity.fingerprint
+        == identity.certificate.fingerprint(hashes.SHA256()).hex()
+    )
     assert again.attest_key.public_key() == identity.attest_key.public_key()
     assert sorted(path.name for path in folder.iterdir()) == FILES
-    assert sorted(path.name for path in folder.parent.iterdir()) == ["identity"], "a draft was left behind"
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["identity"], (
+        "a draft was left behind"
+    )
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes are a POSIX matter")
@@ -74,8 +111,14 @@ def test_keys_are_private(folder: Path, identity: Identity) -> None:
 
 
 def test_name_says_self_issued_and_leaks_nobody(identity: Identity) -> None:
-    text = identity.certificate.public_bytes(module.cryptography_package().hazmat.primitives.serialization.Encoding.DER)
-    assert identity.is_local and identity.name.startswith("medpipe local identity ") and identity.name.endswith(" (self-issued)")
+    text = identity.certificate.public_bytes(
+        module.cryptography_package().hazmat.primitives.serialization.Encoding.DER
+    )
+    assert (
+        identity.is_local
+        and identity.name.startswith("medpipe local identity ")
+        and identity.name.endswith(" (self-issued)")
+    )
     assert socket.gethostname().encode() not in text or len(socket.gethostname()) < 3
     assert f"{getuser()}@".encode() not in text
 
@@ -87,7 +130,9 @@ def test_certificate_fits_signing_for_the_archive(identity: Identity) -> None:
     identity.certificate.verify_directly_issued_by(identity.chain[-1])
 
 
-def test_the_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_folder_follows_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.delenv("MEDPIPE_IDENTITY", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     first = local_identity()
@@ -104,10 +149,19 @@ def test_existing_identity_makes_nothing(folder: Path, identity: Identity, tmp_p
 
 
 def test_processes_at_once_get_one_identity(tmp_path: Path) -> None:
-    code = ("import sys; from pathlib import Path; from medpipe.report.identity import local_identity; "
-            "print(local_identity(Path(sys.argv[1])).fingerprint)")
-    runs = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "shared")], stdout=subprocess.PIPE, text=True,
-                             cwd=Path(module.__file__).parents[2]) for _ in range(4)]
+    code = (
+        "import sys; from pathlib import Path; from medpipe.report.identity import local_identity; "
+        "print(local_identity(Path(sys.argv[1])).fingerprint)"
+    )
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path / "shared")],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(module.__file__).parents[2],
+        )
+        for _ in range(4)
+    ]
     prints = {run.communicate()[0] for run in runs}
     assert len(prints) == 1 and prints.pop().strip() and [run.returncode for run in runs] == [0] * 4
     assert [path.name for path in tmp_path.iterdir()] == ["shared"]
@@ -163,7 +217,9 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
         local_identity(tmp_path / "file" / "identity")
 
 
-def test_pkcs12_brings_name_chain_and_the_local_statement_key(tmp_path: Path, folder: Path, identity: Identity) -> None:
+def test_pkcs12_brings_name_chain_and_the_local_statement_key(
+    tmp_path: Path, folder: Path, identity: Identity
+) -> None:
     root_key, key = ec.generate_private_key(ec.SECP384R1()), rsa.generate_private_key(65537, 2048)
     root = certificate(root_key, "Hospital CA", ca=True)
     leaf = certificate(key, issuer=root, issuer_key=root_key)
@@ -175,18 +231,30 @@ def test_pkcs12_brings_name_chain_and_the_local_statement_key(tmp_path: Path, fo
 
 
 def test_pkcs12_faults_are_one_sentence_each(tmp_path: Path, folder: Path) -> None:
-    key, other, curve = (ec.generate_private_key(kind()) for kind in (ec.SECP256R1, ec.SECP256R1, ec.SECP192R1))
+    key, other, curve = (
+        ec.generate_private_key(kind()) for kind in (ec.SECP256R1, ec.SECP256R1, ec.SECP192R1)
+    )
     small = rsa.generate_private_key(65537, 1024)
     (tmp_path / "text.p12").write_text("hello")
     cases = {
-        "does not open": (write_p12(tmp_path / "a.p12", key, certificate(key), passphrase="right"), "wrong"),
+        "does not open": (
+            write_p12(tmp_path / "a.p12", key, certificate(key), passphrase="right"),
+            "wrong",
+        ),
         "is no PKCS#12": (tmp_path / "text.p12", None),
         "expected a PKCS#12 file at": (tmp_path / "absent.p12", None),
         "got no key": (write_p12(tmp_path / "b.p12", None, certificate(key)), None),
-        "contentCommitment": (write_p12(tmp_path / "d.p12", key, certificate(key, commits=False)), None),
-        "which is not now": (write_p12(tmp_path / "e.p12", key, certificate(key, days=(-9, -2))), None),
+        "contentCommitment": (
+            write_p12(tmp_path / "d.p12", key, certificate(key, commits=False)),
+            None,
+        ),
+        "which is not now": (
+            write_p12(tmp_path / "e.p12", key, certificate(key, days=(-9, -2))),
+            None,
+        ),
         "2048 bits or more": (write_p12(tmp_path / "f.p12", small, certificate(small)), None),
-        "or P-256": (write_p12(tmp_path / "g.p12", curve, certificate(curve)), None)}
+        "or P-256": (write_p12(tmp_path / "g.p12", curve, certificate(curve)), None),
+    }
     for said, (path, passphrase) in cases.items():
         with pytest.raises(SignatureError) as caught:
             pkcs12_identity(path, passphrase, folder=folder)
@@ -199,25 +267,42 @@ def test_public_record_holds_nothing_private(identity: Identity) -> None:
     record = public_record(identity)
     assert set(record) == {"name", "fingerprint", "certificate", "root", "attest_public_key"}
     assert "PRIVATE" not in str(record)
-    assert bytes.fromhex(record["attest_public_key"]) == identity.attest_key.public_key().public_bytes_raw()
+    assert (
+        bytes.fromhex(record["attest_public_key"])
+        == identity.attest_key.public_key().public_bytes_raw()
+    )
 
 
 def test_signers_come_back_from_toml(tmp_path: Path, identity: Identity) -> None:
     other = local_identity(tmp_path / "other")
     path = tmp_path / "signers.toml"
-    path.write_text(dump_signer(identity) + "\n" + dump_signer(other) + "revoked = 2027-01-31\n", encoding="utf-8")
+    path.write_text(
+        dump_signer(identity) + "\n" + dump_signer(other) + "revoked = 2027-01-31\n",
+        encoding="utf-8",
+    )
     signers = load_signers(path)
     assert signers[identity.fingerprint] == trusted_from(identity)
     assert str(signers[other.fingerprint].revoked) == "2027-01-31"
 
 
-@pytest.mark.parametrize(("old", "new", "said"), [
-    ("name =", "nmae =", "expected the keys"), ("fingerprint = \"", "fingerprint = \"0", "fingerprint"),
-    ("[[signer]]", "[signer]", "tables only"), ("name = \"", "name = 3 # \"", "text"),
-    ("[[signer]]", "extra = 1\n[[signer]]", "tables only"), ("[[signer]]", "[[signer]]\nrevoked = \"soon\"", "as a date"),
-    ("[[signer]]", "[[signer]]\nrevoked = 2027-01-31T00:00:00", "as a date"), ("BEGIN CERT", "BEGIN PERT", "PEM"),
-    ("attest_public_key = \"", "attest_public_key = \"zz", "64 hex"), ("[[signer]]", "[[signer", "TOML")])
-def test_lists_of_signers_are_strict(tmp_path: Path, identity: Identity, old: str, new: str, said: str) -> None:
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("name =", "nmae =", "expected the keys"),
+        ('fingerprint = "', 'fingerprint = "0', "fingerprint"),
+        ("[[signer]]", "[signer]", "tables only"),
+        ('name = "', 'name = 3 # "', "text"),
+        ("[[signer]]", "extra = 1\n[[signer]]", "tables only"),
+        ("[[signer]]", '[[signer]]\nrevoked = "soon"', "as a date"),
+        ("[[signer]]", "[[signer]]\nrevoked = 2027-01-31T00:00:00", "as a date"),
+        ("BEGIN CERT", "BEGIN PERT", "PEM"),
+        ('attest_public_key = "', 'attest_public_key = "zz', "64 hex"),
+        ("[[signer]]", "[[signer", "TOML"),
+    ],
+)
+def test_lists_of_signers_are_strict(
+    tmp_path: Path, identity: Identity, old: str, new: str, said: str
+) -> None:
     text = dump_signer(identity)
     assert old in text
     (tmp_path / "signers.toml").write_text(text.replace(old, new, 1), encoding="utf-8")
@@ -226,7 +311,9 @@ def test_lists_of_signers_are_strict(tmp_path: Path, identity: Identity, old: st
     assert "signers.toml" in str(caught.value)
 
 
-def test_a_signer_stands_once_and_the_list_has_to_be_there(tmp_path: Path, identity: Identity) -> None:
+def test_a_signer_stands_once_and_the_list_has_to_be_there(
+    tmp_path: Path, identity: Identity
+) -> None:
     (tmp_path / "s.toml").write_text(dump_signer(identity) * 2, encoding="utf-8")
     with pytest.raises(SignatureError, match="twice"):
         load_signers(tmp_path / "s.toml")
@@ -242,7 +329,9 @@ def test_hostile_names_cannot_break_out_of_the_toml(tmp_path: Path, identity: Id
     assert isinstance(signer, TrustedSigner) and signer.name == 'a"[[signer]]\\ ü'
 
 
-def test_cryptography_missing_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_cryptography_missing_names_the_extra(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setitem(sys.modules, "cryptography.x509", None)
     with pytest.raises(MissingDependency, match=r"medpipe\[report\]"):
         local_identity(tmp_path / "i")

@@ -1,4 +1,6 @@
-"""The chapter on what the published figures show, the claims it touches, and the check that audits them again."""
+"""The chapter on what the published figures show, the claims it touches, and the check that audits
+them again.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +30,14 @@ from medpipe.report.write import audit_html
 from .conftest import CLAIMS, FIGURES
 
 Maker = Callable[..., Bundle]
-GAP = {"id": "text.toy.gap", "title": "Gap between training and validation", "statement": "The gap is 2 points.",
-       "source": {"document": "paper.pdf", "place": "table 2", "printed": "+2.0%"}, "figures": ["paper.gap"],
-       "unmeasured": "No run of this test measures it."}
+GAP = {
+    "id": "text.toy.gap",
+    "title": "Gap between training and validation",
+    "statement": "The gap is 2 points.",
+    "source": {"document": "paper.pdf", "place": "table 2", "printed": "+2.0%"},
+    "figures": ["paper.gap"],
+    "unmeasured": "No run of this test measures it.",
+}
 
 
 @pytest.fixture
@@ -61,7 +68,9 @@ def test_every_claim_is_listed_with_its_findings(figured: Bundle) -> None:
     assert touched == {i.number for i in case.items if i.claim.id == "text.toy.gap"}
 
 
-def test_the_chapter_stands_in_the_report_only_where_there_are_figures(figured: Bundle, small_bundle: Bundle) -> None:
+def test_the_chapter_stands_in_the_report_only_where_there_are_figures(
+    figured: Bundle, small_bundle: Bundle
+) -> None:
     heading = "What the published figures show by themselves"
     assert heading in audit_html(read_case(figured))
     assert heading not in audit_html(read_case(small_bundle))
@@ -74,20 +83,28 @@ def test_findings_of_data_keep_their_place_beside_those_of_figures(figured: Bund
 
 
 def test_check_audits_the_figures_again(figured: Bundle, identity: Identity) -> None:
-    checked = check_report(signed_reports(figured, identity)["audit-report.pdf"], trusted={identity.fingerprint: trusted_from(identity)})
+    checked = check_report(
+        signed_reports(figured, identity)["audit-report.pdf"],
+        trusted={identity.fingerprint: trusted_from(identity)},
+    )
     assert checked.ok
     step = next(s for s in checked.steps if s.name == "audited again")
     assert "all found again" in step.detail
 
 
 @pytest.mark.parametrize("keep", ["none of them", "all of them, one made harmless"])
-def test_a_finding_that_was_left_out_or_made_harmless_is_missed(figured: Bundle, identity: Identity, keep: str) -> None:
+def test_a_finding_that_was_left_out_or_made_harmless_is_missed(
+    figured: Bundle, identity: Identity, keep: str
+) -> None:
     kept = [asdict(f) for f in stored_findings(figured)]
     if keep == "none of them":
         kept = [f for f in kept if f["of"] == "data"]
     else:
         kept = [{**f, "severity": "clean"} if f["severity"] == "refutes" else f for f in kept]
-    figured.write("findings.json", pretty_json({"version": 1, "audits": ["recomputed", "overlap"], "findings": kept}))
+    figured.write(
+        "findings.json",
+        pretty_json({"version": 1, "audits": ["recomputed", "overlap"], "findings": kept}),
+    )
     specs, verdicts = judge_bundle(figured)
     figured.write("verdicts.json", verdicts_document(specs, "small", verdicts))
     figured.seal()
@@ -98,7 +115,9 @@ def test_a_finding_that_was_left_out_or_made_harmless_is_missed(figured: Bundle,
 
 
 def test_an_audit_that_was_not_made_is_named(figured: Bundle) -> None:
-    figured.write("findings.json", pretty_json({"version": 1, "audits": ["restated"], "findings": []}))
+    figured.write(
+        "findings.json", pretty_json({"version": 1, "audits": ["restated"], "findings": []})
+    )
     figured.seal()
     again = audit_again(figured, specs_from(figured.specs(), "x"))
     assert again.odd == ("restated:size",)

@@ -1,4 +1,6 @@
-"""The table of splits without relatives: both sides and the paired difference, read off the evidence."""
+"""The table of splits without relatives: both sides and the paired difference, read off the
+evidence.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,16 @@ from medpipe.report.repaired import pair_members, repaired
 
 
 def side(evidence: Evidence, split: str, right: float) -> Evidence:
-    parameters = {**evidence.run.parameters, "data": {"source": "real", "split": split, "groups": "patient_id"}}
+    parameters = {
+        **evidence.run.parameters,
+        "data": {"source": "real", "split": split, "groups": "patient_id"},
+    }
     seen = observations(np.random.default_rng(3), 500, right)
-    return replace(evidence, run=Run(evidence.run.experiment, parameters, evidence.run.seed), observations={"validation": seen})
+    return replace(
+        evidence,
+        run=Run(evidence.run.experiment, parameters, evidence.run.seed),
+        observations={"validation": seen},
+    )
 
 
 @pytest.fixture
@@ -24,17 +33,30 @@ def case(small_bundle: Bundle) -> Case:
     return read_case(small_bundle)
 
 
-def test_a_row_holds_both_sides_and_the_difference(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_holds_both_sides_and_the_difference(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
     part = case.parts[0]
     protocol = case.protocols_of(part)[0]
     runs = case.made(protocol)
-    made = {protocol: [side(e, "disjoint", 0.8) for e in runs], "control": [side(e, "related", 0.9) for e in runs]}
+    made = {
+        protocol: [side(e, "disjoint", 0.8) for e in runs],
+        "control": [side(e, "related", 0.9) for e in runs],
+    }
     monkeypatch.setattr(Case, "protocols_of", lambda self, part: (protocol, "control"))
     monkeypatch.setattr(Case, "made", lambda self, name: made[name])
     (row,) = repaired(case, part)
-    exact = [np.mean(made[p][0].observations["validation"]["y_true"] == made[p][0].observations["validation"]["y_pred"])
-             for p in ("control", protocol)]
+    exact = [
+        np.mean(
+            made[p][0].observations["validation"]["y_true"]
+            == made[p][0].observations["validation"]["y_pred"]
+        )
+        for p in ("control", protocol)
+    ]
     assert (row["with"], row["without"]) == tuple(f"{100 * v:.2f} %" for v in exact)
-    assert row["adds"].startswith(f"{100 * (exact[0] - exact[1]):.1f} points") and (row["n"], row["runs"]) == ("500", f"{len(runs)} runs")
+    assert row["adds"].startswith(f"{100 * (exact[0] - exact[1]):.1f} points") and (
+        row["n"],
+        row["runs"],
+    ) == ("500", f"{len(runs)} runs")
     assert pair_members(made) == {protocol, "control"}
     assert pair_members({protocol: made[protocol]}) == set()

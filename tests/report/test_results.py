@@ -23,12 +23,28 @@ def test_the_comparison_holds_the_means_over_seeds(case: Case) -> None:
     (row,) = csv.DictReader(io.StringIO(comparison_csv(case, "text").decode()))
     assert tuple(row) == COLUMNS
     runs = case.made("text.toy")
-    accuracies = [float(np.mean(e.observations["validation"]["y_true"] == e.observations["validation"]["y_pred"])) for e in runs]
+    accuracies = [
+        float(
+            np.mean(
+                e.observations["validation"]["y_true"] == e.observations["validation"]["y_pred"]
+            )
+        )
+        for e in runs
+    ]
     assert float(row["validation_accuracy"]) == pytest.approx(np.mean(accuracies), abs=5e-5)
-    assert (float(row["validation_lowest_seed"]), float(row["validation_highest_seed"])) == pytest.approx(
-        (min(accuracies), max(accuracies)), abs=5e-5)
-    assert (row["protocol"], row["seeds"], row["parameters"], row["validation_n"]) == ("text.toy", "0 1", "1234", "900")
-    assert row["training_accuracy"] == row["gap"] == ""  # no such split in this evidence: absence is not zero
+    assert (
+        float(row["validation_lowest_seed"]),
+        float(row["validation_highest_seed"]),
+    ) == pytest.approx((min(accuracies), max(accuracies)), abs=5e-5)
+    assert (row["protocol"], row["seeds"], row["parameters"], row["validation_n"]) == (
+        "text.toy",
+        "0 1",
+        "1234",
+        "900",
+    )
+    assert (
+        row["training_accuracy"] == row["gap"] == ""
+    )  # no such split in this evidence: absence is not zero
 
 
 def test_the_analysis_speaks_of_every_tested_claim_and_of_no_other(case: Case) -> None:
@@ -40,4 +56,6 @@ def test_the_analysis_speaks_of_every_tested_claim_and_of_no_other(case: Case) -
 
 
 def test_each_part_with_evidence_gets_both_files(small_bundle: Bundle) -> None:
-    assert set(result_files(small_bundle)) == {f"{p}-{kind}" for p in ("text", "imaging") for kind in ("comparison.csv", "analysis.txt")}
+    assert set(result_files(small_bundle)) == {
+        f"{p}-{kind}" for p in ("text", "imaging") for kind in ("comparison.csv", "analysis.txt")
+    }

@@ -18,11 +18,16 @@ def package(tmp_path: Path) -> Iterator[Path]:
     root = tmp_path / "stranger_code"
     root.mkdir()
     (root / "__init__.py").write_text("", encoding="utf-8")
-    (root / "used.py").write_text('"""Used."""\n\ndef f(x):\n    """Doc."""\n    return x + 1  # comment\n', encoding="utf-8")
+    (root / "used.py").write_text(
+        '"""Used."""\n\ndef f(x):\n    """Doc."""\n    return x + 1  # comment\n', encoding="utf-8"
+    )
     (root / "unused.py").write_text("y = 1\n", encoding="utf-8")
     (root / "experiment.py").write_text(
-        "import numpy\nfrom stranger_code.used import f\n\ndef run(config, seed, context):\n    import scipy.stats\n    return f(1)\n\n"
-        "def data_digests(config):\n    return {'data': config['digest']}\n", encoding="utf-8")
+        "import numpy\nfrom stranger_code.used import f\n\ndef run(config, seed, context):\n   "
+        " import scipy.stats\n    return f(1)\n\ndef data_digests(config):\n    return {'data':"
+        " config['digest']}\n",
+        encoding="utf-8",
+    )
     with code_from(tmp_path):
         yield root
 
@@ -41,13 +46,17 @@ def test_packages_are_those_that_are_imported_inside_functions_too(package: Path
     assert set(code_of("stranger_code.experiment")[1]) == {"numpy", "scipy"}
 
 
-@pytest.mark.parametrize(("file", "old", "new", "changes"), [
-    ("used.py", "x + 1", "x + 2", True),
-    ("experiment.py", "f(1)", "f(2)", True),
-    ("used.py", "# comment", "# another comment", False),
-    ("used.py", '"""Doc."""', '"""Other words."""', False),
-    ("used.py", "return x + 1", "return (x\n            + 1)", False),
-    ("unused.py", "y = 1", "y = 2", False)])
+@pytest.mark.parametrize(
+    ("file", "old", "new", "changes"),
+    [
+        ("used.py", "x + 1", "x + 2", True),
+        ("experiment.py", "f(1)", "f(2)", True),
+        ("used.py", "# comment", "# another comment", False),
+        ("used.py", '"""Doc."""', '"""Other words."""', False),
+        ("used.py", "return x + 1", "return (x\n            + 1)", False),
+        ("unused.py", "y = 1", "y = 2", False),
+    ],
+)
 def test_only_what_runs_counts(package: Path, file: str, old: str, new: str, changes: bool) -> None:
     before = digest()
     edit(package / file, old, new)
@@ -68,7 +77,10 @@ def test_judging_and_reporting_are_no_part_of_an_experiments_code(room: str) -> 
     from medpipe.running import makings as module
 
     seen: set[str] = set()
-    waiting = ["medpipe.pipeline.experiments.text_classification", "medpipe.pipeline.experiments.mri_classification"]
+    waiting = [
+        "medpipe.pipeline.experiments.text_classification",
+        "medpipe.pipeline.experiments.mri_classification",
+    ]
     while waiting:
         name = waiting.pop()
         path = module._source(name)
@@ -76,7 +88,11 @@ def test_judging_and_reporting_are_no_part_of_an_experiments_code(room: str) -> 
             continue
         seen.add(name)
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-        waiting += [n for n in module._imports(ast.parse(path.read_bytes()), package) if n.startswith("medpipe")]
+        waiting += [
+            n
+            for n in module._imports(ast.parse(path.read_bytes()), package)
+            if n.startswith("medpipe")
+        ]
     assert len(seen) > 15
     assert f"medpipe.{room}" not in seen
 

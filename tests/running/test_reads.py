@@ -1,4 +1,6 @@
-"""What a run reads is recorded, and a change of any of it is found; what is unchanged is not made again."""
+"""What a run reads is recorded, and a change of any of it is found; what is unchanged is not made
+again.
+"""
 
 from __future__ import annotations
 

@@ -21,14 +21,21 @@ def described(images: Grey, match: Match) -> str:
     if match.squeezed:
         return "squeezed" if match.is_copy else "another slice, squeezed"
     if match.kind == SAME_PATIENT:
-        return "another slice" if match.transform.is_orientation else f"another slice, {match.transform.name}"
+        return (
+            "another slice"
+            if match.transform.is_orientation
+            else f"another slice, {match.transform.name}"
+        )
     turned = [] if match.transform.name == "as it is" else [match.transform.name]
     toned = list(_toned(images[match.first], images[match.second], match))
     return ", ".join([*turned, *toned]) or ("altered" if match.kind == ALTERED else "stored again")
 
 
 def _toned(one: Grey, other: Grey, match: Match) -> Iterator[str]:
-    first, second = np.asarray(one, np.float32), overlaid(np.asarray(other, np.float32), match.transform)
+    first, second = (
+        np.asarray(one, np.float32),
+        overlaid(np.asarray(other, np.float32), match.transform),
+    )
     seen = overlaid(np.ones(one.shape, np.float32), match.transform) > 0.99
     spread = float(second[seen].std() / max(float(first[seen].std()), 1e-3))
     detail = _detail(other) / max(spread * _detail(one), 1e-3)

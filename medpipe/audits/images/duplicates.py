@@ -1,15 +1,16 @@
 """Which images are copies of each other, and which are slices of one patient.
 
-**Purpose.** An image of the evaluation whose copy, or whose neighbouring slice, was trained on measures memory.
+**Purpose.** An image of the evaluation whose copy, or whose neighbouring slice, was trained on
+measures memory.
 
-**Method.** In stages, each cheap enough for the next: equal bytes, equal pixels, equal pictures in eight
-orientations (`COPY`), then altered copies and neighbouring slices. For the last two, candidates come from
-two embeddings (`candidates`), and the proof from geometry (`geometry`). Groups that are larger than the
-number of candidates are searched again for what lies outside of them.
+**Method.** In stages, each cheap enough for the next: equal bytes, equal pixels, equal pictures in
+eight orientations (`COPY`), then altered copies and neighbouring slices. For the last two,
+candidates come from two embeddings (`candidates`), and the proof from geometry (`geometry`). Groups
+that are larger than the number of candidates are searched again for what lies outside of them.
 
-**Limits.** An image with fewer than 16 keypoints (blank, or very smooth) can only be found equal. Two
-patients in the same position may agree by chance, at the rate in `docs/leakage.md`; thresholds for slices of
-one patient are calibrated on brain MRI.
+**Limits.** An image with fewer than 16 keypoints (blank, or very smooth) can only be found equal.
+Two patients in the same position may agree by chance, at the rate in `docs/leakage.md`; thresholds
+for slices of one patient are calibrated on brain MRI.
 """
 
 from __future__ import annotations
@@ -28,7 +29,14 @@ from medpipe.audits.images.candidates import (
     embeddings,
 )
 from medpipe.audits.images.features import SIDE, Features, Grey, describe, in_threads, unsqueezed
-from medpipe.audits.images.geometry import PLACES, PLACES_TURNED, Agreement, Transform, agreement, overlaid
+from medpipe.audits.images.geometry import (
+    PLACES,
+    PLACES_TURNED,
+    Agreement,
+    Transform,
+    agreement,
+    overlaid,
+)
 from medpipe.audits.images.template import without_template
 
 IDENTICAL, COPIED, ALTERED, SAME_PATIENT = "identical", "copy", "altered", "same patient likely"
@@ -72,11 +80,14 @@ class Match:
         return self.transform.name if self.kind != ALTERED else f"{self.transform.name}, altered"
 
 
-def find_matches(images: Grey, digests: Sequence[str] = (), told: Progress = lambda done, total: None) -> tuple[Match, ...]:
-    """All related pairs that were found among grey images uint8 ``(N, 160, 160)``, the closest first.
+def find_matches(
+    images: Grey, digests: Sequence[str] = (), told: Progress = lambda done, total: None
+) -> tuple[Match, ...]:
+    """All related pairs that were found among grey images uint8 ``(N, 160, 160)``, the closest
+    first.
 
-    ``digests``: of each image's file or full pixels; equal ones are identical. Each set of identical
-    images enters the search once. Raises `DataError` for images of another size.
+    ``digests``: of each image's file or full pixels; equal ones are identical. Each set of
+    identical images enters the search once. Raises `DataError` for images of another size.
     """
     unique, same = _identical(images, digests)
     narrow, views = unsqueezed(images[unique])
@@ -85,21 +96,36 @@ def find_matches(images: Grey, digests: Sequence[str] = (), told: Progress = lam
         mapped = _mapped(match, unique, narrow)
         if mapped is not None and not (mapped.squeezed and (mapped.first, mapped.second) in found):
             found[mapped.first, mapped.second] = mapped
-    return tuple(sorted([*same, *found.values()], key=lambda m: (KINDS.index(m.kind), -m.score, m.first, m.second)))
+    return tuple(
+        sorted(
+            [*same, *found.values()],
+            key=lambda m: (KINDS.index(m.kind), -m.score, m.first, m.second),
+        )
+    )
 
 
 def _mapped(match: Match, unique: NDArray[np.int64], narrow: NDArray[np.int64]) -> Match | None:
     """A match among images that occur once and the views of ``narrow`` ones, as one of images; None
     where a view proves too little: after stretching, images share no frame of reference.
     """
-    first, second = (int(unique[i if i < len(unique) else narrow[i - len(unique)]]) for i in (match.first, match.second))
+    first, second = (
+        int(unique[i if i < len(unique) else narrow[i - len(unique)]])
+        for i in (match.first, match.second)
+    )
     if match.second < len(unique):
         return replace(match, first=first, second=second)
     if first == second or match.places < PLACES_TURNED:
         return None
     kind = SAME_PATIENT if match.kind == SAME_PATIENT else ALTERED
     turned = match.transform if first < second else match.transform.inverse
-    return replace(match, first=min(first, second), second=max(first, second), kind=kind, transform=turned, squeezed=True)
+    return replace(
+        match,
+        first=min(first, second),
+        second=max(first, second),
+        kind=kind,
+        transform=turned,
+        squeezed=True,
+    )
 
 
 def _identical(images: Grey, digests: Sequence[str]) -> tuple[NDArray[np.int64], list[Match]]:
@@ -107,7 +133,7 @@ def _identical(images: Grey, digests: Sequence[str]) -> tuple[NDArray[np.int64],
     first: dict[object, int] = {}
     unique, same = [], []
     for place, image in enumerate(images):
-        keys = (*(("file", d) for d in digests[place:place + 1]), ("pixels", image.tobytes()))
+        keys = (*(("file", d) for d in digests[place : place + 1]), ("pixels", image.tobytes()))
         known = next((first[key] for key in keys if key in first), None)
         if known is None:
             unique.append(place)
@@ -144,7 +170,7 @@ def joined(count: int, pairs: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
 
 
 def _proven(images: Grey, features: Features, pairs: Candidates, told: Progress) -> Iterator[Match]:
-    chunks = [list(pairs)[at:at + _CHUNK] for at in range(0, len(pairs), _CHUNK)]
+    chunks = [list(pairs)[at : at + _CHUNK] for at in range(0, len(pairs), _CHUNK)]
 
     def one(chunk: list[tuple[int, int, bool]]) -> list[Match]:
         return [m for pair in chunk if (m := _match(images, features, *pair)) is not None]
@@ -154,7 +180,9 @@ def _proven(images: Grey, features: Features, pairs: Candidates, told: Progress)
         told(done, len(chunks))
 
 
-def _match(images: Grey, features: Features, first: int, second: int, mirrored: bool) -> Match | None:
+def _match(
+    images: Grey, features: Features, first: int, second: int, mirrored: bool
+) -> Match | None:
     found = agreement(features, first, second, mirrored)
     if found is None or not found.is_related:
         return None
@@ -168,7 +196,11 @@ def _match(images: Grey, features: Features, first: int, second: int, mirrored: 
 def _kind(found: Agreement, score: float) -> str:
     if score >= COPY:
         return COPIED
-    return ALTERED if found.is_altered and max(found.places, found.stretched) >= PLACES else SAME_PATIENT
+    return (
+        ALTERED
+        if found.is_altered and max(found.places, found.stretched) >= PLACES
+        else SAME_PATIENT
+    )
 
 
 def _correlation(one: Grey, other: Grey, transform: Transform) -> float:

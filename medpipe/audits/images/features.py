@@ -1,4 +1,5 @@
-"""What each image is compared by: a locally normalised thumbnail, a small image, and SIFT descriptors.
+"""What each image is compared by: a locally normalised thumbnail, a small image, and SIFT
+descriptors.
 
 Local normalisation (subtract the local mean, divide by the local standard deviation) cancels
 brightness, contrast and gamma. Descriptors are RootSIFT (Arandjelović and Zisserman 2012), stored
@@ -23,7 +24,9 @@ SIDE = 160
 THUMBNAIL, SMALL = 24, 80
 KEYPOINTS = 300
 SQUEEZED, FAINT = 0.65, 0.08
-"""Least ratio of a subject's sides that is natural; of an image's range: what is darker is background."""
+"""Least ratio of a subject's sides that is natural; of an image's range: what is darker is
+background.
+"""
 SCALE = 510
 """A descriptor's value is stored as a byte: the square root of a share, times this."""
 Grey = NDArray[np.uint8]
@@ -74,14 +77,19 @@ class Features:
         found: Floats = self.descriptor[here].astype(np.float32) / np.float32(SCALE)
         if not mirrored:
             return point, found
-        return np.array([SIDE - 1, 0], np.float32) + np.array([-1, 1], np.float32) * point, found[:, MIRROR]
+        return (
+            np.array([SIDE - 1, 0], np.float32) + np.array([-1, 1], np.float32) * point,
+            found[:, MIRROR],
+        )
 
 
 def describe(images: Grey) -> Features:
     """Features of grey images uint8 ``(N, 160, 160)``. Raises `DataError` for another size."""
     if images.ndim != 3 or images.shape[1:] != (SIDE, SIDE) or images.dtype != np.uint8:
-        raise DataError(f"leakage: expected grey images uint8 (N, {SIDE}, {SIDE}), "
-                        f"got {images.dtype} {images.shape}")
+        raise DataError(
+            f"leakage: expected grey images uint8 (N, {SIDE}, {SIDE}), "
+            f"got {images.dtype} {images.shape}"
+        )
     count = len(images)
     thumbnail = np.zeros((count, THUMBNAIL, THUMBNAIL), np.float32)
     small = np.zeros((count, SMALL, SMALL), np.float16)
@@ -99,8 +107,8 @@ def describe(images: Grey) -> Features:
 
 
 def unsqueezed(images: Grey) -> tuple[Index, Grey]:
-    """The places of images whose subject is squeezed, int64 ``(M,)``, and each cut to its subject and
-    stretched to the full square, uint8 ``(M, h, h)``.
+    """The places of images whose subject is squeezed, int64 ``(M,)``, and each cut to its subject
+    and stretched to the full square, uint8 ``(M, h, h)``.
     """
     found = list(in_threads(_unsqueezed, images))
     places = [place for place, view in enumerate(found) if view is not None]
@@ -119,11 +127,13 @@ def _unsqueezed(image: Grey) -> Grey | None:
     height, width = bottom + 1 - top, right + 1 - left
     if min(height, width) >= SQUEEZED * max(height, width) or min(height, width) < THUMBNAIL:
         return None
-    return np.asarray(cv2.resize(image[top:bottom + 1, left:right + 1], image.shape), np.uint8)
+    return np.asarray(cv2.resize(image[top : bottom + 1, left : right + 1], image.shape), np.uint8)
 
 
 def in_threads(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
-    """The results in order. Each thread computes alone: threads of BLAS and OpenCV would compete."""
+    """The results in order. Each thread computes alone: threads of BLAS and OpenCV would
+    compete.
+    """
     import cv2
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -148,14 +158,17 @@ def _normalised(image: Floats, fine: float, around: float) -> Floats:
 
     blurred: Any = cv2.GaussianBlur(image, (0, 0), fine) if fine else image
     rest = blurred - cv2.GaussianBlur(image, (0, 0), around)
-    return np.asarray(rest / (np.sqrt(cv2.GaussianBlur(rest * rest, (0, 0), around)) + 4), np.float32)
+    return np.asarray(
+        rest / (np.sqrt(cv2.GaussianBlur(rest * rest, (0, 0), around)) + 4), np.float32
+    )
 
 
 def _thumbnail(image: Grey) -> Floats:
     import cv2
 
-    found = cv2.resize(_normalised(_resized(image, 64), 1, 4), (THUMBNAIL, THUMBNAIL),
-                       interpolation=cv2.INTER_AREA)
+    found = cv2.resize(
+        _normalised(_resized(image, 64), 1, 4), (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA
+    )
     found -= found.mean()
     length = float(np.linalg.norm(found))
     return np.asarray(found / length if length > 1e-3 else np.zeros_like(found), np.float32)

@@ -1,16 +1,18 @@
-"""Proof that two images show the same slice, or slices of one scan: keypoints that agree on one transform.
+"""Proof that two images show the same slice, or slices of one scan: keypoints that agree on one
+transform.
 
-**Method.** Descriptors of two images are matched (mutual nearest neighbours, Lowe's ratio test). RANSAC
-looks for the similarity transform (scale, rotation, shift) on which most matches agree within
-`TOLERANCE` pixels. The images are then laid over each other, and the local correlation is taken in
-blocks, so that a common frame, logo or burnt-in text cannot make two images alike.
+**Method.** Descriptors of two images are matched (mutual nearest neighbours, Lowe's ratio test).
+RANSAC looks for the similarity transform (scale, rotation, shift) on which most matches agree
+within `TOLERANCE` pixels. The images are then laid over each other, and the local correlation is
+taken in blocks, so that a common frame, logo or burnt-in text cannot make two images alike.
 
-**Rule.** Slices of one scan lie in one frame of reference. The transform between them is the identity
-or a flip or turn, and `PLACES` agreeing places are enough. With any other transform, either nearly all
-matches agree, as between a slice and its crop, or `PLACES_TURNED` places are asked for.
+**Rule.** Slices of one scan lie in one frame of reference. The transform between them is the
+identity or a flip or turn, and `PLACES` agreeing places are enough. With any other transform,
+either nearly all matches agree, as between a slice and its crop, or `PLACES_TURNED` places are
+asked for.
 
-**Thresholds.** Measured on the brain MRI set, among candidate pairs of tumour images in known folds of
-patients; see `docs/leakage.md`.
+**Thresholds.** Measured on the brain MRI set, among candidate pairs of tumour images in known folds
+of patients; see `docs/leakage.md`.
 """
 
 from __future__ import annotations
@@ -61,30 +63,52 @@ class Transform:
         quarter = round(self.degrees / 90) % 4
         if not self.is_orientation:
             turned = f"rotated by {abs(self.degrees):.0f}°" if abs(self.degrees) >= 1 else ""
-            scaled = f"scaled by {1 / self.scale:.2f}" if abs(math.log(self.scale)) > SCALING else ""
-            return ", ".join(w for w in ("mirrored" if self.mirrored else "", turned, scaled) if w) or "shifted"
-        names = (("as it is", "turned by 270°", "turned by 180°", "turned by 90°"),
-                 ("mirrored", "transposed", "upside down", "transposed and turned by 180°"))
+            scaled = (
+                f"scaled by {1 / self.scale:.2f}" if abs(math.log(self.scale)) > SCALING else ""
+            )
+            return (
+                ", ".join(w for w in ("mirrored" if self.mirrored else "", turned, scaled) if w)
+                or "shifted"
+            )
+        names = (
+            ("as it is", "turned by 270°", "turned by 180°", "turned by 90°"),
+            ("mirrored", "transposed", "upside down", "transposed and turned by 180°"),
+        )
         return names[self.mirrored][quarter]
 
     @property
     def snapped(self) -> Transform:
         """The nearest of the eight flips and turns, exactly."""
         quarter, end = round(self.degrees / 90) % 4, SIDE - 1.0
-        return Transform(self.mirrored, 1.0, 90.0 * quarter, ((0.0, 0.0), (end, 0.0), (end, end), (0.0, end))[quarter])
+        return Transform(
+            self.mirrored,
+            1.0,
+            90.0 * quarter,
+            ((0.0, 0.0), (end, 0.0), (end, end), (0.0, end))[quarter],
+        )
 
     @property
     def inverse(self) -> Transform:
         """How the first image lies on the second one."""
         back, shift = np.linalg.inv(self._rotation()), np.array(self.shift)
-        flip, end = (np.diag([-1.0, 1.0]), np.array([SIDE - 1.0, 0.0])) if self.mirrored else (np.eye(2), np.zeros(2))
+        flip, end = (
+            (np.diag([-1.0, 1.0]), np.array([SIDE - 1.0, 0.0]))
+            if self.mirrored
+            else (np.eye(2), np.zeros(2))
+        )
         matrix, shift = flip @ back @ flip, flip @ back @ (end - shift) + end
-        return Transform(self.mirrored, 1 / self.scale, math.degrees(math.atan2(matrix[1, 0], matrix[0, 0])),
-                         (float(shift[0]), float(shift[1])))
+        return Transform(
+            self.mirrored,
+            1 / self.scale,
+            math.degrees(math.atan2(matrix[1, 0], matrix[0, 0])),
+            (float(shift[0]), float(shift[1])),
+        )
 
     def _rotation(self) -> NDArray[np.float64]:
         turn = math.radians(self.degrees)
-        return self.scale * np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
+        return self.scale * np.array(
+            [[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]]
+        )
 
     def matrix(self, side: int) -> Floats:
         """From places in the first image to places in the second, float32 ``(2, 3)``."""
@@ -96,8 +120,9 @@ class Transform:
 
 @dataclass(frozen=True)
 class Agreement:
-    """``places`` of ``matches`` agree on ``transform``, and ``alike`` is the share of inner blocks alike.
-    ``stretched`` matches agree on an affine transform: a copy may be padded or cropped to another shape.
+    """``places`` of ``matches`` agree on ``transform``, and ``alike`` is the share of inner blocks
+    alike. ``stretched`` matches agree on an affine transform: a copy may be padded or cropped to
+    another shape.
     """
 
     matches: int
@@ -115,14 +140,20 @@ class Agreement:
     @property
     def is_altered(self) -> bool:
         """Whether the two are altered copies of one slice."""
-        is_stretched = self.stretched >= PLACES_TURNED and self.stretched >= SAME_SLICE * self.matches
-        return is_stretched or (self._is_sound and self.places >= PLACES_ALTERED and self.share >= SAME_SLICE)
+        is_stretched = (
+            self.stretched >= PLACES_TURNED and self.stretched >= SAME_SLICE * self.matches
+        )
+        return is_stretched or (
+            self._is_sound and self.places >= PLACES_ALTERED and self.share >= SAME_SLICE
+        )
 
     @property
     def is_related(self) -> bool:
         """Whether the two are altered copies, or slices of one scan."""
         least = PLACES if self.transform.is_orientation else PLACES_TURNED
-        return self.is_altered or (self._is_sound and self.places >= least and self.share >= AGREEING)
+        return self.is_altered or (
+            self._is_sound and self.places >= least and self.share >= AGREEING
+        )
 
     @property
     def _is_sound(self) -> bool:
@@ -130,7 +161,9 @@ class Agreement:
 
 
 def agreement(features: Features, first: int, second: int, mirrored: bool) -> Agreement | None:
-    """What two images agree on, ``second`` mirrored if asked for; None where there are too few matches."""
+    """What two images agree on, ``second`` mirrored if asked for; None where there are too few
+    matches.
+    """
     import cv2
 
     one, other = features.of(first), features.of(second, mirrored)
@@ -142,32 +175,49 @@ def agreement(features: Features, first: int, second: int, mirrored: bool) -> Ag
     found: Any
     agrees: Any  # both are None where there is no transform, whatever the stubs say
     found, agrees = cv2.estimateAffinePartial2D(
-        here, there, ransacReprojThreshold=TOLERANCE, maxIters=_ITERATIONS, confidence=0.99)
+        here, there, ransacReprojThreshold=TOLERANCE, maxIters=_ITERATIONS, confidence=0.99
+    )
     if found is None or int(agrees.sum()) < PLACES_ALTERED:
         return None
     kept = here[agrees.ravel() > 0]
     spread = math.sqrt(max(0.0, float(np.linalg.eigvalsh(np.cov(kept.T))[0])))
-    transform = Transform(mirrored, math.hypot(found[0, 0], found[1, 0]),
-                          math.degrees(math.atan2(found[1, 0], found[0, 0])), (float(found[0, 2]), float(found[1, 2])))
-    return Agreement(len(at), len(kept), spread, transform, _alike(features, first, second, transform),
-                     _stretched(here, there) if len(kept) < SAME_SLICE * len(at) else 0)
+    transform = Transform(
+        mirrored,
+        math.hypot(found[0, 0], found[1, 0]),
+        math.degrees(math.atan2(found[1, 0], found[0, 0])),
+        (float(found[0, 2]), float(found[1, 2])),
+    )
+    return Agreement(
+        len(at),
+        len(kept),
+        spread,
+        transform,
+        _alike(features, first, second, transform),
+        _stretched(here, there) if len(kept) < SAME_SLICE * len(at) else 0,
+    )
 
 
 def _stretched(here: Floats, there: Floats) -> int:
-    """How many matches agree on an affine transform; 0 where these are too few or it is none of a picture."""
+    """How many matches agree on an affine transform; 0 where these are too few or it is none of a
+    picture.
+    """
     import cv2
 
     if len(here) < PLACES:
         return 0
     found: Any
     agrees: Any
-    found, agrees = cv2.estimateAffine2D(here, there, ransacReprojThreshold=TOLERANCE, maxIters=_ITERATIONS)
+    found, agrees = cv2.estimateAffine2D(
+        here, there, ransacReprojThreshold=TOLERANCE, maxIters=_ITERATIONS
+    )
     if found is None or int(agrees.sum()) < PLACES:
         return 0
     kept = here[agrees.ravel() > 0]
     narrow = float(np.linalg.eigvalsh(np.cov(kept.T))[0])
     long, short = np.linalg.svd(found[:, :2])[1]
-    return len(kept) if narrow >= SPREAD**2 and long <= 2 * short and short > 0.4 and long < 2.5 else 0
+    return (
+        len(kept) if narrow >= SPREAD**2 and long <= 2 * short and short > 0.4 and long < 2.5 else 0
+    )
 
 
 def overlaid(image: NDArray[np.float32], transform: Transform) -> Floats:
@@ -176,8 +226,15 @@ def overlaid(image: NDArray[np.float32], transform: Transform) -> Floats:
 
     side = len(image)
     turned = np.ascontiguousarray(image[:, ::-1] if transform.mirrored else image)
-    return np.asarray(cv2.warpAffine(turned, transform.matrix(side), (side, side),
-                                     flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP), np.float32)
+    return np.asarray(
+        cv2.warpAffine(
+            turned,
+            transform.matrix(side),
+            (side, side),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        ),
+        np.float32,
+    )
 
 
 def _matches(one: Floats, other: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -207,7 +264,13 @@ def _alike(features: Features, first: int, second: int, transform: Transform) ->
 
 
 def _blocks(image: Floats) -> Floats:
-    """Blocks of 10 by 10 pixels, but for the outermost, each less its mean, float32 ``(36, 100)``."""
+    """Blocks of 10 by 10 pixels, but for the outermost, each less its mean, float32 ``(36,
+    100)``.
+    """
     count = SMALL // _BLOCK
-    blocks = image.reshape(count, _BLOCK, count, _BLOCK).swapaxes(1, 2)[1:-1, 1:-1].reshape(-1, _BLOCK**2)
+    blocks = (
+        image.reshape(count, _BLOCK, count, _BLOCK)
+        .swapaxes(1, 2)[1:-1, 1:-1]
+        .reshape(-1, _BLOCK**2)
+    )
     return np.asarray(blocks - blocks.mean(axis=1, keepdims=True), np.float32)

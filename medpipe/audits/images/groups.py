@@ -2,8 +2,8 @@
 
 Copies of one slice are joined transitively. Slices are then joined into patients, the surest link
 first. A link between two slices is weaker evidence than a copy, and a chain of weak links would run
-from patient to patient. So two groups that both hold several slices are joined only if a second link
-supports the first, or if one link is strong.
+from patient to patient. So two groups that both hold several slices are joined only if a second
+link supports the first, or if one link is strong.
 """
 
 from __future__ import annotations
@@ -23,14 +23,22 @@ SUPPORT = 2
 """Links that are needed otherwise."""
 SHEETS = "contact_sheets"
 """The split of a run's observations that holds images of the largest groups."""
-CONFIDENCE: Mapping[str, float] = {"identical": 1.0, "copy": 0.98, "altered": 0.67, SAME_PATIENT: 0.98}
-"""The share of such links that join images of one patient is at least this; see `docs/leakage.md`."""
+CONFIDENCE: Mapping[str, float] = {
+    "identical": 1.0,
+    "copy": 0.98,
+    "altered": 0.67,
+    SAME_PATIENT: 0.98,
+}
+"""The share of such links that join images of one patient is at least this; see `docs/leakage.md`.
+"""
 Index = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Group:
-    """``images``: two or more places; ``kind``: of its loosest link that was needed; ``slices``: distinct slices."""
+    """``images``: two or more places; ``kind``: of its loosest link that was needed; ``slices``:
+    distinct slices.
+    """
 
     images: tuple[int, ...]
     kind: str
@@ -56,19 +64,27 @@ class Groups:
     def groups(self) -> tuple[Group, ...]:
         """All groups of two or more images, the largest first."""
         loosest: dict[int, int] = {}
-        slices = {of: len(np.unique(self.slice[self.patient == of])) for of in {int(self.patient[m.first]) for m in self.links}}
+        slices = {
+            of: len(np.unique(self.slice[self.patient == of]))
+            for of in {int(self.patient[m.first]) for m in self.links}
+        }
         for link in self.links:
             of = int(self.patient[link.first])
             if link.is_copy or slices[of] > 1:
                 loosest[of] = max(loosest.get(of, 0), KINDS.index(link.kind))
-        found = [Group(tuple(np.flatnonzero(self.patient == of).tolist()), KINDS[kind], slices[of]) for of, kind in loosest.items()]
+        found = [
+            Group(tuple(np.flatnonzero(self.patient == of).tolist()), KINDS[kind], slices[of])
+            for of, kind in loosest.items()
+        ]
         return tuple(sorted(found, key=lambda g: (-len(g.images), g.images)))
 
 
 def group(count: int, matches: Sequence[Match]) -> Groups:
     """Groups of ``count`` images, joined by ``matches``."""
     copies = [m for m in matches if m.kind != SAME_PATIENT]
-    weak = sorted((m for m in matches if m.kind == SAME_PATIENT), key=lambda m: (-m.places, m.first, m.second))
+    weak = sorted(
+        (m for m in matches if m.kind == SAME_PATIENT), key=lambda m: (-m.places, m.first, m.second)
+    )
     slices = joined(count, [(m.first, m.second) for m in copies])
     patients, links = _joined_by_support(slices, weak)
     return Groups(_numbered(slices), _numbered(patients), (*copies, *links))
@@ -86,7 +102,9 @@ def _joined_by_support(slices: Index, links: Sequence[Match]) -> tuple[Index, li
             sides = sets.sides(link)
             if sides[0] == sides[1]:
                 used.append(link)
-            elif link.places >= STRONG or sets.smaller(sides) == 1 or len(support[sides]) >= SUPPORT:
+            elif (
+                link.places >= STRONG or sets.smaller(sides) == 1 or len(support[sides]) >= SUPPORT
+            ):
                 sets.join(sides)
                 used.append(link)
             else:
@@ -141,11 +159,12 @@ def _numbered(label: Index) -> Index:
 
 
 def combined(known: NDArray[np.str_], inferred: NDArray[np.str_]) -> NDArray[np.str_]:
-    """Known groups str ``(N,)``, ``""`` where unknown, extended by ``inferred`` groups str ``(N,)``.
+    """Known groups str ``(N,)``, ``""`` where unknown, extended by ``inferred`` groups str
+    ``(N,)``.
 
-    An image of unknown group takes the known one of its inferred group. Where an inferred group holds
-    images of several known groups, all of its images become unknown: it is not clear where they belong,
-    and a split leaves them out.
+    An image of unknown group takes the known one of its inferred group. Where an inferred group
+    holds images of several known groups, all of its images become unknown: it is not clear where
+    they belong, and a split leaves them out.
     """
     found = known.astype(np.str_)
     for of in np.unique(inferred):

@@ -1,15 +1,17 @@
-"""A second, independent look across a split: does an evaluation image show what a training image shows?
+"""A second, independent look across a split: does an evaluation image show what a training image
+shows?
 
-**Purpose.** The search that groups images (`duplicates`) cannot prove its own completeness. A split that
-rests on its groups is called free of leakage only after this method has looked across it.
+**Purpose.** The search that groups images (`duplicates`) cannot prove its own completeness. A split
+that rests on its groups is called free of leakage only after this method has looked across it.
 
-**Method.** Shares neither features nor code with the search. The subject is cut out of each image by its
-bounding box. Its low frequencies (DCT, 12 by 12, in eight orientations) name the `CANDIDATES` nearest
-training images. Each is registered densely by an affine transform (ECC, Evangelidis and Psarakis 2008) on
-its gradient magnitude, and the score is the correlation of gradient magnitudes where the two overlap.
+**Method.** Shares neither features nor code with the search. The subject is cut out of each image
+by its bounding box. Its low frequencies (DCT, 12 by 12, in eight orientations) name the
+`CANDIDATES` nearest training images. Each is registered densely by an affine transform (ECC,
+Evangelidis and Psarakis 2008) on its gradient magnitude, and the score is the correlation of
+gradient magnitudes where the two overlap.
 
-**Threshold.** `ALIKE` is set on images of different known patients, of which `FALSE_ALARMS` are flagged.
-A split passes if the share flagged is not surely above that rate.
+**Threshold.** `ALIKE` is set on images of different known patients, of which `FALSE_ALARMS` are
+flagged. A split passes if the share flagged is not surely above that rate.
 
 **Limits.** The rate of false alarms is that of brain MRI; other images may be more alike by nature.
 """
@@ -41,8 +43,8 @@ Index = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Nearest:
-    """Of each evaluation image the training image ``other`` int64 ``(M,)`` that it resembles most (-1
-    for none) and the ``score`` float64 ``(M,)``, from -1 to 1.
+    """Of each evaluation image the training image ``other`` int64 ``(M,)`` that it resembles most
+    (-1 for none) and the ``score`` float64 ``(M,)``, from -1 to 1.
     """
 
     other: Index
@@ -56,7 +58,9 @@ class Nearest:
 
 @dataclass(frozen=True)
 class SplitCheck:
-    """``found``: the share of evaluation images flagged; ``expected``: that of different patients."""
+    """``found``: the share of evaluation images flagged; ``expected``: that of different
+    patients.
+    """
 
     found: Share
     expected: Interval
@@ -67,8 +71,12 @@ class SplitCheck:
         return self.found.interval.low <= self.expected.high
 
 
-def check_split(nearest: Nearest, sample_id: Sequence[str], cluster: Sequence[str] | None = None) -> SplitCheck:
-    """The share of evaluation images that resemble a training image, beside the rate of false alarms."""
+def check_split(
+    nearest: Nearest, sample_id: Sequence[str], cluster: Sequence[str] | None = None
+) -> SplitCheck:
+    """The share of evaluation images that resemble a training image, beside the rate of false
+    alarms.
+    """
     count, n = FALSE_ALARMS
     return SplitCheck(share("second_method", nearest.flagged, sample_id, cluster), wilson(count, n))
 
@@ -78,21 +86,29 @@ def look_across(images: Grey, training: Index, evaluation: Index) -> Nearest:
     ``(N, h, h)``. Raises `DataError` where a side is empty.
     """
     if not len(training) or not len(evaluation):
-        raise DataError("split check: expected images on both sides of the split, got none on one of them")
+        raise DataError(
+            "split check: expected images on both sides of the split, got none on one of them"
+        )
     needed = np.unique(np.concatenate([training, evaluation]))
     place = np.full(len(images), -1, np.int64)
     place[needed] = np.arange(len(needed))
     cut = list(in_threads(lambda i: _subject(images[i]), needed.tolist()))
-    other, how = _candidates(np.stack([_coarse(c) for c in cut]), place[training], place[evaluation])
+    other, how = _candidates(
+        np.stack([_coarse(c) for c in cut]), place[training], place[evaluation]
+    )
 
     def one(row: int) -> tuple[int, float]:
-        scores = [_registered(cut[place[evaluation[row]]], ORIENTATIONS[name](cut[there]))
-                  for there, name in zip(other[row].tolist(), how[row], strict=True)]
+        scores = [
+            _registered(cut[place[evaluation[row]]], ORIENTATIONS[name](cut[there]))
+            for there, name in zip(other[row].tolist(), how[row], strict=True)
+        ]
         best = int(np.argmax(scores))
         return int(needed[other[row][best]]), scores[best]
 
     found = list(in_threads(one, range(len(evaluation))))
-    return Nearest(np.array([f[0] for f in found], np.int64), np.array([f[1] for f in found], np.float64))
+    return Nearest(
+        np.array([f[0] for f in found], np.int64), np.array([f[1] for f in found], np.float64)
+    )
 
 
 def _subject(image: Grey) -> Grey:
@@ -104,7 +120,7 @@ def _subject(image: Grey) -> Grey:
     is_bright = blurred > low + _FAINT * (high - low)
     rows, columns = (np.flatnonzero(is_bright.mean(axis=axis) > 0.02) for axis in (1, 0))
     if len(rows) > 16 and len(columns) > 16:
-        image = image[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
+        image = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     return np.asarray(cv2.resize(image, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA), np.uint8)
 
 
@@ -112,7 +128,9 @@ def _coarse(image: Grey) -> Floats:
     """The gradient magnitude at 48 pixels."""
     import cv2
 
-    return np.asarray(cv2.resize(_gradient(image), (_COARSE, _COARSE), interpolation=cv2.INTER_AREA), np.float32)
+    return np.asarray(
+        cv2.resize(_gradient(image), (_COARSE, _COARSE), interpolation=cv2.INTER_AREA), np.float32
+    )
 
 
 def _gradient(image: Grey) -> Floats:
@@ -128,21 +146,25 @@ def _low(images: Floats) -> Floats:
     """Low frequencies of images ``(n, 48, 48)`` as rows of length 1, the mean left out."""
     from scipy.fft import dctn
 
-    found = np.asarray(dctn(images, axes=(1, 2), norm="ortho")[:, :_LOW, :_LOW], np.float32).reshape(len(images), -1)[:, 1:]
+    found = np.asarray(
+        dctn(images, axes=(1, 2), norm="ortho")[:, :_LOW, :_LOW], np.float32
+    ).reshape(len(images), -1)[:, 1:]
     return np.asarray(found / (np.linalg.norm(found, axis=1, keepdims=True) + 1e-6), np.float32)
 
 
-def _candidates(coarse: Floats, training: Index, evaluation: Index) -> tuple[Index, list[list[str]]]:
+def _candidates(
+    coarse: Floats, training: Index, evaluation: Index
+) -> tuple[Index, list[list[str]]]:
     """The most alike training images of each evaluation image, and in which orientation."""
     names, here = list(ORIENTATIONS), _low(coarse[evaluation])
     turned = [_low(np.ascontiguousarray(turn(coarse[training]))) for turn in ORIENTATIONS.values()]
     count = min(CANDIDATES, len(training))
     found, how = np.zeros((len(evaluation), count), np.int64), []
     for start in range(0, len(here), _ROWS):
-        scores = np.stack([here[start:start + _ROWS] @ t.T for t in turned])
+        scores = np.stack([here[start : start + _ROWS] @ t.T for t in turned])
         best = scores.max(axis=0)
         nearest = np.argsort(-best, axis=1, kind="stable")[:, :count]
-        found[start:start + _ROWS] = training[nearest]
+        found[start : start + _ROWS] = training[nearest]
         by = np.take_along_axis(scores, nearest[None], 2).argmax(axis=0)
         how += [[names[k] for k in row] for row in by.tolist()]
     return found, how
@@ -156,8 +178,15 @@ def _registered(one: Grey, other: Grey) -> float:
     stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, _ROUNDS, 1e-4)
     size = (_SIDE, _SIDE)
     try:
-        _, warp = cv2.findTransformECC(here, there, np.eye(2, 3, dtype=np.float32), cv2.MOTION_AFFINE, stop,
-                                       np.ones(size, np.uint8), 3)
+        _, warp = cv2.findTransformECC(
+            here,
+            there,
+            np.eye(2, 3, dtype=np.float32),
+            cv2.MOTION_AFFINE,
+            stop,
+            np.ones(size, np.uint8),
+            3,
+        )
     except cv2.error:  # it does not converge where nothing is alike
         return -1.0
     moved = cv2.warpAffine(there, warp, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)

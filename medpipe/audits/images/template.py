@@ -1,4 +1,5 @@
-"""Keypoints that belong to a template: a frame, a logo, a scale bar or burnt-in text, which many images share.
+"""Keypoints that belong to a template: a frame, a logo, a scale bar or burnt-in text, which many
+images share.
 
 A keypoint counts as the template's if at least `SHARED` of up to `REFERENCES` drawn images have one
 that looks the same at the same place. Anatomy varies; templates do not.
@@ -28,7 +29,9 @@ def without_template(features: Features) -> Features:
     if count <= SHARED:
         return features
     chosen = np.sort(np.random.default_rng(0).permutation(count)[:REFERENCES])
-    place = np.concatenate([np.arange(features.start[i], features.start[i + 1]) for i in chosen.tolist()])
+    place = np.concatenate(
+        [np.arange(features.start[i], features.start[i + 1]) for i in chosen.tolist()]
+    )
     if not len(place):
         return features
     owner = np.repeat(chosen, np.diff(features.start)[chosen])
@@ -39,8 +42,14 @@ def without_template(features: Features) -> Features:
         point, descriptor = features.of(image)
         near = tree.query_ball_point(point, NEAR)
         row = np.repeat(np.arange(len(point)), [len(n) for n in near])
-        other = np.concatenate([np.array(n, np.int64) for n in near]) if len(point) else np.zeros(0, np.int64)
-        same = (np.einsum("nd,nd->n", descriptor[row], reference[other]) >= SAME) & (owner[other] != image)
+        other = (
+            np.concatenate([np.array(n, np.int64) for n in near])
+            if len(point)
+            else np.zeros(0, np.int64)
+        )
+        same = (np.einsum("nd,nd->n", descriptor[row], reference[other]) >= SAME) & (
+            owner[other] != image
+        )
         found = np.unique(np.column_stack([row[same], owner[other[same]]]), axis=0)[:, 0]
         is_shared = np.bincount(found, minlength=len(point)) >= SHARED
         return np.ones(len(point), bool) if is_shared.mean() > MOST else ~is_shared
@@ -48,4 +57,6 @@ def without_template(features: Features) -> Features:
     masks = list(in_threads(kept, range(count)))
     keep = np.concatenate(masks)
     start = np.cumsum([0, *(int(mask.sum()) for mask in masks)]).astype(np.int64)
-    return replace(features, start=start, point=features.point[keep], descriptor=features.descriptor[keep])
+    return replace(
+        features, start=start, point=features.point[keep], descriptor=features.descriptor[keep]
+    )

@@ -1,7 +1,9 @@
-"""Metrics of stated probabilities: can they be believed, and do they tell which answers to leave to somebody else?
+"""Metrics of stated probabilities: can they be believed, and do they tell which answers to leave to
+somebody else?
 
-Each is a function of `Observations` with ``y_true`` int ``(N,)`` and ``y_prob`` float ``(N, C)``; lower is better but for
-`accuracy_at_90_percent_coverage`. The stated confidence of an answer is the largest probability of its row.
+Each is a function of `Observations` with ``y_true`` int ``(N,)`` and ``y_prob`` float ``(N, C)``;
+lower is better but for `accuracy_at_90_percent_coverage`. The stated confidence of an answer is the
+largest probability of its row.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ COVERAGE = 0.9
 
 @dataclass(frozen=True)
 class CalibrationMetric:
-    """A metric of probabilities with its error. ``value`` is of one run; ``of_runs`` of several, with the error of their mean.
+    """A metric of probabilities with its error. ``value`` is of one run; ``of_runs`` of several,
+    with the error of their mean.
 
     ``formula`` and ``conventions`` are for the reader.
     """
@@ -52,11 +55,15 @@ class CalibrationMetric:
 
 
 def binned(observations: Observations) -> tuple[Array, Array, Array]:
-    """By bin of confidence, each float64 ``(BINS,)``: samples, sum of stated confidence, right answers."""
+    """By bin of confidence, each float64 ``(BINS,)``: samples, sum of stated confidence, right
+    answers.
+    """
     confidence, right = _answers(observations)
     index = _bin(confidence)
-    samples, stated, correct = (np.bincount(index, weights=w, minlength=BINS).astype(np.float64)
-                                for w in (np.ones(len(confidence)), confidence, right))
+    samples, stated, correct = (
+        np.bincount(index, weights=w, minlength=BINS).astype(np.float64)
+        for w in (np.ones(len(confidence)), confidence, right)
+    )
     return samples, stated, correct
 
 
@@ -65,9 +72,11 @@ def _bin(confidence: Array) -> NDArray[np.int64]:
 
 
 def _calibration_error(observations: Observations) -> float:
-    """Mean over samples of |mean confidence - share of right answers| of their bin (Naeini et al. 2015): 0 to 1.
+    """Mean over samples of |mean confidence - share of right answers| of their bin (Naeini et al.
+    2015): 0 to 1.
 
-    Biased upwards where bins hold few samples: a perfectly calibrated network does not reach 0. Its bounds allow for that.
+    Biased upwards where bins hold few samples: a perfectly calibrated network does not reach 0. Its
+    bounds allow for that.
     """
     _, stated, right = binned(observations)
     return float(np.abs(stated - right).sum() / len(observations))
@@ -83,19 +92,24 @@ def _calibration_statistic(rows: Rows) -> Statistic:
         return float(found[:, 0].mean()), float(found[:, 1].mean())
 
     influence = sum(run.influence for run in of_runs) / len(of_runs)
-    return Statistic(by_run, np.asarray(influence, np.float64), influence != 0, bounds, rows.n, biased=True)
+    return Statistic(
+        by_run, np.asarray(influence, np.float64), influence != 0, bounds, rows.n, biased=True
+    )
 
 
 class _BinnedRun:
     """The differences of confidence and accuracy by bin of one run.
 
-    The error is the largest sum of the bins' differences over all choices of their signs. The sum with the true signs is an
-    ordinary mean, and its upper bound holds, so the largest upper bound over all choices does. The lower bound adds what each bin surely
-    differs by (Bonferroni over bins), or is what confidence and accuracy surely differ by as a whole, whichever is more.
+    The error is the largest sum of the bins' differences over all choices of their signs. The sum
+    with the true signs is an ordinary mean, and its upper bound holds, so the largest upper bound
+    over all choices does. The lower bound adds what each bin surely differs by (Bonferroni over
+    bins), or is what confidence and accuracy surely differ by as a whole, whichever is more.
     """
 
     def __init__(self, rows: Rows, r: int) -> None:
-        one = Rows([rows.runs[r]], [rows.samples[r]], [rows.units[r]], rows.sample_count, rows.unit_count)
+        one = Rows(
+            [rows.runs[r]], [rows.samples[r]], [rows.units[r]], rows.sample_count, rows.unit_count
+        )
         confidence, right = _answers(rows.runs[r])
         index, n = _bin(confidence), len(confidence)
         self.occupied = np.unique(index)
@@ -105,13 +119,20 @@ class _BinnedRun:
         accuracy = np.array([s.value for s in self.right])
         self.difference = stated - self.share * accuracy
         flags = index[:, None] == self.occupied
-        influences = flags * (confidence[:, None] - accuracy) - self.difference  # of the confidences and of the sizes of bins
-        self.stated = np.stack([np.bincount(rows.units[r], column, rows.unit_count) for column in influences.T]) / n
+        influences = (
+            flags * (confidence[:, None] - accuracy) - self.difference
+        )  # of the confidences and of the sizes of bins
+        self.stated = (
+            np.stack(
+                [np.bincount(rows.units[r], column, rows.unit_count) for column in influences.T]
+            )
+            / n
+        )
         self.answers = np.stack([s.influence for s in self.right]) * self.share[:, None]
         signs = np.sign(self.difference)
         self.influence = signs @ (self.stated - self.answers)
         self.signs = np.array(list(itertools.product((1.0, -1.0), repeat=len(self.occupied))))
-        self.whole = (combined([(1.0, mean_of(one, [confidence])), (-1.0, proportion(one, [right]))]))
+        self.whole = combined([(1.0, mean_of(one, [confidence])), (-1.0, proportion(one, [right]))])
 
     def bounds(self, tail: float) -> tuple[float, float]:
         return self._low(tail / 2), self._high(tail)
@@ -123,7 +144,10 @@ class _BinnedRun:
             below, above = s.distances(each)
             spread = spread_of(self.stated[k])
             side = 0 if self.difference[k] > 0 else 1
-            reach = math.hypot(self.share[k] * (above if self.difference[k] > 0 else below), spread.half_width(each, side))
+            reach = math.hypot(
+                self.share[k] * (above if self.difference[k] > 0 else below),
+                spread.half_width(each, side),
+            )
             surely += max(abs(self.difference[k]) - reach, 0.0)
         low, high = self.whole.bounds(tail / 2)
         return max(surely, low, -high, 0.0)
@@ -135,20 +159,28 @@ class _BinnedRun:
         together = _positive_correlation(self.answers)
         of_answers = np.einsum("sk,kl,sl->s", reach * self.signs, together, reach * self.signs)
         apart = (reach**2).sum(axis=1)
-        of_confidence = np.einsum("sk,kl,sl->s", self.signs, self.stated @ self.stated.T, self.signs)
-        half = np.sqrt(np.maximum(of_answers, apart) + normal_quantile(1 - 2 * tail) ** 2 * np.maximum(of_confidence, 0.0))
+        of_confidence = np.einsum(
+            "sk,kl,sl->s", self.signs, self.stated @ self.stated.T, self.signs
+        )
+        half = np.sqrt(
+            np.maximum(of_answers, apart)
+            + normal_quantile(1 - 2 * tail) ** 2 * np.maximum(of_confidence, 0.0)
+        )
         return float(np.max(self.signs @ self.difference + half))
 
 
 def _positive_correlation(influences: Array) -> Array:
     norms = np.sqrt((influences**2).sum(axis=1))
     products = np.outer(norms, norms)
-    return np.divide(influences @ influences.T, products, out=np.eye(len(norms)), where=products > 0)
+    return np.divide(
+        influences @ influences.T, products, out=np.eye(len(norms)), where=products > 0
+    )
 
 
 def _brier(observations: Observations) -> float:
-    """Mean squared error of the probabilities (Brier 1950): of the second class where there are two, 0 to 1, as scikit-learn's
-    ``brier_score_loss`` has it; of more classes summed over them, 0 to 2.
+    """Mean squared error of the probabilities (Brier 1950): of the second class where there are
+    two, 0 to 1, as scikit-learn's ``brier_score_loss`` has it; of more classes summed over them, 0
+    to 2.
     """
     return float(_squared_error(observations).mean())
 
@@ -166,16 +198,22 @@ def _brier_statistic(rows: Rows) -> Statistic:
 
 
 def _risk_coverage(observations: Observations) -> float:
-    """Mean error of the answers kept, over all numbers of answers kept, the most confident first (Geifman and El-Yaniv 2017): 0 to 1."""
+    """Mean error of the answers kept, over all numbers of answers kept, the most confident first
+    (Geifman and El-Yaniv 2017): 0 to 1.
+    """
     errors = 1 - _most_confident_first(observations)
     return float((np.cumsum(errors) / np.arange(1, len(errors) + 1)).mean())
 
 
 def _risk_coverage_influence(observations: Observations) -> Array:
-    """What each sample adds: its error, weighted by the logarithm of its rank, and what it takes from those ranked below it."""
+    """What each sample adds: its error, weighted by the logarithm of its rank, and what it takes
+    from those ranked below it.
+    """
     confidence, right = _answers(observations)
     errors, n = 1 - right, len(right)
-    _, place, count = np.unique(confidence, return_inverse=True, return_counts=True)  # equal confidences are one rank
+    _, place, count = np.unique(
+        confidence, return_inverse=True, return_counts=True
+    )  # equal confidences are one rank
     rank = (np.cumsum(count[::-1])[::-1] / n)[place]
     below = (np.cumsum(np.bincount(place, errors / rank)) / n)[place]
     found = errors * -np.log(rank) - below
@@ -198,19 +236,25 @@ def _with_unseen(found: Statistic, rows: Rows, accuracy: Statistic) -> Statistic
     def bounds(tail: float) -> tuple[float, float]:
         low, high = found.distances(tail)
         n = effective_n(accuracy.value, of_unit, tail, min(least, most), most)[0]
-        return max(found.value - low, 0.0), min(found.value + math.hypot(high, 1 - tail ** (1 / n)), 1.0)
+        return max(found.value - low, 0.0), min(
+            found.value + math.hypot(high, 1 - tail ** (1 / n)), 1.0
+        )
 
     return Statistic(found.by_run, found.influence, found.takes_part, bounds, found.n)
 
 
 def _kept_accuracy(observations: Observations) -> float:
-    """Accuracy of the nine tenths of answers that are stated most confidently, the rest left to a reader: 0 to 1."""
+    """Accuracy of the nine tenths of answers that are stated most confidently, the rest left to a
+    reader: 0 to 1.
+    """
     right = _most_confident_first(observations)
-    return float(right[:max(1, round(COVERAGE * len(right)))].mean())
+    return float(right[: max(1, round(COVERAGE * len(right)))].mean())
 
 
 def _kept_statistic(rows: Rows) -> Statistic:
-    """A share of the answers kept; which ones are kept is itself found from the samples, and adds the accuracy about the threshold."""
+    """A share of the answers kept; which ones are kept is itself found from the samples, and adds
+    the accuracy about the threshold.
+    """
     by_run = np.array([_kept_accuracy(o) for o in rows.runs])
     kept, shift = [], []
     for o in rows.runs:
@@ -221,7 +265,9 @@ def _kept_statistic(rows: Rows) -> Statistic:
         near = away <= np.sort(away)[min(max(len(right) // 10, 5), len(right)) - 1]
         shift.append((kept[-1] / COVERAGE - 1) * (right[near].mean() - right[kept[-1]].mean()))
     share = proportion(rows, [_answers(o)[1] for o in rows.runs], kept)
-    return combined([(1.0, share), (1.0, centred(rows, np.zeros(len(by_run)), shift))]).recentred(by_run, rows.n)
+    return combined([(1.0, share), (1.0, centred(rows, np.zeros(len(by_run)), shift))]).recentred(
+        by_run, rows.n
+    )
 
 
 def _answers(observations: Observations) -> tuple[Array, Array]:
@@ -232,7 +278,9 @@ def _answers(observations: Observations) -> tuple[Array, Array]:
 
 
 def _most_confident_first(observations: Observations) -> Array:
-    """Right answers in that order; answers of equal confidence each count the mean of them all, so that no order among them matters."""
+    """Right answers in that order; answers of equal confidence each count the mean of them all, so
+    that no order among them matters.
+    """
     confidence, right = _answers(observations)
     _, place, count = np.unique(-confidence, return_inverse=True, return_counts=True)
     mean = np.bincount(place, right) / count
@@ -245,14 +293,29 @@ def _brier_convention(classes: Sequence[str]) -> str:
     return f"squared errors summed over {len(classes)} classes, 0 to 2"
 
 
-brier_score = CalibrationMetric("Brier score", "mean of (p - y)²", _brier, _brier_statistic, _brier_convention)
+brier_score = CalibrationMetric(
+    "Brier score", "mean of (p - y)²", _brier, _brier_statistic, _brier_convention
+)
 expected_calibration_error = CalibrationMetric(
-    "expected calibration error", "mean of |confidence - accuracy| of the bin", _calibration_error, _calibration_statistic,
+    "expected calibration error",
+    "mean of |confidence - accuracy| of the bin",
+    _calibration_error,
+    _calibration_statistic,
     lambda classes: f"{BINS} bins of equal width of the largest probability",
-    "bounds over all signs of the bins' differences")
+    "bounds over all signs of the bins' differences",
+)
 area_under_risk_coverage = CalibrationMetric(
-    "area under risk-coverage", "mean error over all numbers of answers kept", _risk_coverage, _risk_coverage_statistic,
-    lambda classes: "the most confident answers kept first")
+    "area under risk-coverage",
+    "mean error over all numbers of answers kept",
+    _risk_coverage,
+    _risk_coverage_statistic,
+    lambda classes: "the most confident answers kept first",
+)
 accuracy_at_90_percent_coverage = CalibrationMetric(
-    "accuracy at 90 % coverage", "right / all of the nine tenths most confident", _kept_accuracy, _kept_statistic,
-    lambda classes: "the least confident tenth left out", "Clopper-Pearson")
+    "accuracy at 90 % coverage",
+    "right / all of the nine tenths most confident",
+    _kept_accuracy,
+    _kept_statistic,
+    lambda classes: "the least confident tenth left out",
+    "Clopper-Pearson",
+)

@@ -1,6 +1,8 @@
-"""Metrics of classification, all computed from confusion matrices, so that a bootstrap of thousands of replicates is one matrix product.
+"""Metrics of classification, all computed from confusion matrices, so that a bootstrap of thousands
+of replicates is one matrix product.
 
-A metric of medpipe is a `ConfusionMetric`. A stranger's metric is any function ``(Observations) -> float``.
+A metric of medpipe is a `ConfusionMetric`. A stranger's metric is any function ``(Observations) ->
+float``.
 """
 
 from __future__ import annotations
@@ -20,13 +22,20 @@ Array = NDArray[np.float64]
 SIDES = ("negative", "positive")
 
 
-def confusion(observations: Observations, groups: NDArray[np.int64] | None = None, count: int = 1) -> Array:
-    """Confusion counts by group: float64 ``(count, C, C)``, rows the true class, columns the predicted one.
+def confusion(
+    observations: Observations, groups: NDArray[np.int64] | None = None, count: int = 1
+) -> Array:
+    """Confusion counts by group: float64 ``(count, C, C)``, rows the true class, columns the
+    predicted one.
 
-    ``groups`` int64 ``(N,)`` in 0..count-1 gives each sample's group; a negative one leaves the sample out.
+    ``groups`` int64 ``(N,)`` in 0..count-1 gives each sample's group; a negative one leaves the
+    sample out.
     """
     c = len(observations.classes)
-    true, predicted = observations["y_true"].astype(np.int64), observations["y_pred"].astype(np.int64)
+    true, predicted = (
+        observations["y_true"].astype(np.int64),
+        observations["y_pred"].astype(np.int64),
+    )
     index = np.zeros(len(observations), np.int64) if groups is None else groups
     kept = index >= 0
     flat = (index[kept] * c + true[kept]) * c + predicted[kept]
@@ -35,10 +44,12 @@ def confusion(observations: Observations, groups: NDArray[np.int64] | None = Non
 
 @dataclass(frozen=True)
 class ConfusionMetric:
-    """A metric with range [0, 1], higher is better. ``from_confusion`` maps ``(…, C, C)`` counts to ``(…,)``, NaN where undefined.
+    """A metric with range [0, 1], higher is better. ``from_confusion`` maps ``(…, C, C)`` counts to
+    ``(…,)``, NaN where undefined.
 
-    ``score`` of each class is averaged as ``average`` says: ``macro``, ``weighted`` (by how often a class is true), or that of one of two
-    classes alone, ``positive`` or ``negative``; ``all`` samples together for accuracy.
+    ``score`` of each class is averaged as ``average`` says: ``macro``, ``weighted`` (by how often a
+    class is true), or that of one of two classes alone, ``positive`` or ``negative``; ``all``
+    samples together for accuracy.
     """
 
     name: str
@@ -50,42 +61,73 @@ class ConfusionMetric:
     @property
     def method(self) -> str:
         """How its interval is made, as a sentence part."""
-        joined = self.average in ("macro", "weighted") and (self.score, self.average) != ("recall", "weighted")
+        joined = self.average in ("macro", "weighted") and (self.score, self.average) != (
+            "recall",
+            "weighted",
+        )
         return "Clopper-Pearson by class, joined by MOVER" if joined else "Clopper-Pearson"
 
     def __call__(self, observations: Observations) -> float:
         return float(self.from_confusion(confusion(observations)[0]))
 
     def statistic(self, rows: Rows, expected: Collection[int]) -> Statistic:
-        """The metric of each run with its error. Raises `DataError` where a class in ``expected`` has no sample to know it by."""
+        """The metric of each run with its error. Raises `DataError` where a class in ``expected``
+        has no sample to know it by.
+        """
         by_run = np.array([self(o) for o in rows.runs])
         classes = self._classes(rows, expected)
         parts = [(weight, self._of_class(rows, c)) for weight, c in classes]
         if self.average == "weighted" and self.score != "recall":  # the weights have an error, too
             by_class = np.zeros(len(rows.runs[0].classes))
             by_class[[c for _, c in classes if c is not None]] = [s.value for _, s in parts]
-            parts.append((1.0, centred(rows, np.zeros(len(by_run)), [by_class[o["y_true"]] for o in rows.runs])))
+            parts.append(
+                (
+                    1.0,
+                    centred(
+                        rows, np.zeros(len(by_run)), [by_class[o["y_true"]] for o in rows.runs]
+                    ),
+                )
+            )
         one = parts[0][1]
-        return combined(parts).recentred(by_run, rows.n) if len(parts) > 1 else one.recentred(by_run, one.n or rows.n)
+        return (
+            combined(parts).recentred(by_run, rows.n)
+            if len(parts) > 1
+            else one.recentred(by_run, one.n or rows.n)
+        )
 
     def paired(self, first: Rows, second: Rows, expected: Collection[int]) -> Statistic | None:
-        """The difference where both ask the same of the same samples: from those on which just one of them is correct. Else None."""
+        """The difference where both ask the same of the same samples: from those on which just one
+        of them is correct. Else None.
+        """
         if self.score not in ("recall", "accuracy"):
             return None
         if 1 in (len(first.runs), len(second.runs)):  # such as a baseline, which has no other runs
             most = max(len(first.runs), len(second.runs))
-            first, second = (rows.repeated(most) if len(rows.runs) == 1 else rows for rows in (first, second))
+            first, second = (
+                rows.repeated(most) if len(rows.runs) == 1 else rows for rows in (first, second)
+            )
         if len(first.runs) != len(second.runs):
             return None
         alike = zip(first.runs, second.runs, first.samples, second.samples, strict=True)
-        if not all(np.array_equal(a, b) and np.array_equal(o["y_true"], p["y_true"]) for o, p, a, b in alike):
+        if not all(
+            np.array_equal(a, b) and np.array_equal(o["y_true"], p["y_true"])
+            for o, p, a, b in alike
+        ):
             return None
-        correct = [[(o["y_true"] == o["y_pred"]).astype(np.float64) for o in rows.runs] for rows in (first, second)]
-        gained, lost = ([np.maximum(s * (a - b), 0) for a, b in zip(*correct, strict=True)] for s in (1, -1))
+        correct = [
+            [(o["y_true"] == o["y_pred"]).astype(np.float64) for o in rows.runs]
+            for rows in (first, second)
+        ]
+        gained, lost = (
+            [np.maximum(s * (a - b), 0) for a, b in zip(*correct, strict=True)] for s in (1, -1)
+        )
         parts = []
         for weight, c in self._classes(first, expected):
             among = None if c is None else [o["y_true"] == c for o in first.runs]
-            parts += [(weight, proportion(first, gained, among)), (-weight, proportion(first, lost, among))]
+            parts += [
+                (weight, proportion(first, gained, among)),
+                (-weight, proportion(first, lost, among)),
+            ]
         by_run = np.array([self(o) - self(p) for o, p in zip(first.runs, second.runs, strict=True)])
         return combined(parts).recentred(by_run, first.n)
 
@@ -103,21 +145,32 @@ class ConfusionMetric:
             expected = seen.tolist()
         absent = [names[c] for c in expected if true[c] == 0]
         if absent:
-            raise DataError(f"{self.name}: expected samples of every class, got none of {', '.join(absent)}: "
-                            "nothing is known of how it does on them")
+            raise DataError(
+                f"{self.name}: expected samples of every class, got none of {', '.join(absent)}: "
+                "nothing is known of how it does on them"
+            )
         weight = true if self.average == "weighted" else np.full(len(names), 1 / len(seen))
         return [(float(weight[c]), int(c)) for c in seen if weight[c] > 0]
 
     def _of_class(self, rows: Rows, c: int | None) -> Statistic:
-        """The score of one class. F1 is 2 J / (1 + J) of the share J of hits among the samples that are of the class or called it."""
+        """The score of one class. F1 is 2 J / (1 + J) of the share J of hits among the samples that
+        are of the class or called it.
+        """
         pairs = [(o["y_true"], o["y_pred"]) for o in rows.runs]
         if c is None:
             return proportion(rows, [t == p for t, p in pairs])
         hits = [(t == c) & (p == c) for t, p in pairs]
-        among = {"recall": [t == c for t, _ in pairs], "precision": [p == c for _, p in pairs],
-                 "f1": [(t == c) | (p == c) for t, p in pairs]}[self.score]
+        among = {
+            "recall": [t == c for t, _ in pairs],
+            "precision": [p == c for _, p in pairs],
+            "f1": [(t == c) | (p == c) for t, p in pairs],
+        }[self.score]
         share = proportion(rows, hits, among)
-        return share.mapped(lambda j: 2 * j / (1 + j), 2 / (1 + share.value) ** 2) if self.score == "f1" else share
+        return (
+            share.mapped(lambda j: 2 * j / (1 + j), 2 / (1 + share.value) ** 2)
+            if self.score == "f1"
+            else share
+        )
 
     def convention(self, classes: Sequence[str]) -> str:
         """What is averaged how, and which class is the positive one."""
@@ -131,7 +184,9 @@ class ConfusionMetric:
 
 
 def _divide(a: Any, b: Any, undefined: float = 0.0) -> Array:
-    """Quotient; 0/0 is 0, as scikit-learn counts a class that was never predicted, or another value."""
+    """Quotient; 0/0 is 0, as scikit-learn counts a class that was never predicted, or another
+    value.
+    """
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     quotient = np.full(np.broadcast_shapes(a.shape, b.shape), undefined)
     np.divide(a, b, out=quotient, where=b > 0)
@@ -179,13 +234,19 @@ def _weighted(by_class: Callable[[Array], Array]) -> Callable[[Array], Array]:
 def two_classes(m: Array) -> Array:
     """The counts themselves. Raises `DataError` unless there are two classes."""
     if m.shape[-1] != 2:
-        raise DataError(f"sensitivity, specificity, precision, F1: expected two classes, got {m.shape[-1]}; "
-                        "name the 'positive' ones in the measure")
+        raise DataError(
+            f"sensitivity, specificity, precision, F1: expected two classes, got {m.shape[-1]}; "
+            "name the 'positive' ones in the measure"
+        )
     return m
 
 
-def _of_side(by_class: Callable[[Array], Array], side: int, undefined: float = 0.0) -> Callable[[Array], Array]:
-    """The score of one of two classes; where it has no sample, or none that is called it, another value."""
+def _of_side(
+    by_class: Callable[[Array], Array], side: int, undefined: float = 0.0
+) -> Callable[[Array], Array]:
+    """The score of one of two classes; where it has no sample, or none that is called it, another
+    value.
+    """
 
     def value(m: Array) -> Array:
         nothing = two_classes(m)[..., side, :].sum(axis=-1) == 0
@@ -195,16 +256,47 @@ def _of_side(by_class: Callable[[Array], Array], side: int, undefined: float = 0
 
 
 accuracy = ConfusionMetric("accuracy", "right / all", _accuracy, "accuracy", "all")
-sensitivity = ConfusionMetric("sensitivity", "TP / (TP + FN)", _of_side(_recall, 1, np.nan), "recall", "positive")
-specificity = ConfusionMetric("specificity", "TN / (TN + FP)", _of_side(_recall, 0, np.nan), "recall", "negative")
-precision = ConfusionMetric("precision", "TP / (TP + FP)", _of_side(_precision, 1), "precision", "positive")
+sensitivity = ConfusionMetric(
+    "sensitivity", "TP / (TP + FN)", _of_side(_recall, 1, np.nan), "recall", "positive"
+)
+specificity = ConfusionMetric(
+    "specificity", "TN / (TN + FP)", _of_side(_recall, 0, np.nan), "recall", "negative"
+)
+precision = ConfusionMetric(
+    "precision", "TP / (TP + FP)", _of_side(_precision, 1), "precision", "positive"
+)
 f1 = ConfusionMetric("F1", "2 TP / (2 TP + FP + FN)", _of_side(_f1, 1), "f1", "positive")
-macro_precision = ConfusionMetric("macro precision", "mean over classes of TP / (TP + FP)", _macro(_precision), "precision", "macro")
-macro_recall = ConfusionMetric("macro recall", "mean over classes of TP / (TP + FN)", _macro(_recall), "recall", "macro")
-macro_f1 = ConfusionMetric("macro F1", "mean over classes of 2 TP / (2 TP + FP + FN)", _macro(_f1), "f1", "macro")
-weighted_precision = ConfusionMetric("weighted precision", "mean over classes, by support, of TP / (TP + FP)", _weighted(_precision),
-                                     "precision", "weighted")
-weighted_recall = ConfusionMetric("weighted recall", "mean over classes, by support, of TP / (TP + FN)", _weighted(_recall),
-                                  "recall", "weighted")
-weighted_f1 = ConfusionMetric("weighted F1", "mean over classes, by support, of 2 TP / (2 TP + FP + FN)", _weighted(_f1),
-                              "f1", "weighted")
+macro_precision = ConfusionMetric(
+    "macro precision",
+    "mean over classes of TP / (TP + FP)",
+    _macro(_precision),
+    "precision",
+    "macro",
+)
+macro_recall = ConfusionMetric(
+    "macro recall", "mean over classes of TP / (TP + FN)", _macro(_recall), "recall", "macro"
+)
+macro_f1 = ConfusionMetric(
+    "macro F1", "mean over classes of 2 TP / (2 TP + FP + FN)", _macro(_f1), "f1", "macro"
+)
+weighted_precision = ConfusionMetric(
+    "weighted precision",
+    "mean over classes, by support, of TP / (TP + FP)",
+    _weighted(_precision),
+    "precision",
+    "weighted",
+)
+weighted_recall = ConfusionMetric(
+    "weighted recall",
+    "mean over classes, by support, of TP / (TP + FN)",
+    _weighted(_recall),
+    "recall",
+    "weighted",
+)
+weighted_f1 = ConfusionMetric(
+    "weighted F1",
+    "mean over classes, by support, of 2 TP / (2 TP + FP + FN)",
+    _weighted(_f1),
+    "f1",
+    "weighted",
+)

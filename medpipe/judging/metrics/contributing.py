@@ -1,4 +1,6 @@
-"""Metrics that tell their own error: by the influence of each sample, which is one matrix product, or by an interval of their own."""
+"""Metrics that tell their own error: by the influence of each sample, which is one matrix product,
+or by an interval of their own.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,12 @@ Rows = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class ByContribution:
-    """A metric with its own error. ``bounds`` are the values it can take; ``formula`` is for the reader.
+    """A metric with its own error. ``bounds`` are the values it can take; ``formula`` is for the
+    reader.
 
-    ``of`` gives the estimate with the influences of its strata, and for each stratum its own rows bool ``(N,)``, in order. Rows whose
-    ``origin`` is ``made_by_run`` are another sample in every run, though they carry the same ids; None where observations have no such
-    rows.
+    ``of`` gives the estimate with the influences of its strata, and for each stratum its own rows
+    bool ``(N,)``, in order. Rows whose ``origin`` is ``made_by_run`` are another sample in every
+    run, though they carry the same ids; None where observations have no such rows.
     """
 
     name: str
@@ -36,7 +39,9 @@ class ByContribution:
         return self.of(observations)[0].value
 
     def by_row(self, observations: Observations) -> tuple[Contributed, Array]:
-        """The estimate, and what each row adds to its error ``(N,)``; NaN for rows it does not rest on."""
+        """The estimate, and what each row adds to its error ``(N,)``; NaN for rows it does not rest
+        on.
+        """
         found, rows = self.of(observations)
         added = np.full(len(observations), np.nan)
         for stratum, chosen in zip(found.strata, rows, strict=True):
@@ -46,8 +51,8 @@ class ByContribution:
 
 @dataclass(frozen=True)
 class ByInterval:
-    """A metric with an interval of its own: ``of`` takes observations and a confidence. ``formula`` is for the reader, ``bounds`` are the
-    values it can take.
+    """A metric with an interval of its own: ``of`` takes observations and a confidence. ``formula``
+    is for the reader, ``bounds`` are the values it can take.
     """
 
     name: str

@@ -1,4 +1,6 @@
-"""Metrics of the user's own: any function of observations, whose error is found by leaving blocks of them out."""
+"""Metrics of the user's own: any function of observations, whose error is found by leaving blocks
+of them out.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,22 @@ from medpipe.statistics import effective_bounds, effective_n, spread_of
 
 Array = NDArray[np.float64]
 BLOCKS = 20
-"""So many times it is called with a block of the independent units left out. Blocks of many units suit medians, too."""
+"""So many times it is called with a block of the independent units left out. Blocks of many units
+suit medians, too.
+"""
 FEWEST = 5
 """So many correct and as many incorrect samples (or clusters) of each class must have been seen."""
-FAILURES = (ArithmeticError, AttributeError, LookupError, NameError, OSError, RuntimeError, SystemExit, TypeError, ValueError)
+FAILURES = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    NameError,
+    OSError,
+    RuntimeError,
+    SystemExit,
+    TypeError,
+    ValueError,
+)
 """What somebody's function may raise on some part of the data."""
 BLOCK_SEED = 20_261_129
 
@@ -36,28 +50,53 @@ class OwnMetric:
         try:
             value = float(self.function(observations))
         except FAILURES as error:
-            raise DataError(f"the metric {self.name} failed on {len(observations)} samples: {type(error).__name__}: {error}") from error
+            raise DataError(
+                f"the metric {self.name} failed on {len(observations)} samples:"
+                f" {type(error).__name__}: {error}"
+            ) from error
         if not math.isfinite(value):
-            raise DataError(f"the metric {self.name}: expected a finite number of {len(observations)} samples, got {value}")
+            raise DataError(
+                f"the metric {self.name}: expected a finite number of {len(observations)} samples,"
+                f" got {value}"
+            )
         return value
 
     def statistic(self, rows: Rows, expected: Collection[int]) -> Statistic:
-        """The metric of each run with its error. Raises `DataError` where too few of the samples matter for it to be known."""
+        """The metric of each run with its error. Raises `DataError` where too few of the samples
+        matter for it to be known.
+        """
         by_run = np.array([self(o) for o in rows.runs])
         taking_part = np.unique(np.concatenate(rows.units))
         if len(taking_part) < 2:
-            raise DataError(f"the metric {self.name}: expected two independent samples or clusters, got {len(taking_part)}")
+            raise DataError(
+                f"the metric {self.name}: expected two independent samples or clusters, got"
+                f" {len(taking_part)}"
+            )
         self._check_enough(rows, expected)
         block = np.full(rows.unit_count, -1)
         blocks = min(BLOCKS, len(taking_part))
-        block[np.random.default_rng(BLOCK_SEED).permutation(taking_part)] = np.arange(len(taking_part)) % blocks
-        without = np.array([np.mean([self(o.take(block[u] != b)) for o, u in zip(rows.runs, rows.units, strict=True)])
-                            for b in range(blocks)])
+        block[np.random.default_rng(BLOCK_SEED).permutation(taking_part)] = (
+            np.arange(len(taking_part)) % blocks
+        )
+        without = np.array(
+            [
+                np.mean(
+                    [
+                        self(o.take(block[u] != b))
+                        for o, u in zip(rows.runs, rows.units, strict=True)
+                    ]
+                )
+                for b in range(blocks)
+            ]
+        )
         added = (without.mean() - without) * (blocks - 1) / blocks
         spread = spread_of(added)
         value = float(by_run.mean())
         if spread.variance == 0.0:
-            raise DataError(f"the metric {self.name} is {value:g} whichever samples are left out: its error cannot be known")
+            raise DataError(
+                f"the metric {self.name} is {value:g} whichever samples are left out: its error"
+                " cannot be known"
+            )
         influence = np.zeros(rows.unit_count)
         size = np.bincount(block[taking_part], minlength=blocks)
         influence[taking_part] = (added / size)[block[taking_part]]
@@ -66,13 +105,18 @@ class OwnMetric:
             low, high = value - spread.half_width(tail, 0), value + spread.half_width(tail, 1)
             if not 0.0 < value < 1.0:
                 return low, high
-            as_share = effective_bounds(value, effective_n(value, spread, tail, 0.0, rows.n), tail)  # which it may be
+            as_share = effective_bounds(
+                value, effective_n(value, spread, tail, 0.0, rows.n), tail
+            )  # which it may be
             return min(low, as_share[0]), max(high, as_share[1])
 
-        return Statistic(by_run, influence, np.isin(np.arange(rows.unit_count), taking_part), bounds, rows.n)
+        return Statistic(
+            by_run, influence, np.isin(np.arange(rows.unit_count), taking_part), bounds, rows.n
+        )
 
     def _check_enough(self, rows: Rows, expected: Collection[int]) -> None:
-        """Refuse where what the metric may rest on was hardly seen: a rare class that happens to have no error hides its own.
+        """Refuse where what the metric may rest on was hardly seen: a rare class that happens to
+        have no error hides its own.
 
         Raises `DataError`.
         """
@@ -85,8 +129,11 @@ class OwnMetric:
                 seen = len(np.unique(unit[(o["y_true"] == c) & rowwise]))
                 if seen < FEWEST:
                     of = "clusters with samples" if rows.clustered else "samples"
-                    raise DataError(f"the metric {self.name}: expected {FEWEST} {of} of class {o.classes[c]} that are {kind} "
-                                    f"to know its error, got {seen}; a metric of medpipe's own needs fewer")
+                    raise DataError(
+                        f"the metric {self.name}: expected {FEWEST} {of} of class {o.classes[c]}"
+                        f" that are {kind} to know its error, got {seen}; a metric of medpipe's own"
+                        " needs fewer"
+                    )
 
     def convention(self, classes: Sequence[str]) -> str:
         """What is known of a function of the user's: where it is from."""

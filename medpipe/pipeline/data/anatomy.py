@@ -1,7 +1,9 @@
-"""The drawing of one phantom slice: a head, seen from below as radiologists show it, at a level from skull base to vertex.
+"""The drawing of one phantom slice: a head, seen from below as radiologists show it, at a level
+from skull base to vertex.
 
-Coordinates run from -1 to 1 over the picture, ``u`` to the right and ``v`` downwards (front of the head above).
-Brightness is that of a T1-weighted picture after contrast medium, 0 to about 1. It is a drawing, not a simulation.
+Coordinates run from -1 to 1 over the picture, ``u`` to the right and ``v`` downwards (front of the
+head above). Brightness is that of a T1-weighted picture after contrast medium, 0 to about 1. It is
+a drawing, not a simulation.
 """
 
 from __future__ import annotations
@@ -20,7 +22,11 @@ CSF, GREY, WHITE, BONE, SCALP = 0.14, 0.40, 0.58, 0.07, 0.80
 _RIM = 0.14
 """From the skin to the brain's surface."""
 
-_DEEP_GREY = (((0.24, -0.02), (0.065, 0.14), 0.25), ((0.11, 0.08), (0.085, 0.12), 0.2), ((0.15, -0.19), (0.05, 0.09), -0.2))
+_DEEP_GREY = (
+    ((0.24, -0.02), (0.065, 0.14), 0.25),
+    ((0.11, 0.08), (0.085, 0.12), 0.2),
+    ((0.15, -0.19), (0.05, 0.09), -0.2),
+)
 """Putamen, thalamus and caudate of one side: centre, radii, turn."""
 
 
@@ -41,7 +47,9 @@ class Head:
 
 @dataclass(frozen=True)
 class Lesion:
-    """A tumour: class, centre ``(u, v)``, radius, look, brightness, and an outline that wobbles by angle."""
+    """A tumour: class, centre ``(u, v)``, radius, look, brightness, and an outline that wobbles by
+    angle.
+    """
 
     kind: str
     centre: tuple[float, float]
@@ -68,7 +76,14 @@ def _mix(picture: Plane, mask: Plane, value: float | Plane) -> Plane:
     return picture + mask * (value - picture)
 
 
-def _blob(u: Plane, v: Plane, at: tuple[float, float], radii: tuple[float, float], turn: float = 0.0, soft: float = 0.015) -> Plane:
+def _blob(
+    u: Plane,
+    v: Plane,
+    at: tuple[float, float],
+    radii: tuple[float, float],
+    turn: float = 0.0,
+    soft: float = 0.015,
+) -> Plane:
     """A filled ellipse with a soft edge; ``turn`` in radians."""
     du, dv = u - at[0], v - at[1]
     a, b = du * np.cos(turn) + dv * np.sin(turn), dv * np.cos(turn) - du * np.sin(turn)
@@ -76,13 +91,17 @@ def _blob(u: Plane, v: Plane, at: tuple[float, float], radii: tuple[float, float
     return rise(distance, 0.0, soft)
 
 
-def _pair(u: Plane, v: Plane, at: tuple[float, float], radii: tuple[float, float], turn: float = 0.0) -> Plane:
+def _pair(
+    u: Plane, v: Plane, at: tuple[float, float], radii: tuple[float, float], turn: float = 0.0
+) -> Plane:
     """The same ellipse on both sides of the midline."""
     return np.maximum(_blob(u, v, at, radii, turn), _blob(u, v, (-at[0], at[1]), radii, -turn))
 
 
 def draw(head: Head, level: float, lesion: Lesion | None) -> Plane:
-    """The slice at ``level`` (0 skull base, 1 vertex), with a lesion or without: float64 ``(SIZE, SIZE)``, before any scanner."""
+    """The slice at ``level`` (0 skull base, 1 vertex), with a lesion or without: float64 ``(SIZE,
+    SIZE)``, before any scanner.
+    """
     u = U * np.cos(head.tilt) + V * np.sin(head.tilt)
     v = V * np.cos(head.tilt) - U * np.sin(head.tilt)
     depth = _depth(head, level, u, v)
@@ -93,7 +112,9 @@ def draw(head: Head, level: float, lesion: Lesion | None) -> Plane:
     if lesion is not None:
         picture = _tumour(head, lesion, u, v, depth, picture)
     picture = _mix(picture, 1 - rise(depth, _RIM), CSF)
-    picture = _mix(picture, 1 - rise(depth, 0.115), BONE + 0.12 * np.exp(-((depth - 0.09) / 0.012) ** 2))
+    picture = _mix(
+        picture, 1 - rise(depth, 0.115), BONE + 0.12 * np.exp(-(((depth - 0.09) / 0.012) ** 2))
+    )
     picture = _mix(picture, 1 - rise(depth, 0.06), SCALP * (0.85 + 0.08 * head.texture))
     if level < 0.14:
         picture = _face(u, v, picture, level)
@@ -114,7 +135,7 @@ def _pushed(u: Plane, v: Plane, lesion: Lesion | None) -> tuple[Plane, Plane]:
     if lesion is None or lesion.look == "diffuse":
         return u, v
     du, dv = u - lesion.centre[0], v - lesion.centre[1]
-    distance = np.sqrt(du ** 2 + dv ** 2) + 1e-6
+    distance = np.sqrt(du**2 + dv**2) + 1e-6
     shift = 0.45 * lesion.radius * np.exp(-((distance / (2.4 * lesion.radius)) ** 2))
     return u - shift * du / distance, v - shift * dv / distance
 
@@ -124,17 +145,27 @@ def _brain(head: Head, level: float, u: Plane, v: Plane, inside: Plane) -> Plane
     fold = np.abs(np.cos(4 * level) * head.folds[0] + np.sin(4 * level) * head.folds[1])
     white = WHITE - (WHITE - GREY) * (1 - head.myelin)
     sulcus_depth = 0.10 + 0.08 * head.sulci + 0.05 * level
-    cortex = np.maximum(1 - rise(fold, 0.45, 0.08), 1 - rise(inside, 0.05, 0.015)) * (1 - rise(inside, sulcus_depth + 0.06, 0.03))
+    cortex = np.maximum(1 - rise(fold, 0.45, 0.08), 1 - rise(inside, 0.05, 0.015)) * (
+        1 - rise(inside, sulcus_depth + 0.06, 0.03)
+    )
     picture = _mix(np.full_like(u, white), cortex, GREY)
-    picture = _mix(picture, (1 - rise(fold, 0.08 + 0.10 * head.sulci, 0.04)) * (1 - rise(inside, sulcus_depth, 0.03)), CSF + 0.08)
-    middle = float(np.exp(-((level - 0.47) / 0.2) ** 2))
+    picture = _mix(
+        picture,
+        (1 - rise(fold, 0.08 + 0.10 * head.sulci, 0.04)) * (1 - rise(inside, sulcus_depth, 0.03)),
+        CSF + 0.08,
+    )
+    middle = float(np.exp(-(((level - 0.47) / 0.2) ** 2)))
     if level > 0.22:
         size = head.ventricles * middle
         for at, radii, turn in _DEEP_GREY:
             picture = _mix(picture, 0.9 * middle * _pair(u, v, at, radii, turn), GREY)
         if size > 0.25:
-            picture = _mix(picture, _pair(u, v, (0.085, -0.19), (0.042 * size, 0.15 * size), -0.35), CSF)
-            picture = _mix(picture, _pair(u, v, (0.15, 0.25), (0.045 * size, 0.17 * size), -0.5), CSF)
+            picture = _mix(
+                picture, _pair(u, v, (0.085, -0.19), (0.042 * size, 0.15 * size), -0.35), CSF
+            )
+            picture = _mix(
+                picture, _pair(u, v, (0.15, 0.25), (0.045 * size, 0.17 * size), -0.5), CSF
+            )
             picture = _mix(picture, _pair(u, v, (0.15, 0.22), (0.014, 0.03)), 0.62)
             picture = _mix(picture, _blob(u, v, (0.0, 0.04), (0.02 * size, 0.10)), CSF)
     ends = rise(np.abs(v + 0.02), 0.34 - 0.5 * max(level - 0.5, 0), 0.03)
@@ -142,10 +173,12 @@ def _brain(head: Head, level: float, u: Plane, v: Plane, inside: Plane) -> Plane
     return _mix(picture, np.asarray(0.85 * cleft), CSF + 0.04)
 
 
-def _skull_base(head: Head, level: float, u: Plane, v: Plane, inside: Plane, picture: Plane) -> Plane:
+def _skull_base(
+    head: Head, level: float, u: Plane, v: Plane, inside: Plane, picture: Plane
+) -> Plane:
     """Brain stem, cerebellum, temporal lobes, cisterns and the normal pituitary."""
     low = min(1.0, (0.3 - level) / 0.12)
-    folia = GREY + 0.07 * np.sin(34 * np.sqrt(u ** 2 + (v - 0.16) ** 2) + 0.8 * head.folds[0])
+    folia = GREY + 0.07 * np.sin(34 * np.sqrt(u**2 + (v - 0.16) ** 2) + 0.8 * head.folds[0])
     back = low * _blob(u, v, (0.0, 0.46), (0.47, 0.30), soft=0.02)
     picture = _mix(picture, back, folia)
     picture = _mix(picture, back * _blob(u, v, (0.0, 0.50), (0.05, 0.16)), GREY - 0.04)
@@ -157,7 +190,9 @@ def _skull_base(head: Head, level: float, u: Plane, v: Plane, inside: Plane, pic
     picture = _mix(picture, low * _blob(u, v, (0.0, 0.14), (0.17, 0.15)), CSF + 0.04)
     picture = _mix(picture, low * _blob(u, v, (0.0, 0.15), (0.14, 0.125)), WHITE - 0.06)
     picture = _mix(picture, low * _blob(u, v, (0.0, 0.31), (0.045, 0.03)), CSF)
-    picture = _mix(picture, low * _pair(u, v, (0.13, -0.12), (0.022, 0.03)), 0.75)  # carotid arteries, filled with contrast
+    picture = _mix(
+        picture, low * _pair(u, v, (0.13, -0.12), (0.022, 0.03)), 0.75
+    )  # carotid arteries, filled with contrast
     return _mix(picture, low * _blob(u, v, (0.0, -0.12), (0.05, 0.032)), 0.62)
 
 
@@ -172,21 +207,32 @@ def _face(u: Plane, v: Plane, picture: Plane, level: float) -> Plane:
 def _tumour(head: Head, lesion: Lesion, u: Plane, v: Plane, depth: Plane, picture: Plane) -> Plane:
     du, dv = u - lesion.centre[0], v - lesion.centre[1]
     angle = np.arctan2(dv, du)
-    outline = 1 + sum(w * np.cos((k + 1) * angle + 1.9 * k) / (1 + 0.4 * k) for k, w in enumerate(lesion.wobble))
-    reach = np.sqrt(du ** 2 + dv ** 2) / lesion.radius / outline
+    outline = 1 + sum(
+        w * np.cos((k + 1) * angle + 1.9 * k) / (1 + 0.4 * k) for k, w in enumerate(lesion.wobble)
+    )
+    reach = np.sqrt(du**2 + dv**2) / lesion.radius / outline
     soft = 0.012 / lesion.radius
     spread = 1 - rise(reach + 0.18 * head.texture, 1.55, 0.12)
     if lesion.look in ("ring", "patchy", "oedema"):
         picture = _mix(picture, 0.75 * spread * rise(depth, _RIM), GREY - 0.12)
     if lesion.look == "diffuse":
-        return _mix(picture, (1 - rise(reach + 0.12 * head.texture, 1.0, 0.15)) * 0.85, lesion.brightness)
+        return _mix(
+            picture, (1 - rise(reach + 0.12 * head.texture, 1.0, 0.15)) * 0.85, lesion.brightness
+        )
     body = 1 - rise(reach, 1.0, soft)
     if lesion.look in ("solid", "oedema") and lesion.kind == "meningioma":
-        picture = _mix(picture, 1 - rise(reach, 1.12, soft), CSF + 0.1)  # a cleft of fluid parts it from the brain
-        tail = np.exp(-((depth - _RIM) / 0.016) ** 2) * np.exp(-((reach / 1.9) ** 4))
+        picture = _mix(
+            picture, 1 - rise(reach, 1.12, soft), CSF + 0.1
+        )  # a cleft of fluid parts it from the brain
+        tail = np.exp(-(((depth - _RIM) / 0.016) ** 2)) * np.exp(-((reach / 1.9) ** 4))
         picture = _mix(picture, np.asarray(tail), lesion.brightness)
     if lesion.look == "snowman":
-        second = _blob(u, v, (lesion.centre[0] + 0.2 * lesion.radius, lesion.centre[1] - 1.05 * lesion.radius), (0.7 * lesion.radius,) * 2)
+        second = _blob(
+            u,
+            v,
+            (lesion.centre[0] + 0.2 * lesion.radius, lesion.centre[1] - 1.05 * lesion.radius),
+            (0.7 * lesion.radius,) * 2,
+        )
         body = np.maximum(body, second)
     fill = lesion.brightness * (1 + (0.10 if lesion.look == "patchy" else 0.03) * head.texture)
     picture = _mix(picture, body, fill)

@@ -1,4 +1,6 @@
-"""The digest of a data set without its pixels: what tells whether stored evidence was made from the same data."""
+"""The digest of a data set without its pixels: what tells whether stored evidence was made from the
+same data.
+"""
 
 from __future__ import annotations
 
@@ -15,5 +17,7 @@ def text_digest(source: str | Sequence[str], folder: Path | None = None) -> str:
 
 
 def image_digest(source: str | Sequence[str], folder: Path | None = None) -> str:
-    """``ImageData.digest`` of the source that `load_images` would take; files are hashed, none is decoded. Raises as it does."""
+    """``ImageData.digest`` of the source that `load_images` would take; files are hashed, none is
+    decoded. Raises as it does.
+    """
     return load_images(source, folder).digest

@@ -17,13 +17,16 @@ from medpipe.running.experiment import Progress
 MAX_BYTES = 4 * 2**30
 TIMEOUT_S = 30.0
 PAUSES_S = (0.5, 2.0, 5.0)
-"""Pauses before each further attempt, counted anew whenever an attempt got further than all before."""
+"""Pauses before each further attempt, counted anew whenever an attempt got further than all before.
+"""
 
 _CHUNK = 256 * 1024
 
 
 class Remote(NamedTuple):
-    """What to get: the address, the ``Authorization`` header (None for none), and what to do if it cannot be had."""
+    """What to get: the address, the ``Authorization`` header (None for none), and what to do if it
+    cannot be had.
+    """
 
     url: str
     authorization: str | None
@@ -34,28 +37,40 @@ class _CutOff(Exception):
     """The connection ended before the file did."""
 
 
-def download(remote: Remote, target: Path, check: Callable[[Path], None], progress: Progress) -> None:
-    """Get a file into ``target``, by way of ``<target>.part``, which is kept when the connection breaks and resumed next time.
+def download(
+    remote: Remote, target: Path, check: Callable[[Path], None], progress: Progress
+) -> None:
+    """Get a file into ``target``, by way of ``<target>.part``, which is kept when the connection
+    breaks and resumed next time.
 
-    ``check(part)`` must raise `DataError` unless the whole file is right; only then is it renamed. ``progress`` counts bytes;
-    a total of 0 means that it is not known. The header ``Authorization`` is never passed on to where a redirect leads.
+    ``check(part)`` must raise `DataError` unless the whole file is right; only then is it renamed.
+    ``progress`` counts bytes; a total of 0 means that it is not known. The header ``Authorization``
+    is never passed on to where a redirect leads.
 
-    Raises `UnavailableError` (no network, not allowed, not there) or `DataError` (broken, no room on the disk).
+    Raises `UnavailableError` (no network, not allowed, not there) or `DataError` (broken, no room
+    on the disk).
     """
     if not remote.url.startswith(("http://", "https://")):
-        raise DataError(f"{remote.url}: expected an address that begins with http:// or https://; correct the setting it comes from")
+        raise DataError(
+            f"{remote.url}: expected an address that begins with http:// or https://; correct the"
+            " setting it comes from"
+        )
     part = target.with_name(target.name + ".part")
     _get_all(remote, part, progress, target.name)
     try:
         check(part)
     except DataError as error:
         _discard(part)
-        raise DataError(f"{remote.url}: got a file that is not what was expected ({error}); run the command again; "
-                        f"{remote.advice}") from error
+        raise DataError(
+            f"{remote.url}: got a file that is not what was expected ({error}); run the command"
+            f" again; {remote.advice}"
+        ) from error
     try:
         part.replace(target)
     except OSError as error:
-        raise DataError(f"{target}: expected to be able to write, got: {error.strerror or error}") from error
+        raise DataError(
+            f"{target}: expected to be able to write, got: {error.strerror or error}"
+        ) from error
     _discard(part)
 
 
@@ -80,25 +95,38 @@ def _get_all(remote: Remote, part: Path, progress: Progress, name: str) -> None:
 
 
 def _refused(remote: Remote, code: int) -> UnavailableError:
-    why = {401: "access was refused", 403: "access was refused", 404: "nothing is there"}.get(code, "the server refused")
-    return UnavailableError(f"{remote.url}: expected a file, but {why} (HTTP {code}); {remote.advice}")
+    why = {401: "access was refused", 403: "access was refused", 404: "nothing is there"}.get(
+        code, "the server refused"
+    )
+    return UnavailableError(
+        f"{remote.url}: expected a file, but {why} (HTTP {code}); {remote.advice}"
+    )
 
 
 def _gave_up(remote: Remote, part: Path, cause: Exception) -> UnavailableError:
     kept = _size(part)
     have = f"; {kept} bytes are kept and the same command goes on from there" if kept else ""
     reason = getattr(cause, "reason", None) or cause
-    return UnavailableError(f"{remote.url}: expected a file, but the network or the server failed ({reason}){have}; "
-                            f"check the network and try again, or {remote.advice}")
+    return UnavailableError(
+        f"{remote.url}: expected a file, but the network or the server failed ({reason}){have}; "
+        f"check the network and try again, or {remote.advice}"
+    )
 
 
 def _attempt(remote: Remote, part: Path, progress: Progress, name: str) -> None:
-    """Ask for what is still missing and append it; returns when the file is complete, raises `_CutOff` when it is not."""
+    """Ask for what is still missing and append it; returns when the file is complete, raises
+    `_CutOff` when it is not.
+    """
     tag_file = _tag_file(part)
-    start, tag = _size(part), tag_file.read_text("utf-8", "ignore").strip() if tag_file.exists() else ""
+    start, tag = (
+        _size(part),
+        (tag_file.read_text("utf-8", "ignore").strip() if tag_file.exists() else ""),
+    )
     if not tag:  # without a mark of the version, the rest might be that of another file
         start = 0
-    request = urllib.request.Request(remote.url, headers={"Accept-Encoding": "identity", "User-Agent": "medpipe"})
+    request = urllib.request.Request(
+        remote.url, headers={"Accept-Encoding": "identity", "User-Agent": "medpipe"}
+    )
     if remote.authorization:
         request.add_unredirected_header("Authorization", remote.authorization)
     if start:
@@ -108,9 +136,14 @@ def _attempt(remote: Remote, part: Path, progress: Progress, name: str) -> None:
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
             start, total = _begin(response, start)
             if total > MAX_BYTES:
-                raise DataError(f"{remote.url}: expected at most {MAX_BYTES} bytes, the server announces {total}; {remote.advice}")
+                raise DataError(
+                    f"{remote.url}: expected at most {MAX_BYTES} bytes, the server announces"
+                    f" {total}; {remote.advice}"
+                )
             _write_text(tag_file, _version_tag(response))
-            done = _append(_chunks(response), part, start, lambda count: progress(count, total, name))
+            done = _append(
+                _chunks(response), part, start, lambda count: progress(count, total, name)
+            )
     except urllib.error.HTTPError as error:
         if error.code != 416 or not start:
             raise
@@ -156,7 +189,10 @@ def _append(chunks: Iterator[bytes], part: Path, start: int, report: Callable[[i
         for chunk in chunks:
             done += len(chunk)
             if done > MAX_BYTES:
-                raise DataError(f"{part}: expected at most {MAX_BYTES} bytes, got more; fetch into another --folder")
+                raise DataError(
+                    f"{part}: expected at most {MAX_BYTES} bytes, got more; fetch into another"
+                    " --folder"
+                )
             try:
                 stream.write(chunk)
                 stream.flush()
@@ -174,7 +210,10 @@ def _write_text(path: Path, text: str) -> None:
 
 
 def _no_room(path: Path, error: OSError) -> DataError:
-    return DataError(f"{path}: expected to be able to write, got: {error.strerror or error}; free some space or name another folder")
+    return DataError(
+        f"{path}: expected to be able to write, got: {error.strerror or error}; free some space or"
+        " name another folder"
+    )
 
 
 def _tag_file(part: Path) -> Path:

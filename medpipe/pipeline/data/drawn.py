@@ -1,4 +1,6 @@
-"""The demonstration's slices, drawn once and kept: every run of a demonstration wants them, and drawing takes longer than many a run."""
+"""The demonstration's slices, drawn once and kept: every run of a demonstration wants them, and
+drawing takes longer than many a run.
+"""
 
 from __future__ import annotations
 
@@ -37,8 +39,15 @@ def _place(part: str) -> Path:
 def _read(path: Path) -> Phantoms | None:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
-            pixels, names, labels, people = (kept[name] for name in ("pixels", "names", "labels", "people"))
-        return Phantoms(pixels, tuple(names.tolist()), tuple(labels.tolist()), tuple(Person(*row) for row in people.tolist()))
+            pixels, names, labels, people = (
+                kept[name] for name in ("pixels", "names", "labels", "people")
+            )
+        return Phantoms(
+            pixels,
+            tuple(names.tolist()),
+            tuple(labels.tolist()),
+            tuple(Person(*row) for row in people.tolist()),
+        )
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         return None
 
@@ -47,5 +56,11 @@ def _write(path: Path, made: Phantoms) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     with temporary.open("wb") as file:
-        np.savez(file, pixels=made.pixels, names=np.array(made.names), labels=np.array(made.labels), people=np.array(made.people))
+        np.savez(
+            file,
+            pixels=made.pixels,
+            names=np.array(made.names),
+            labels=np.array(made.labels),
+            people=np.array(made.people),
+        )
     temporary.replace(path)

@@ -23,10 +23,10 @@ from medpipe.pipeline.data.places import IMAGE_FOLDERS, find
 
 @dataclass(frozen=True)
 class FileMarks:
-    """``width`` and ``height`` in pixels; ``format`` and ``mode`` as Pillow names them; ``tables``: a digest of
-    the JPEG quantisation tables, and ``sampling`` of colour (4:2:0 and the like), ``""`` for another format;
-    ``software``: the program that the file names; ``extras``: the names of what else the file carries
-    (comment, EXIF, colour profile, resolution).
+    """``width`` and ``height`` in pixels; ``format`` and ``mode`` as Pillow names them; ``tables``:
+    a digest of the JPEG quantisation tables, and ``sampling`` of colour (4:2:0 and the like),
+    ``""`` for another format; ``software``: the program that the file names; ``extras``: the names
+    of what else the file carries (comment, EXIF, colour profile, resolution).
     """
 
     width: int
@@ -40,17 +40,26 @@ class FileMarks:
 
 
 def file_marks(data: ImageData) -> Mapping[str, tuple[FileMarks, ...]]:
-    """The marks of every image by part, in order. Raises `DataError` for data that was not read from files, or a broken header."""
+    """The marks of every image by part, in order. Raises `DataError` for data that was not read
+    from files, or a broken header.
+    """
     path = path_of(data.source)
     known = IMAGE_FOLDERS if path is None else find_known(data.source, path)
     place = find(data.source, known, None) if data.source in known else None
     if place is None:
-        raise DataError(f"{data.source}: expected images that lie in files, got pixels made by the package")
+        raise DataError(
+            f"{data.source}: expected images that lie in files, got pixels made by the package"
+        )
     files = open_files(place)
     if data.source not in IMAGE_FOLDERS:
         files = index_images(files).files
-    return {name: tuple(marks_of(content, f"{place}/{path}") for path, content in files.read_each(part.sample_id.tolist()))
-            for name, part in data.parts.items()}
+    return {
+        name: tuple(
+            marks_of(content, f"{place}/{path}")
+            for path, content in files.read_each(part.sample_id.tolist())
+        )
+        for name, part in data.parts.items()
+    }
 
 
 def marks_of(content: bytes, where: str) -> FileMarks:
@@ -58,10 +67,22 @@ def marks_of(content: bytes, where: str) -> FileMarks:
     try:
         with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as image:
             tables = getattr(image, "quantization", None)
-            extras = sorted(str(key) for key in image.info if key not in ("jfif_version", "jfif_unit", "jfif_density", "jfif"))
+            extras = sorted(
+                str(key)
+                for key in image.info
+                if key not in ("jfif_version", "jfif_unit", "jfif_density", "jfif")
+            )
             digest = hashlib.sha256(repr(tables).encode()).hexdigest()[:8] if tables else ""
-            return FileMarks(image.width, image.height, image.mode, digest, ",".join(extras),
-                             str(image.format), _sampling(image), _software(image))
+            return FileMarks(
+                image.width,
+                image.height,
+                image.mode,
+                digest,
+                ",".join(extras),
+                str(image.format),
+                _sampling(image),
+                _software(image),
+            )
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise not_an_image(content, where) from error
 

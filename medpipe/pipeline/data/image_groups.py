@@ -49,7 +49,9 @@ def matches(data: ImageData) -> tuple[Match, ...]:
     kept = _read(path)
     if kept is None:
         kept = find_matches(grey(data), digests(data))
-        with suppress(OSError):  # a full or read-only disk costs time at the next call, nothing else
+        with suppress(
+            OSError
+        ):  # a full or read-only disk costs time at the next call, nothing else
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, json.dumps([asdict(match) for match in kept]).encode())
     return kept
@@ -71,12 +73,19 @@ def _grey(data: ImageData, name: str, side: int) -> Iterator[NDArray[np.uint8]]:
     planes = data.parts[name].planes(side)
     for place in range(len(planes)):
         image = planes[place]
-        yield image[0] if len(image) == 1 else np.rint(image.mean(axis=0, dtype=np.float32)).astype(np.uint8)
+        yield (
+            image[0]
+            if len(image) == 1
+            else np.rint(image.mean(axis=0, dtype=np.float32)).astype(np.uint8)
+        )
 
 
 def _key(data: ImageData) -> str:
     """Changes with the data and with the code of the search."""
-    code = [inspect.getsource(module) for module in (candidates, duplicates, features, geometry, template)]
+    code = [
+        inspect.getsource(module)
+        for module in (candidates, duplicates, features, geometry, template)
+    ]
     told = [str(VERSION), data.digest, *data.parts, *code]
     return hashlib.sha256("\n".join(told).encode()).hexdigest()[:24]
 

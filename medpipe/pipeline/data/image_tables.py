@@ -1,8 +1,9 @@
-"""Tables that say of which class, patient or part each image of a folder is, such as ``metadata.csv``.
+"""Tables that say of which class, patient or part each image of a folder is, such as
+``metadata.csv``.
 
-Columns are known by the names that public collections give them (HAM10000 and ISIC: ``image_id``, ``dx``,
-``lesion_id``; the Hugging Face Hub: ``file_name``, ``label``). An image is named by its path, its file
-name, or its file name without the ending.
+Columns are known by the names that public collections give them (HAM10000 and ISIC: ``image_id``,
+``dx``, ``lesion_id``; the Hugging Face Hub: ``file_name``, ``label``). An image is named by its
+path, its file name, or its file name without the ending.
 """
 
 from __future__ import annotations
@@ -20,19 +21,44 @@ from medpipe.pipeline.data.files import FileSet
 ENDINGS = (".csv", ".tsv")
 MAX_BYTES = 64 * 2**20
 COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "image": ("image", "image_id", "file_name", "filename", "image_name", "image_index", "image_path",
-              "isic_id", "img", "path", "file", "filepath"),
-    "class": ("class", "label", "dx", "diagnosis", "class_name", "label_name", "category", "target"),
+    "image": (
+        "image",
+        "image_id",
+        "file_name",
+        "filename",
+        "image_name",
+        "image_index",
+        "image_path",
+        "isic_id",
+        "img",
+        "path",
+        "file",
+        "filepath",
+    ),
+    "class": (
+        "class",
+        "label",
+        "dx",
+        "diagnosis",
+        "class_name",
+        "label_name",
+        "category",
+        "target",
+    ),
     "patient": ("patient_id", "patient", "subject_id", "subject", "patientid", "subjectid"),
     "lesion": ("lesion_id", "lesion", "lesionid"),
-    "part": ("split", "part", "partition", "subset", "fold", "set")}
-"""What a column says, and the names by which it is known, in small letters and with ``_``; the first of
-them that a table has is taken."""
+    "part": ("split", "part", "partition", "subset", "fold", "set"),
+}
+"""What a column says, and the names by which it is known, in small letters and with ``_``; the
+first of them that a table has is taken.
+"""
 
 
 @dataclass(frozen=True)
 class Table:
-    """``name`` of the file; ``columns`` by what they say; ``rows`` by image: what each says of it."""
+    """``name`` of the file; ``columns`` by what they say; ``rows`` by image: what each says of
+    it.
+    """
 
     name: str
     columns: Mapping[str, str]
@@ -56,11 +82,17 @@ def _table(name: str, content: bytes, images: Sequence[str]) -> Table:
         raise DataError(f"expected a table of at most {MAX_BYTES} bytes, got {len(content)}")
     rows = list(_rows(content))
     head = rows[0] if rows else []
-    known = {re.sub(r"\W+", "_", word.strip().lower()): i for i, word in reversed([*enumerate(head)])}
-    place = {what: next((known[n] for n in names if n in known), -1) for what, names in COLUMNS.items()}
+    known = {
+        re.sub(r"\W+", "_", word.strip().lower()): i for i, word in reversed([*enumerate(head)])
+    }
+    place = {
+        what: next((known[n] for n in names if n in known), -1) for what, names in COLUMNS.items()
+    }
     if place["image"] < 0:
-        raise DataError("expected a column that names images, such as image_id or file_name, got "
-                        f"{', '.join(head)[:200] or 'none'}")
+        raise DataError(
+            "expected a column that names images, such as image_id or file_name, got "
+            f"{', '.join(head)[:200] or 'none'}"
+        )
     columns = {what: i for what, i in place.items() if i >= 0 and what != "image"}
     path_of = _paths(images)
     found: dict[str, Mapping[str, str]] = {}
@@ -72,9 +104,13 @@ def _table(name: str, content: bytes, images: Sequence[str]) -> Table:
         path = path_of.get(row[place["image"]].strip().casefold())
         said = {what: row[i].strip() for what, i in columns.items()}
         if path is not None and found.setdefault(path, said) != said:
-            raise DataError(f"expected one row for {path!r}, got two that differ, the second in line {at}")
+            raise DataError(
+                f"expected one row for {path!r}, got two that differ, the second in line {at}"
+            )
     if not found:
-        raise DataError(f"expected images of this set in the column {head[place['image']]}, got none of them")
+        raise DataError(
+            f"expected images of this set in the column {head[place['image']]}, got none of them"
+        )
     return Table(name, {what: head[i] for what, i in columns.items()}, found)
 
 
@@ -89,7 +125,9 @@ def _paths(images: Sequence[str]) -> dict[str, str]:
 
 
 def _rows(content: bytes) -> Iterator[list[str]]:
-    """The cells of a table: UTF-8, UTF-16 with a mark, else Windows-1252; comma, semicolon or tab."""
+    """The cells of a table: UTF-8, UTF-16 with a mark, else Windows-1252; comma, semicolon or
+    tab.
+    """
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         text = content.decode("utf-16", errors="replace")
     else:

@@ -1,4 +1,6 @@
-"""Marked copies of synthetic images, with their manifest; files that cannot be marked are named, the others done."""
+"""Marked copies of synthetic images, with their manifest; files that cannot be marked are named,
+the others done.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,9 @@ Told = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class MarkedCopies:
-    """``manifest`` as it was written to ``path``; ``weak``: names of copies in which the mark is not found, for they are small or flat;
-    ``count`` of the files marked; ``problems``: a sentence for each file that was not.
+    """``manifest`` as it was written to ``path``; ``weak``: names of copies in which the mark is
+    not found, for they are small or flat; ``count`` of the files marked; ``problems``: a sentence
+    for each file that was not.
     """
 
     manifest: SyntheticManifest
@@ -40,25 +43,43 @@ class MarkedCopies:
 
 
 def read_image_file(path: Path) -> tuple[bytes, NDArray[np.uint8]]:
-    """The bytes of an image file and its RGB pixels, uint8 ``(H, W, 3)``. Use within `strict_images`. Raises `DataError`."""
+    """The bytes of an image file and its RGB pixels, uint8 ``(H, W, 3)``. Use within
+    `strict_images`. Raises `DataError`.
+    """
     try:
         if path.is_dir() or path.stat().st_size > MAX_FILE_BYTES:
-            raise DataError(f"{path}: expected an image file of at most {MAX_FILE_BYTES} bytes, got a folder or a larger file")
+            raise DataError(
+                f"{path}: expected an image file of at most {MAX_FILE_BYTES} bytes, got a folder or"
+                " a larger file"
+            )
         content = path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path}: expected a readable image file, got: {error.strerror or error}") from error
+        raise DataError(
+            f"{path}: expected a readable image file, got: {error.strerror or error}"
+        ) from error
     if not content:
         raise DataError(f"{path}: expected a JPEG or PNG image, got an empty file")
     return content, pixels(content, str(path))
 
 
-def write_marked(files: Sequence[Path], out: Path, key: Key, *, manifest: Path | None = None, run: str | None = None,
-                 signer: ContentSigner | None = None, told: Told = lambda done, total: None) -> MarkedCopies:
-    """Write a marked PNG of each file into the new or empty folder ``out``, and their manifest there or to ``manifest``.
+def write_marked(
+    files: Sequence[Path],
+    out: Path,
+    key: Key,
+    *,
+    manifest: Path | None = None,
+    run: str | None = None,
+    signer: ContentSigner | None = None,
+    told: Told = lambda done, total: None,
+) -> MarkedCopies:
+    """Write a marked PNG of each file into the new or empty folder ``out``, and their manifest
+    there or to ``manifest``.
 
-    8-bit grey and RGB only: anything else would have to be converted; such a file is among the problems, and the others are marked. The
-    files themselves are listed, too: they are as synthetic as their copies. ``signer`` adds a C2PA manifest to each copy. Nothing is
-    written if no file can be used. Raises `DataError`, `SpecError` for ``manifest``, `SignatureError`, `MissingDependency`.
+    8-bit grey and RGB only: anything else would have to be converted; such a file is among the
+    problems, and the others are marked. The files themselves are listed, too: they are as synthetic
+    as their copies. ``signer`` adds a C2PA manifest to each copy. Nothing is written if no file can
+    be used. Raises `DataError`, `SpecError` for ``manifest``, `SignatureError`,
+    `MissingDependency`.
     """
     names = _names(files)
     target = manifest or out / NAME
@@ -75,19 +96,26 @@ def write_marked(files: Sequence[Path], out: Path, key: Key, *, manifest: Path |
                     problems.append(str(error))
                 told(done, len(files))
         if not entries:
-            raise DataError(problems[0] if len(problems) == 1 else
-                            f"none of {len(problems):,} files could be marked; the first: {problems[0]}")
+            raise DataError(
+                problems[0]
+                if len(problems) == 1
+                else f"none of {len(problems):,} files could be marked; the first: {problems[0]}"
+            )
         made = SyntheticManifest(tuple(entries), run, key.id)
         _publish(draft, out, target, made)
     except OSError as error:
-        raise DataError(f"{out}: expected a folder that can be written, got: {error.strerror or error}") from error
+        raise DataError(
+            f"{out}: expected a folder that can be written, got: {error.strerror or error}"
+        ) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return MarkedCopies(made, target, tuple(weak), len(files) - len(problems), tuple(problems))
 
 
 def _publish(draft: Path, out: Path, target: Path, made: SyntheticManifest) -> None:
-    """Write the manifest, then let the images appear in one step: they are never there without it."""
+    """Write the manifest, then let the images appear in one step: they are never there without
+    it.
+    """
     place, folder = target.resolve(), out.resolve()
     draft.chmod(0o755)
     if place.is_relative_to(folder):
@@ -102,33 +130,49 @@ def _publish(draft: Path, out: Path, target: Path, made: SyntheticManifest) -> N
         raise
 
 
-def _copy(path: Path, copy: Path, key: Key, signer: ContentSigner | None) -> tuple[list[SyntheticImage], bool]:
+def _copy(
+    path: Path, copy: Path, key: Key, signer: ContentSigner | None
+) -> tuple[list[SyntheticImage], bool]:
     """Write one copy; the entries of the file and the copy, and whether the mark is found in it."""
     content, image = read_image_file(path)
     mode = marks_of(content, str(path)).mode
     if mode not in ("L", "RGB"):
-        raise DataError(f"{path}: expected 8-bit grey or RGB pixels to mark, got Pillow's mode {mode!r}; convert it first")
+        raise DataError(
+            f"{path}: expected 8-bit grey or RGB pixels to mark, got Pillow's mode {mode!r};"
+            " convert it first"
+        )
     image = image[..., 0] if mode == "L" else image
     marked = mark(image, key)
     stream = io.BytesIO()
     Image.fromarray(marked).save(stream, "PNG")
     png = stream.getvalue() if signer is None else sign_content(stream.getvalue(), signer)
     copy.write_bytes(png)
-    entries = [listed(copy.name, png, marked, marked=True), listed(_printable(path.name), content, image, marked=False)]
+    entries = [
+        listed(copy.name, png, marked, marked=True),
+        listed(_printable(path.name), content, image, marked=False),
+    ]
     return entries, detect(marked, key).marked
 
 
 def _names(files: Sequence[Path]) -> list[str]:
     names = [_printable(f"{path.stem}.png") for path in files]
-    twice = [name for name, count in Counter(name.casefold() for name in names).items() if count > 1]
+    twice = [
+        name for name, count in Counter(name.casefold() for name in names).items() if count > 1
+    ]
     if twice or not names:
-        raise DataError(f"expected image files whose names differ before the ending, got {f'{twice[0]!r} twice' if twice else 'none'}")
+        raise DataError(
+            "expected image files whose names differ before the ending, got"
+            f" {f'{twice[0]!r} twice' if twice else 'none'}"
+        )
     return names
 
 
 def _printable(name: str) -> str:
     if not name.isprintable() or len(name) > 200:
-        raise DataError(f"{name[:40]!r}: expected a printable file name of at most 200 characters, got another; rename the file")
+        raise DataError(
+            f"{name[:40]!r}: expected a printable file name of at most 200 characters, got another;"
+            " rename the file"
+        )
     return name
 
 
@@ -136,10 +180,18 @@ def _draft(out: Path, target: Path) -> Path:
     """A folder beside ``out``, where nothing may be yet."""
     try:
         if target.exists():
-            raise DataError(f"{target}: expected a new manifest, got a file that is there already; give another --manifest")
+            raise DataError(
+                f"{target}: expected a new manifest, got a file that is there already; give another"
+                " --manifest"
+            )
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise DataError(f"{out}: expected a new or empty folder, got one that holds files; give another --out")
+            raise DataError(
+                f"{out}: expected a new or empty folder, got one that holds files; give another"
+                " --out"
+            )
         out.parent.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(dir=out.parent, prefix=".tmp-marked-"))
     except OSError as error:
-        raise DataError(f"{out}: expected a folder that can be written, got: {error.strerror or error}") from error
+        raise DataError(
+            f"{out}: expected a folder that can be written, got: {error.strerror or error}"
+        ) from error

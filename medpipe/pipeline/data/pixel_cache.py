@@ -1,7 +1,7 @@
 """Decoded pixels kept on disk, so that a data set is decoded once for each size.
 
-A file holds the planes of all images, then a byte for each image that counts its planes (see `Planes`). It is mapped, not read:
-what of it is in memory can be dropped by the system at any time.
+A file holds the planes of all images, then a byte for each image that counts its planes (see
+`Planes`). It is mapped, not read: what of it is in memory can be dropped by the system at any time.
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ _BATCH = 128
 def cached_planes(files: FileSet, digests: Mapping[str, str], size: int) -> Planes:
     """The images named in ``digests`` (path to SHA-256), in that order, ``size`` by ``size``.
 
-    Kept under `cache_home`, keyed by paths, contents, size and decoder; the file's name carries the digest of its content,
-    so a damaged file is noticed, discarded and made again. Where the cache cannot be written it is done without, in memory.
+    Kept under `cache_home`, keyed by paths, contents, size and decoder; the file's name carries the
+    digest of its content, so a damaged file is noticed, discarded and made again. Where the cache
+    cannot be written it is done without, in memory.
     """
     folder = cache_home() / "pixels"
     key = _key(digests, size)
@@ -43,7 +44,9 @@ def cached_planes(files: FileSet, digests: Mapping[str, str], size: int) -> Plan
         if planes is not None:
             return planes
         path.unlink(missing_ok=True)
-    with suppress(OSError):  # a full or read-only disk costs memory, and time at the next call, nothing else
+    with suppress(
+        OSError
+    ):  # a full or read-only disk costs memory, and time at the next call, nothing else
         return _arranged(_mapped(_save(folder, key, files, digests, size)), len(digests), size)
     held = io.BytesIO()
     _write(held, files, digests, size)
@@ -67,7 +70,9 @@ def _load(path: Path, count: int, size: int) -> Planes | None:
 
 
 def _mapped(path: Path) -> Pixels:
-    """The bytes of a file, private to the caller: what is written into them stays out of the file."""
+    """The bytes of a file, private to the caller: what is written into them stays out of the
+    file.
+    """
     return np.asarray(np.memmap(path, dtype=np.uint8, mode="c"))
 
 
@@ -93,11 +98,15 @@ def _save(folder: Path, key: str, files: FileSet, digests: Mapping[str, str], si
 
 
 def _write(stream: BinaryIO, files: FileSet, digests: Mapping[str, str], size: int) -> None:
-    """Decode all images into a file, batch by batch, so that neither the files nor the pixels are ever all in memory."""
+    """Decode all images into a file, batch by batch, so that neither the files nor the pixels are
+    ever all in memory.
+    """
     contents, channels = _unchanged(files, digests), bytearray()
     with strict_images(), ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         while batch := list(islice(contents, _BATCH)):
-            for image in pool.map(lambda item: decode(item[1], f"{files.place}/{item[0]}", size), batch):
+            for image in pool.map(
+                lambda item: decode(item[1], f"{files.place}/{item[0]}", size), batch
+            ):
                 planes = split(image)
                 channels.append(len(planes))
                 stream.write(planes.data)
@@ -107,5 +116,8 @@ def _write(stream: BinaryIO, files: FileSet, digests: Mapping[str, str], size: i
 def _unchanged(files: FileSet, digests: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
     for path, content in files.read_each(digests):
         if hashlib.sha256(content).hexdigest() != digests[path]:
-            raise DataError(f"{files.place}: expected {path!r} as it was when it was loaded, got other content; load the data set again")
+            raise DataError(
+                f"{files.place}: expected {path!r} as it was when it was loaded, got other content;"
+                " load the data set again"
+            )
         yield path, content

@@ -1,4 +1,6 @@
-"""Images as planes of bytes: a grey image takes a third of the room of a coloured one, whatever stands beside it."""
+"""Images as planes of bytes: a grey image takes a third of the room of a coloured one, whatever
+stands beside it.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,9 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False)
 class Planes:
-    """N images of one size. ``channels``: uint8 ``(N,)``, 1 for a grey image, 3 for red, green and blue; ``planes``: uint8
-    ``(P, H, W)``, those of the first image first, where P is the sum of ``channels``.
+    """N images of one size. ``channels``: uint8 ``(N,)``, 1 for a grey image, 3 for red, green and
+    blue; ``planes``: uint8 ``(P, H, W)``, those of the first image first, where P is the sum of
+    ``channels``.
     """
 
     channels: Pixels
@@ -26,14 +29,17 @@ class Planes:
     def of(cls, images: Iterable[Pixels]) -> Planes:
         """From RGB images uint8 ``(H, W, 3)`` of one size, at least one."""
         every = [split(image) for image in images]
-        return cls(np.array([len(planes) for planes in every], dtype=np.uint8), np.stack(list(chain.from_iterable(every))))
+        return cls(
+            np.array([len(planes) for planes in every], dtype=np.uint8),
+            np.stack(list(chain.from_iterable(every))),
+        )
 
     def __len__(self) -> int:
         return len(self.channels)
 
     def __getitem__(self, place: int) -> Pixels:
         """The planes of one image, uint8 ``(1 or 3, H, W)``: a view."""
-        return self.planes[self._starts[place]:self._starts[place] + self.channels[place]]
+        return self.planes[self._starts[place] : self._starts[place] + self.channels[place]]
 
     def rgb(self, places: Iterable[int]) -> Pixels:
         """Some of the images as RGB, uint8 ``(n, H, W, 3)``: a copy."""
@@ -49,6 +55,8 @@ class Planes:
 
 
 def split(image: Pixels) -> Pixels:
-    """The planes of an RGB image ``(H, W, 3)``: one where the three channels are equal, else three; uint8 ``(1 or 3, H, W)``."""
+    """The planes of an RGB image ``(H, W, 3)``: one where the three channels are equal, else three;
+    uint8 ``(1 or 3, H, W)``.
+    """
     grey = bool((image[..., :1] == image[..., 1:]).all())
     return np.ascontiguousarray(np.moveaxis(image[..., :1] if grey else image, -1, 0))

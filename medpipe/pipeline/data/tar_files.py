@@ -1,7 +1,7 @@
 """A tar file, compressed or not: what it lists, and where each file's bytes start.
 
-A compressed one is unpacked once, into a temporary file that is deleted when it is closed: files are
-then read in any order. Limits hold before anything is read into memory.
+A compressed one is unpacked once, into a temporary file that is deleted when it is closed: files
+are then read in any order. Limits hold before anything is read into memory.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ MAX_HEADER_BYTES = 2**20
 """Of one header, such as a long name."""
 
 _OPENERS: Mapping[bytes, Callable[..., Any]] = {
-    b"\x1f\x8b": gzip.GzipFile, b"BZ": bz2.BZ2File, b"\xfd7": lzma.LZMAFile}
+    b"\x1f\x8b": gzip.GzipFile,
+    b"BZ": bz2.BZ2File,
+    b"\xfd7": lzma.LZMAFile,
+}
 _DAMAGE = (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError)
 
 
@@ -70,11 +73,15 @@ def _listed(place: Path, size: int, changed: int, most_files: int, most_bytes: i
             for member in tarfile.TarFile(fileobj=cast(IO[bytes], _Headers(stream))):
                 members.append(member)
                 if len(members) > most_files:
-                    raise DataError(f"{place}: expected at most {most_files} files, got more; "
-                                    "give a part of them")
+                    raise DataError(
+                        f"{place}: expected at most {most_files} files, got more; "
+                        "give a part of them"
+                    )
         except _DAMAGE as error:
-            raise DataError(f"{place}: expected a whole tar file, got one that cannot be read "
-                            f"({str(error)[:200]}); see whether its copy or download was finished") from error
+            raise DataError(
+                f"{place}: expected a whole tar file, got one that cannot be read "
+                f"({str(error)[:200]}); see whether its copy or download was finished"
+            ) from error
         until_listed.pop_all()
     found = Tar(stream, tuple(members))
     weakref.finalize(found, stream.close)
@@ -105,8 +112,10 @@ class _Bounded:
         content: bytes = self._stream.read(size)
         self._left -= len(content)
         if self._left < 0:
-            raise DataError(f"{self._place}: expected at most {self._most} bytes unpacked, "
-                            "got more; give a part of them")
+            raise DataError(
+                f"{self._place}: expected at most {self._most} bytes unpacked, "
+                "got more; give a part of them"
+            )
         return content
 
 

@@ -1,4 +1,6 @@
-"""Labelled sentences: of medical abstracts (PubMed RCT, structured abstracts, the package's demonstration), or of anybody's folder."""
+"""Labelled sentences: of medical abstracts (PubMed RCT, structured abstracts, the package's
+demonstration), or of anybody's folder.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +29,10 @@ PARTS = ("train", "dev", "test")
 class TextPart:
     """N sentences in the order of their source.
 
-    ``label``: int64 ``(N,)``, indices into the classes. ``sample_id``: str ``(N,)``, ``"<abstract id>:<line from 0>"``,
-    unique within the part. ``groups``: str arrays ``(N,)``; always ``abstract_id``, and for the demonstration also
-    ``sex``, ``age_band`` and ``site`` of the trial's population.
+    ``label``: int64 ``(N,)``, indices into the classes. ``sample_id``: str ``(N,)``, ``"<abstract
+    id>:<line from 0>"``, unique within the part. ``groups``: str arrays ``(N,)``; always
+    ``abstract_id``, and for the demonstration also ``sex``, ``age_band`` and ``site`` of the
+    trial's population.
     """
 
     sentences: tuple[str, ...]
@@ -45,8 +48,9 @@ class TextPart:
 class TextData:
     """A text data set: parts ``train`` and ``dev``, mostly also ``test``.
 
-    ``digest`` is ``"sha256:<hex>"`` over what was read (part, sample id, label, sentence, groups, in order), so it does
-    not depend on whether the files were text, CSV or zipped. Shared between callers: copy before writing into an array.
+    ``digest`` is ``"sha256:<hex>"`` over what was read (part, sample id, label, sentence, groups,
+    in order), so it does not depend on whether the files were text, CSV or zipped. Shared between
+    callers: copy before writing into an array.
     """
 
     source: str
@@ -58,11 +62,12 @@ class TextData:
 def load_text(source: str | Sequence[str], folder: Path | None = None) -> TextData:
     """Load a text data set.
 
-    ``source``: ``"pubmed-rct-20k"``, ``"structured-abstracts"``, ``"demonstration"`` or ``"folder:<path>"``
-    (`medpipe.pipeline.data.folders`), or several of them: the first that exists is taken. ``folder``: where to look;
-    by default `data_home`.
+    ``source``: ``"pubmed-rct-20k"``, ``"structured-abstracts"``, ``"demonstration"`` or
+    ``"folder:<path>"`` (`medpipe.pipeline.data.folders`), or several of them: the first that exists
+    is taken. ``folder``: where to look; by default `data_home`.
 
-    Raises `UnavailableError` where none exists, `DataError` where the one taken is broken, `UnknownNameError`.
+    Raises `UnavailableError` where none exists, `DataError` where the one taken is broken,
+    `UnknownNameError`.
     """
     names = [source] if isinstance(source, str) else list(source)
     known = dict(TEXT_FOLDERS)
@@ -71,7 +76,9 @@ def load_text(source: str | Sequence[str], folder: Path | None = None) -> TextDa
         if path:
             known |= folders.find_known(name, path)
         elif name not in known and name != DEMONSTRATION:
-            raise UnknownNameError("text data set", name, [*TEXT_FOLDERS, DEMONSTRATION, f"{folders.PREFIX}<path>"])
+            raise UnknownNameError(
+                "text data set", name, [*TEXT_FOLDERS, DEMONSTRATION, f"{folders.PREFIX}<path>"]
+            )
     for name in names:
         if name == DEMONSTRATION:
             return _demonstration()
@@ -86,7 +93,11 @@ def load_text(source: str | Sequence[str], folder: Path | None = None) -> TextDa
 def _read(name: str, place: Path, stamp: Stamp) -> TextData:
     """Parse the files in ``place``; ``stamp`` makes a changed file be read again."""
     files = open_files(place)
-    contents = ((part, (files.read(file), f"{place}/{file}")) for part in PARTS if (file := part_file(files, part)) is not None)
+    contents = (
+        (part, (files.read(file), f"{place}/{file}"))
+        for part in PARTS
+        if (file := part_file(files, part)) is not None
+    )
     if folders.path_of(name):
         classes, sentences = folders.read_parts(dict(contents))
     else:
@@ -105,10 +116,16 @@ def part_file(files: FileSet, part: str) -> str | None:
         if len(found) == 1:
             return found[0]
         if found:
-            raise DataError(f"{files.place}: expected one {part}{ending}, got {', '.join(found)}; keep one of them")
+            raise DataError(
+                f"{files.place}: expected one {part}{ending}, got {', '.join(found)}; keep one of"
+                " them"
+            )
     if part == "test":
         return None
-    raise DataError(f"{files.place}: expected {part}.txt or {part}.csv, found neither; place it there or fetch the data set again")
+    raise DataError(
+        f"{files.place}: expected {part}.txt or {part}.csv, found neither; place it there or fetch"
+        " the data set again"
+    )
 
 
 @lru_cache(maxsize=1)
@@ -120,8 +137,11 @@ def _demonstration() -> TextData:
         for abstract in made:
             for name, values in people.items():
                 values += [abstract.population[name]] * len(abstract.sentences)
-        rows = [Sentence(a.abstract_id, line, RCT_CLASSES.index(label), sentence)
-                for a in made for line, (label, sentence) in enumerate(a.sentences)]
+        rows = [
+            Sentence(a.abstract_id, line, RCT_CLASSES.index(label), sentence)
+            for a in made
+            for line, (label, sentence) in enumerate(a.sentences)
+        ]
         parts[part] = _make_part(rows, people)
     return TextData(DEMONSTRATION, RCT_CLASSES, parts, _digest(parts, RCT_CLASSES))
 
@@ -129,8 +149,12 @@ def _demonstration() -> TextData:
 def _make_part(rows: Sequence[Sentence], groups: Mapping[str, Sequence[str]]) -> TextPart:
     columns = {"abstract_id": np.array([row.abstract_id for row in rows])}
     columns |= {name: np.array(values) for name, values in groups.items()}
-    return TextPart(tuple(row.sentence for row in rows), np.array([row.label for row in rows], dtype=np.int64),
-                    np.array([f"{row.abstract_id}:{row.line}" for row in rows]), columns)
+    return TextPart(
+        tuple(row.sentence for row in rows),
+        np.array([row.label for row in rows], dtype=np.int64),
+        np.array([f"{row.abstract_id}:{row.line}" for row in rows]),
+        columns,
+    )
 
 
 def _digest(parts: Mapping[str, TextPart], classes: Sequence[str]) -> str:

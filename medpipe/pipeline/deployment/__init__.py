@@ -1,1 +1,3 @@
-"""How fast a trained network answers, in which form, and whether every form gives the same answers."""
+"""How fast a trained network answers, in which form, and whether every form gives the same
+answers.
+"""

@@ -1,4 +1,6 @@
-"""Anybody's classifier in every form, measured as the ladder measures the published one; the form that wins, with its certificate."""
+"""Anybody's classifier in every form, measured as the ladder measures the published one; the form
+that wins, with its certificate.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +89,9 @@ class Measured:
 
     @property
     def answers(self) -> str:
-        """``the same`` where the form may stand for eager, by the rule of the audit; ``differ`` where it surely may not, else ``open``."""
+        """``the same`` where the form may stand for eager, by the rule of the audit; ``differ``
+        where it surely may not, else ``open``.
+        """
         if (
             self.remembered
             or self.parity.severity == "undermines"
@@ -150,10 +154,13 @@ def _why_none(found: Sequence[Measured]) -> str:
 
 
 def asked_of(images: Images, label: NDArray[np.int64], told: str) -> Asked:
-    """Some images of each class by turns, drawn at random, are kept for int8; answers are compared on the others. Raises `DataError`."""
+    """Some images of each class by turns, drawn at random, are kept for int8; answers are compared
+    on the others. Raises `DataError`.
+    """
     if len(images) < LEAST:
         raise DataError(
-            f"--images: expected at least {LEAST} images, some of them to calibrate int8 with, got {len(images)}; add some"
+            f"--images: expected at least {LEAST} images, some of them to calibrate int8 with, got"
+            f" {len(images)}; add some"
         )
     order = np.random.default_rng(SEED).permutation(len(images))
     turn = np.empty(len(images), np.int64)  # the how manieth of its class an image is
@@ -181,7 +188,8 @@ def bench(
     progress: Callable[[int, int, str], None],
     most_warm_up_s: float = 10.0,
 ) -> tuple[list[Measured], list[Built]]:
-    """Every form that is built, the fastest first, and those that are not. The very form that is timed answers the images.
+    """Every form that is built, the fastest first, and those that are not. The very form that is
+    timed answers the images.
 
     ``progress``: steps that are done, of how many, and what is done now. Raises `SpecError` for a
     form that the ladder does not know.
@@ -229,7 +237,9 @@ def _measured(
     most_warm_up_s: float,
     progress: Callable[[int, str], None],
 ) -> tuple[list[Measured], list[Built]]:
-    """Answers of all forms, then their times; a form that cannot answer is among those that are not built."""
+    """Answers of all forms, then their times; a form that cannot answer is among those that are not
+    built.
+    """
     probable: dict[str, Probable] = {}
     failed: dict[str, str] = {}
     for done, (slug, answer) in enumerate(answers.items()):
@@ -243,8 +253,8 @@ def _measured(
     )
     if reference is None:
         raise DataError(
-            f"bench: expected the form {REFERENCE}, which others are held against, got none; see whether the network answers "
-            f"batches of {batch}"
+            f"bench: expected the form {REFERENCE}, which others are held against, got none; see"
+            f" whether the network answers batches of {batch}"
         )
     there = [b for b in built if b.rung.slug in probable]
     absent = [
@@ -311,8 +321,9 @@ def _unsteady(found: Timed) -> dict[str, list[str]]:
 
 
 def parity_of(built: Built, probable: Probable, wanted: Probable, asked: Asked) -> Parity:
-    """Answers of a form ``(N, C)`` beside eager's, by the rule of the audit. Accuracy lost is of the images' classes where the network has
-    as many as there are, in the order of the folders; else each call of eager is taken to be right.
+    """Answers of a form ``(N, C)`` beside eager's, by the rule of the audit. Accuracy lost is of
+    the images' classes where the network has as many as there are, in the order of the folders;
+    else each call of eager is taken to be right.
     """
     called, reference = probable.argmax(axis=1), wanted.argmax(axis=1)
     known = asked.label is not None and len(np.unique(asked.label)) == wanted.shape[1]

@@ -1,6 +1,7 @@
 """Building the ladder: each form is made by the library it needs, or what became of it is told.
 
-A form that is not installed, does not exist on this device or fails to build is listed with its reason; none is left out in silence.
+A form that is not installed, does not exist on this device or fails to build is listed with its
+reason; none is left out in silence.
 """
 
 from __future__ import annotations
@@ -18,8 +19,15 @@ from torch import nn
 from medpipe.pipeline.deployment import onnx_rungs, openvino_rungs, torch_rungs
 from medpipe.pipeline.deployment.rungs import FAILURES, Answer, Built, Rung, Source, first_line
 
-BUILDERS = {"torch": torch_rungs.export, "onnxruntime": onnx_rungs.export, "openvino": openvino_rungs.export, "tensorrt": onnx_rungs.export}
-"""By family. They are imported by name, so that evidence is bound to their code and to the packages that they import when they run."""
+BUILDERS = {
+    "torch": torch_rungs.export,
+    "onnxruntime": onnx_rungs.export,
+    "openvino": openvino_rungs.export,
+    "tensorrt": onnx_rungs.export,
+}
+"""By family. They are imported by name, so that evidence is bound to their code and to the packages
+that they import when they run.
+"""
 
 
 def build(rung: Rung, source: Source) -> Built:
@@ -32,7 +40,9 @@ def build(rung: Rung, source: Source) -> Built:
     start = time.perf_counter()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # exporters announce their own deprecation on every call
+            warnings.simplefilter(
+                "ignore"
+            )  # exporters announce their own deprecation on every call
             exported = BUILDERS[rung.family](rung, source)
     except NotImplementedError as error:
         return Built(rung, "not_supported", first_line(error))
@@ -42,10 +52,16 @@ def build(rung: Rung, source: Source) -> Built:
 
 
 def opened(rung: Rung, paths: Sequence[Path], network: nn.Module) -> Callable[[int, int], Answer]:
-    """A form that was kept, read from its files as `Exported.at` of it was; ``network`` takes the weights where only those are kept."""
+    """A form that was kept, read from its files as `Exported.at` of it was; ``network`` takes the
+    weights where only those are kept.
+    """
     if rung.family == "torch":
         return torch_rungs.opened(rung, paths, torch_rungs.fitted(rung, network))
-    return openvino_rungs.opened(rung, paths) if rung.family == "openvino" else onnx_rungs.opened(rung, paths)
+    return (
+        openvino_rungs.opened(rung, paths)
+        if rung.family == "openvino"
+        else onnx_rungs.opened(rung, paths)
+    )
 
 
 def _version(rung: Rung) -> str:

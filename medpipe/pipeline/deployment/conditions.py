@@ -1,4 +1,6 @@
-"""What a timing depends on beside the network: threads, clocks, power, driver, allocator, as far as the machine lets them be read."""
+"""What a timing depends on beside the network: threads, clocks, power, driver, allocator, as far as
+the machine lets them be read.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +18,30 @@ UNREADABLE = "not readable"
 _CPU = Path("/sys/devices/system/cpu/cpu0/cpufreq")
 _ENERGY = Path("/sys/class/powercap/intel-rapl:0/energy_uj")
 _HEAT = Path("/sys/class/thermal/thermal_zone0/temp")
-_ALLOCATOR = ("LD_PRELOAD", "MALLOC_CONF", "MALLOC_ARENA_MAX", "PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF", "OMP_NUM_THREADS",
-              "KMP_AFFINITY")
+_ALLOCATOR = (
+    "LD_PRELOAD",
+    "MALLOC_CONF",
+    "MALLOC_ARENA_MAX",
+    "PYTORCH_CUDA_ALLOC_CONF",
+    "PYTORCH_ALLOC_CONF",
+    "OMP_NUM_THREADS",
+    "KMP_AFFINITY",
+)
 _GPU = "name,driver_version,clocks.sm,clocks.mem,pstate,temperature.gpu,power.draw,persistence_mode"
 
 
 def conditions() -> tuple[str, ...]:
     """Sentences for the reader; what cannot be read is said to be so."""
     governor, clock = (_text(_CPU / name) for name in ("scaling_governor", "scaling_cur_freq"))
-    said = [f"processor: {_processor()}; {plural(torch.get_num_threads(), 'thread')} within an "
-            f"operation, {torch.get_num_interop_threads()} between",
-            f"clock governor: {governor}; clock now: {clock}; temperature: {_text(_HEAT)}",
-            "allocator and threads: " + ", ".join(f"{name}={os.environ.get(name, 'not set')}" for name in _ALLOCATOR)]
+    said = [
+        (
+            f"processor: {_processor()}; {plural(torch.get_num_threads(), 'thread')} within an "
+            f"operation, {torch.get_num_interop_threads()} between"
+        ),
+        f"clock governor: {governor}; clock now: {clock}; temperature: {_text(_HEAT)}",
+        "allocator and threads: "
+        + ", ".join(f"{name}={os.environ.get(name, 'not set')}" for name in _ALLOCATOR),
+    ]
     return (*said, *([f"GPU ({_GPU}): {_gpu()}"] if torch.cuda.is_available() else []))
 
 
@@ -40,7 +54,9 @@ def energy_j() -> float | None:
 
 
 def energy_of(call: Callable[[], object], seconds: float = 1.0) -> float:
-    """Joules of the processor for one call, over calls of ``seconds`` in all; NaN where its counter cannot be read or ran over."""
+    """Joules of the processor for one call, over calls of ``seconds`` in all; NaN where its counter
+    cannot be read or ran over.
+    """
     before, start, calls = energy_j(), time.perf_counter(), 0
     if before is None:
         return float("nan")
@@ -59,14 +75,23 @@ def _text(path: Path) -> str:
 
 
 def _processor() -> str:
-    names = [line.partition(":")[2].strip() for line in _text(Path("/proc/cpuinfo")).splitlines() if line.startswith("model name")]
+    names = [
+        line.partition(":")[2].strip()
+        for line in _text(Path("/proc/cpuinfo")).splitlines()
+        if line.startswith("model name")
+    ]
     return names[0] if names else UNREADABLE
 
 
 def _gpu() -> str:
     try:
-        found = subprocess.run(["nvidia-smi", f"--query-gpu={_GPU}", "--format=csv,noheader"], capture_output=True, text=True, timeout=20,
-                               check=True)
+        found = subprocess.run(
+            ["nvidia-smi", f"--query-gpu={_GPU}", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=True,
+        )
         return found.stdout.strip().splitlines()[0]
     except (OSError, subprocess.SubprocessError, IndexError):
         return UNREADABLE

@@ -1,8 +1,11 @@
-"""The one measuring function: several configurations side by side, warmed up until stable, in random order within every round.
+"""The one measuring function: several configurations side by side, warmed up until stable, in
+random order within every round.
 
-Configurations are compared within a round, so what slows the machine for a moment slows all of them, and ratios are paired. Before each
-timed call stands one that is not timed: in service a form has the processor's caches to itself, here the others have just emptied them.
-Inputs take turns, so that no answer can be remembered. Nothing that was measured is left out. A timer waits until the device is done.
+Configurations are compared within a round, so what slows the machine for a moment slows all of
+them, and ratios are paired. Before each timed call stands one that is not timed: in service a form
+has the processor's caches to itself, here the others have just emptied them. Inputs take turns, so
+that no answer can be remembered. Nothing that was measured is left out. A timer waits until the
+device is done.
 """
 
 from __future__ import annotations
@@ -30,9 +33,11 @@ def nothing() -> None:
 
 @dataclass(frozen=True)
 class Configuration:
-    """Something to be timed: ``call`` takes one of ``inputs`` in turn; ``wait`` returns when the device has finished.
+    """Something to be timed: ``call`` takes one of ``inputs`` in turn; ``wait`` returns when the
+    device has finished.
 
-    ``seconds``: does what it is given and tells how long the device took by its own events; without it the host's clock does.
+    ``seconds``: does what it is given and tells how long the device took by its own events; without
+    it the host's clock does.
     """
 
     name: str
@@ -72,17 +77,29 @@ class Measured:
         return np.array([t.seconds for t in self.timings if t.name == name], np.float64)
 
 
-def measure(configurations: Sequence[Configuration], *, rounds: int, seed: int, most_warm_up_s: float = 10.0, least_warm_up: int = 10,
-            settle: int = 1, progress: Progress = lambda done, total: None,
-            clock: Clock = time.perf_counter) -> Measured:
-    """Warm up each configuration, then time one call of each in every round, in an order drawn anew, ``settle`` untimed ones before it.
+def measure(
+    configurations: Sequence[Configuration],
+    *,
+    rounds: int,
+    seed: int,
+    most_warm_up_s: float = 10.0,
+    least_warm_up: int = 10,
+    settle: int = 1,
+    progress: Progress = lambda done, total: None,
+    clock: Clock = time.perf_counter,
+) -> Measured:
+    """Warm up each configuration, then time one call of each in every round, in an order drawn
+    anew, ``settle`` untimed ones before it.
 
-    Warm-up goes on for at least ``least_warm_up`` calls, until the median of the last `WINDOW` calls is within `STABLE` of that of the
-    `WINDOW` before, or for ``most_warm_up_s`` seconds, whichever is first; `WarmUp.stable` says which.
+    Warm-up goes on for at least ``least_warm_up`` calls, until the median of the last `WINDOW`
+    calls is within `STABLE` of that of the `WINDOW` before, or for ``most_warm_up_s`` seconds,
+    whichever is first; `WarmUp.stable` says which.
     """
     turns = {c.name: cycle(c.inputs) for c in configurations}
-    warm_ups = {c.name: warm_up(c, turns[c.name], least_warm_up, most_warm_up_s, clock)
-                for c in configurations}
+    warm_ups = {
+        c.name: warm_up(c, turns[c.name], least_warm_up, most_warm_up_s, clock)
+        for c in configurations
+    }
     draw = np.random.default_rng(seed)
     timings = []
     for number in range(rounds):
@@ -96,7 +113,9 @@ def measure(configurations: Sequence[Configuration], *, rounds: int, seed: int, 
 
 
 def timed(configuration: Configuration, value: Any, clock: Clock = time.perf_counter) -> float:
-    """Seconds from before the call until the device is done with it; nothing is under way when the clock starts."""
+    """Seconds from before the call until the device is done with it; nothing is under way when the
+    clock starts.
+    """
     configuration.wait()
     if configuration.seconds is not None:
         return configuration.seconds(partial(configuration.call, value))
@@ -106,8 +125,13 @@ def timed(configuration: Configuration, value: Any, clock: Clock = time.perf_cou
     return clock() - start
 
 
-def warm_up(configuration: Configuration, inputs: Iterator[Any], least: int, most_s: float,
-            clock: Clock = time.perf_counter) -> WarmUp:
+def warm_up(
+    configuration: Configuration,
+    inputs: Iterator[Any],
+    least: int,
+    most_s: float,
+    clock: Clock = time.perf_counter,
+) -> WarmUp:
     """Call until stable, as `measure` says."""
     seconds: list[float] = []
     end = clock() + most_s
@@ -120,6 +144,8 @@ def warm_up(configuration: Configuration, inputs: Iterator[Any], least: int, mos
 
 
 def is_stable(seconds: Sequence[float]) -> bool:
-    """Whether the median of the last `WINDOW` calls is within `STABLE` of that of the `WINDOW` before."""
-    before, last = np.median(seconds[-2 * WINDOW:-WINDOW]), np.median(seconds[-WINDOW:])
+    """Whether the median of the last `WINDOW` calls is within `STABLE` of that of the `WINDOW`
+    before.
+    """
+    before, last = np.median(seconds[-2 * WINDOW : -WINDOW]), np.median(seconds[-WINDOW:])
     return bool(abs(last - before) <= STABLE * before)

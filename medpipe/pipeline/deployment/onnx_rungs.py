@@ -1,4 +1,6 @@
-"""Rungs that begin with an ONNX file: ONNX Runtime on either device, int8 calibrated on training images, and TensorRT."""
+"""Rungs that begin with an ONNX file: ONNX Runtime on either device, int8 calibrated on training
+images, and TensorRT.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +27,16 @@ def onnx_file(source: Source) -> Path:
     path = source.folder / "network.onnx"
     if not path.exists():
         any_size = {0: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
-        program = torch.onnx.export(source.network, (source.example(2),),
-                                    input_names=[INPUT], output_names=[OUTPUT],
-                                    opset_version=OPSET, dynamo=True, dynamic_shapes=(any_size,), verbose=False)
+        program = torch.onnx.export(
+            source.network,
+            (source.example(2),),
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            opset_version=OPSET,
+            dynamo=True,
+            dynamic_shapes=(any_size,),
+            verbose=False,
+        )
         assert program is not None
         program.save(str(path), external_data=False)
         onnx.checker.check_model(str(path))
@@ -35,7 +44,9 @@ def onnx_file(source: Source) -> Path:
 
 
 def export(rung: Rung, source: Source) -> Exported:
-    """The session of a rung. Raises `NotImplementedError` for one that ONNX Runtime does not offer here."""
+    """The session of a rung. Raises `NotImplementedError` for one that ONNX Runtime does not offer
+    here.
+    """
     import onnxruntime
 
     provider, _ = _provider(rung)
@@ -55,7 +66,9 @@ def opened(rung: Rung, paths: Sequence[Path]) -> Callable[[int, int], Answer]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = torch.get_num_threads(), 3
     with _raising_runtime_errors():
-        session = onnxruntime.InferenceSession(str(paths[0]), options, providers=[(provider, settings)])
+        session = onnxruntime.InferenceSession(
+            str(paths[0]), options, providers=[(provider, settings)]
+        )
 
     def answer(images: Images) -> Logits:
         with _raising_runtime_errors():
@@ -66,10 +79,16 @@ def opened(rung: Rung, paths: Sequence[Path]) -> Callable[[int, int], Answer]:
 
 @contextmanager
 def _raising_runtime_errors() -> Iterator[None]:
-    """ONNX Runtime's own exceptions are of no common kind; raised as `RuntimeError` they are told as those of other runtimes."""
+    """ONNX Runtime's own exceptions are of no common kind; raised as `RuntimeError` they are told
+    as those of other runtimes.
+    """
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-    own = tuple(kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception))
+    own = tuple(
+        kind
+        for kind in vars(state).values()
+        if isinstance(kind, type) and issubclass(kind, Exception)
+    )
     try:
         yield
     except own as error:
@@ -77,7 +96,9 @@ def _raising_runtime_errors() -> Iterator[None]:
 
 
 def _provider(rung: Rung) -> tuple[str, dict[str, Any]]:
-    """What executes the graph, with its settings; TensorRT by the provider of ONNX Runtime, which makes its engine at the first answer."""
+    """What executes the graph, with its settings; TensorRT by the provider of ONNX Runtime, which
+    makes its engine at the first answer.
+    """
     if rung.name == "tensorrt":
         return "TensorrtExecutionProvider", {"trt_fp16_enable": rung.precision == "fp16"}
     return ("CUDAExecutionProvider" if rung.device == "cuda" else "CPUExecutionProvider"), {}
@@ -85,7 +106,12 @@ def _provider(rung: Rung) -> tuple[str, dict[str, Any]]:
 
 def _quantised(path: Path, source: Source) -> Path:
     """Static int8 by channels, in the QDQ form, its ranges from the images to calibrate with."""
-    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
@@ -98,6 +124,13 @@ def _quantised(path: Path, source: Source) -> Path:
 
     prepared, made = source.folder / "prepared.onnx", source.folder / "int8.onnx"
     quant_pre_process(str(path), str(prepared), skip_symbolic_shape=True)
-    quantize_static(str(prepared), str(made), Reader(), quant_format=QuantFormat.QDQ, per_channel=True, activation_type=QuantType.QUInt8,
-                    weight_type=QuantType.QInt8)
+    quantize_static(
+        str(prepared),
+        str(made),
+        Reader(),
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+    )
     return made

@@ -1,4 +1,6 @@
-"""How far from the limit of the device an answer is: operations and bytes of one image, and the peaks that this machine reaches."""
+"""How far from the limit of the device an answer is: operations and bytes of one image, and the
+peaks that this machine reaches.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ REPEATS = 5
 
 
 def operations(network: nn.Module, side: int) -> float:
-    """Floating-point operations of one image, a multiplication and an addition counted as two, by torch's counter."""
+    """Floating-point operations of one image, a multiplication and an addition counted as two, by
+    torch's counter.
+    """
     counter = FlopCounterMode(display=False)
     with counter, torch.inference_mode():
         network(torch.zeros(1, 3, side, side))
@@ -25,8 +29,8 @@ def operations(network: nn.Module, side: int) -> float:
 
 
 def moved_bytes(network: nn.Module, side: int, width: int = 4) -> float:
-    """Bytes that one image must move at least: every weight once, the input and output of every layer with weights once, ``width`` bytes
-    a value.
+    """Bytes that one image must move at least: every weight once, the input and output of every
+    layer with weights once, ``width`` bytes a value.
     """
     values = sum(p.numel() for p in network.parameters())
     hooks, seen = [], [0]
@@ -45,7 +49,8 @@ def moved_bytes(network: nn.Module, side: int, width: int = 4) -> float:
 
 
 def peaks(device: torch.device) -> dict[str, float]:
-    """The best of some repeats: ``gemm_fp32`` and ``gemm_bf16`` in operations a second, ``copy`` in bytes a second, read and written.
+    """The best of some repeats: ``gemm_fp32`` and ``gemm_bf16`` in operations a second, ``copy`` in
+    bytes a second, read and written.
 
     What the device cannot do is left out.
     """

@@ -1,4 +1,6 @@
-"""The ladder: every form in which a trained network can answer, what each needs, and the words for what became of building it here."""
+"""The ladder: every form in which a trained network can answer, what each needs, and the words for
+what became of building it here.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +18,25 @@ Images = NDArray[np.float32]
 Logits = NDArray[np.float32]
 Device = Literal["cpu", "cuda"]
 State = Literal["built", "not_installed", "not_supported", "failed"]
-FAILURES = (ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+FAILURES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 """What exporters and runtimes raise where they cannot make or run a form."""
 
 
 @dataclass(frozen=True)
 class Rung:
-    """A form of the network. ``exact``: it computes in fp32, so its predictions must be the same; ``needs``: packages beside torch."""
+    """A form of the network. ``exact``: it computes in fp32, so its predictions must be the same;
+    ``needs``: packages beside torch.
+    """
 
     name: str
     precision: Literal["fp32", "tf32", "bf16", "fp16", "int8"]
@@ -37,15 +51,19 @@ class Rung:
 
     @property
     def slug(self) -> str:
-        """A name for splits: rung, precision where it is not fp32, device where it is not the processor."""
-        return "_".join([self.name, *(x for x in (self.precision, self.device) if x not in ("fp32", "cpu"))])
+        """A name for splits: rung, precision where it is not fp32, device where it is not the
+        processor.
+        """
+        return "_".join(
+            [self.name, *(x for x in (self.precision, self.device) if x not in ("fp32", "cpu"))]
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
     """What rungs are built from: the trained network in evaluation mode on the CPU, images to
-    calibrate with float32 ``(N, C, H, W)``, and a folder for what is written. Graphs are traced with images of that shape, which some
-    networks then hold to.
+    calibrate with float32 ``(N, C, H, W)``, and a folder for what is written. Graphs are traced
+    with images of that shape, which some networks then hold to.
     """
 
     network: nn.Module
@@ -64,7 +82,9 @@ Answer = Callable[[Images], Logits]
 
 @dataclass(frozen=True, eq=False)
 class Exported:
-    """A form that is ready: ``at(batch, side)`` gives what answers batches of that shape; ``paths`` are what has to be kept of it."""
+    """A form that is ready: ``at(batch, side)`` gives what answers batches of that shape; ``paths``
+    are what has to be kept of it.
+    """
 
     at: Callable[[int, int], Answer]
     paths: tuple[Path, ...] = ()
@@ -77,7 +97,9 @@ class Exported:
 
 @dataclass(frozen=True, eq=False)
 class Built:
-    """What became of a rung: its ``state``, the ``reason`` where it is not built, the ``version`` of what runs it."""
+    """What became of a rung: its ``state``, the ``reason`` where it is not built, the ``version``
+    of what runs it.
+    """
 
     rung: Rung
     state: State
@@ -89,19 +111,47 @@ class Built:
 
 def ladder(device: Device) -> tuple[Rung, ...]:
     """Every rung that the ladder knows on a device, the published ones first."""
-    torch_modes = [Rung(name, "fp32", device) for name in ("eager_grad", "eager_no_grad", "eager", "eager_channels_last", "script", "trace",
-                                                           "frozen", "compile", "compile_max_autotune", "aot_inductor")]
-    reduced = [Rung(name, precision, device) for precision in (("bf16", "fp16") if device == "cuda" else ("bf16",))
-               for name in ("eager_channels_last", "frozen", "compile")]
+    torch_modes = [
+        Rung(name, "fp32", device)
+        for name in (
+            "eager_grad",
+            "eager_no_grad",
+            "eager",
+            "eager_channels_last",
+            "script",
+            "trace",
+            "frozen",
+            "compile",
+            "compile_max_autotune",
+            "aot_inductor",
+        )
+    ]
+    reduced = [
+        Rung(name, precision, device)
+        for precision in (("bf16", "fp16") if device == "cuda" else ("bf16",))
+        for name in ("eager_channels_last", "frozen", "compile")
+    ]
     onnx = ("onnx", "onnxscript", "onnxruntime")
     if device == "cuda":
-        return (*torch_modes, Rung("compile_cudagraphs", "fp32", device), *reduced, Rung("compile_cudagraphs", "fp16", device),
-                Rung("eager_channels_last", "tf32", device), Rung("onnxruntime", "fp32", device, "onnxruntime", onnx),
-                Rung("tensorrt", "fp16", device, "tensorrt", ("tensorrt", *onnx)))
+        return (
+            *torch_modes,
+            Rung("compile_cudagraphs", "fp32", device),
+            *reduced,
+            Rung("compile_cudagraphs", "fp16", device),
+            Rung("eager_channels_last", "tf32", device),
+            Rung("onnxruntime", "fp32", device, "onnxruntime", onnx),
+            Rung("tensorrt", "fp16", device, "tensorrt", ("tensorrt", *onnx)),
+        )
     vino = ("openvino",)
-    return (*torch_modes, *reduced, Rung("onnxruntime", "fp32", device, "onnxruntime", onnx),
-            Rung("onnxruntime", "int8", device, "onnxruntime", onnx), Rung("openvino", "fp32", device, "openvino", vino),
-            Rung("openvino", "bf16", device, "openvino", vino), Rung("openvino", "int8", device, "openvino", (*vino, "nncf")))
+    return (
+        *torch_modes,
+        *reduced,
+        Rung("onnxruntime", "fp32", device, "onnxruntime", onnx),
+        Rung("onnxruntime", "int8", device, "onnxruntime", onnx),
+        Rung("openvino", "fp32", device, "openvino", vino),
+        Rung("openvino", "bf16", device, "openvino", vino),
+        Rung("openvino", "int8", device, "openvino", (*vino, "nncf")),
+    )
 
 
 def first_line(error: BaseException) -> str:
@@ -113,13 +163,15 @@ def first_line(error: BaseException) -> str:
 
 
 def logits_of(answer: Answer, images: Images, batch: int) -> Logits:
-    """Logits float32 ``(N, C)`` of images, in batches of one shape: the last is filled up with its last image."""
+    """Logits float32 ``(N, C)`` of images, in batches of one shape: the last is filled up with its
+    last image.
+    """
     parts = []
     for start in range(0, len(images), batch):
-        part = images[start:start + batch]
+        part = images[start : start + batch]
         missing = batch - len(part)
         whole = np.concatenate([part, np.repeat(part[-1:], missing, axis=0)]) if missing else part
-        parts.append(np.asarray(answer(whole), np.float32)[:len(part)])
+        parts.append(np.asarray(answer(whole), np.float32)[: len(part)])
     return np.concatenate(parts)
 
 

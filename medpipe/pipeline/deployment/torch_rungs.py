@@ -12,9 +12,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from medpipe.pipeline.deployment.rungs import Answer, Exported, Images, Logits, Rung, Source, as_host
+from medpipe.pipeline.deployment.rungs import (
+    Answer,
+    Exported,
+    Images,
+    Logits,
+    Rung,
+    Source,
+    as_host,
+)
 
-TYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+TYPES = {
+    "fp32": torch.float32,
+    "tf32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+}
 
 
 def export(rung: Rung, source: Source) -> Exported:
@@ -23,8 +36,14 @@ def export(rung: Rung, source: Source) -> Exported:
 
 
 def fitted(rung: Rung, network: nn.Module) -> nn.Module:
-    """A copy of the network on the form's device, in its precision and layout; it tracks gradients only in ``eager_grad``."""
-    network = _copy(network).eval().to("meta" if _is_empty(network) else rung.device, TYPES[rung.precision])
+    """A copy of the network on the form's device, in its precision and layout; it tracks gradients
+    only in ``eager_grad``.
+    """
+    network = (
+        _copy(network)
+        .eval()
+        .to("meta" if _is_empty(network) else rung.device, TYPES[rung.precision])
+    )
     if rung.name not in ("eager_grad", "eager_no_grad", "eager", "script", "trace"):
         network = network.to(memory_format=torch.channels_last)
     for parameter in network.parameters():  # one by one: a scripted module cannot do it at once
@@ -33,12 +52,16 @@ def fitted(rung: Rung, network: nn.Module) -> nn.Module:
 
 
 def _is_empty(network: nn.Module) -> bool:
-    """Whether it has shapes only: weights are then put in as they are kept, without a second copy of them."""
+    """Whether it has shapes only: weights are then put in as they are kept, without a second copy
+    of them.
+    """
     return any(parameter.is_meta for parameter in network.parameters())
 
 
 def _copy(network: nn.Module) -> nn.Module:
-    """A network of its own. Copies of a scripted one share what it computes with, so it is saved and read again."""
+    """A network of its own. Copies of a scripted one share what it computes with, so it is saved
+    and read again.
+    """
     jit: Any = torch.jit  # has no types
     if not isinstance(network, jit.ScriptModule):
         return copy.deepcopy(network)
@@ -69,7 +92,9 @@ class TorchAnswer:
         """Images on the form's device, in its precision and layout."""
         plain = self.rung.name in ("eager_grad", "eager_no_grad", "eager", "script", "trace")
         layout = torch.contiguous_format if plain else torch.channels_last
-        given = torch.from_numpy(images).to(self.rung.device, TYPES[self.rung.precision], non_blocking=True)
+        given = torch.from_numpy(images).to(
+            self.rung.device, TYPES[self.rung.precision], non_blocking=True
+        )
         return given.contiguous(memory_format=layout)
 
     def compute(self, given: Tensor) -> Tensor:
@@ -91,15 +116,21 @@ def cuda_seconds(call: Callable[[], Any]) -> float:
 
 
 def opened(rung: Rung, paths: Sequence[Path], network: nn.Module) -> Callable[[int, int], Answer]:
-    """A kept form, read from its files: TorchScript, which is fitted to this machine where it is frozen, or weights for ``network``."""
+    """A kept form, read from its files: TorchScript, which is fitted to this machine where it is
+    frozen, or weights for ``network``.
+    """
     if rung.name in ("script", "trace", "frozen"):
         jit: Any = torch.jit  # has no types
         with torch.inference_mode(False), torch.no_grad():
             made = jit.load(str(paths[0]), map_location=rung.device)
             made = jit.optimize_for_inference(made) if rung.name == "frozen" else made
         return lambda batch, side: TorchAnswer(rung, made)
-    network.load_state_dict(torch.load(paths[0], map_location=rung.device, weights_only=True), assign=_is_empty(network))
-    mode = {"eager_grad": torch.enable_grad, "eager_no_grad": torch.no_grad}.get(rung.name, torch.inference_mode)
+    network.load_state_dict(
+        torch.load(paths[0], map_location=rung.device, weights_only=True), assign=_is_empty(network)
+    )
+    mode = {"eager_grad": torch.enable_grad, "eager_no_grad": torch.no_grad}.get(
+        rung.name, torch.inference_mode
+    )
     return lambda batch, side: _with_tf32(rung, TorchAnswer(rung, network, mode))
 
 
@@ -136,14 +167,19 @@ def _script(rung: Rung, network: nn.Module, source: Source) -> Exported:
 
 
 def _compiled(rung: Rung, network: nn.Module, source: Source) -> Exported:
-    how: dict[str, Any] = {"compile": {}, "compile_max_autotune": {"mode": "max-autotune-no-cudagraphs"},
-                           "compile_cudagraphs": {"mode": "reduce-overhead"}}[rung.name]
+    how: dict[str, Any] = {
+        "compile": {},
+        "compile_max_autotune": {"mode": "max-autotune-no-cudagraphs"},
+        "compile_cudagraphs": {"mode": "reduce-overhead"},
+    }[rung.name]
 
     def at(batch: int, side: int) -> Answer:
         from torch._inductor import config as inductor
 
         torch._dynamo.reset()
-        inductor.freezing = True  # torch.compile(options={"freezing": True}) is accepted and does nothing
+        inductor.freezing = (
+            True  # torch.compile(options={"freezing": True}) is accepted and does nothing
+        )
         return TorchAnswer(rung, torch.compile(network, dynamic=False, **how), torch.no_grad)
 
     return Exported(at)
@@ -163,6 +199,15 @@ def _ahead_of_time(rung: Rung, network: nn.Module, source: Source) -> Exported:
 
 
 _MAKERS: dict[str, Callable[[Rung, nn.Module, Source], Exported]] = {
-    "eager_grad": _eager, "eager_no_grad": _eager, "eager": _eager, "eager_channels_last": _eager, "script": _script, "trace": _script,
-    "frozen": _script, "compile": _compiled, "compile_max_autotune": _compiled, "compile_cudagraphs": _compiled,
-    "aot_inductor": _ahead_of_time}
+    "eager_grad": _eager,
+    "eager_no_grad": _eager,
+    "eager": _eager,
+    "eager_channels_last": _eager,
+    "script": _script,
+    "trace": _script,
+    "frozen": _script,
+    "compile": _compiled,
+    "compile_max_autotune": _compiled,
+    "compile_cudagraphs": _compiled,
+    "aot_inductor": _ahead_of_time,
+}

@@ -1,4 +1,6 @@
-"""How many parameters do the published models have? Built without weights or data, so nothing is loaded or computed."""
+"""How many parameters do the published models have? Built without weights or data, so nothing is
+loaded or computed.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +23,25 @@ TEXT_CLASSES, TUMOUR_CLASSES = 5, 4
 class Architecture(Section):
     """The parameters of the experiment."""
 
-    models: Annotated[list[Literal["lstm", "biobert", "resnet18", "resnet50", "generator", "discriminator"]], Field(min_length=1)]
+    models: Annotated[
+        list[Literal["lstm", "biobert", "resnet18", "resnet50", "generator", "discriminator"]],
+        Field(min_length=1),
+    ]
 
 
 def run(config: Mapping[str, Any], seed: int, context: RunContext) -> ExperimentResult:
-    """Scalars ``<model>_parameters``: all trainable values of each model as published, embeddings and heads included."""
+    """Scalars ``<model>_parameters``: all trainable values of each model as published, embeddings
+    and heads included.
+    """
     written = parse(Architecture, config, NAME)
-    builders: Mapping[str, Callable[[], nn.Module]] = {"lstm": _lstm, "biobert": _biobert, "resnet18": _resnet18, "resnet50": _resnet50,
-                                                      "generator": build_generator, "discriminator": build_discriminator}
+    builders: Mapping[str, Callable[[], nn.Module]] = {
+        "lstm": _lstm,
+        "biobert": _biobert,
+        "resnet18": _resnet18,
+        "resnet50": _resnet50,
+        "generator": build_generator,
+        "discriminator": build_discriminator,
+    }
     scalars: dict[str, float] = {}
     for done, name in enumerate(written.models):
         context.progress(done, len(written.models), f"building {name}")
@@ -45,8 +58,16 @@ def data_digests(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _lstm() -> nn.Module:
-    return LSTMClassifier(vocabulary=8000, classes=TEXT_CLASSES, embedding=128, hidden=256, layers=2, bidirectional=True,
-                          dropout=0.3, masked=False)
+    return LSTMClassifier(
+        vocabulary=8000,
+        classes=TEXT_CLASSES,
+        embedding=128,
+        hidden=256,
+        layers=2,
+        bidirectional=True,
+        dropout=0.3,
+        masked=False,
+    )
 
 
 def _biobert() -> nn.Module:

@@ -1,7 +1,9 @@
-"""What an image's class can be told from without looking at the brain, or without a network: file metadata, border, a few pixels.
+"""What an image's class can be told from without looking at the brain, or without a network: file
+metadata, border, a few pixels.
 
-Observed on the same splits, with the same sample ids, as `mri_classification` with the same ``data``. An accuracy that file metadata or the
-border alone reach says that the classes come from different collections; a network may have learnt no more.
+Observed on the same splits, with the same sample ids, as `mri_classification` with the same
+``data``. An accuracy that file metadata or the border alone reach says that the classes come from
+different collections; a network may have learnt no more.
 """
 
 from __future__ import annotations
@@ -39,7 +41,10 @@ def run(config: Mapping[str, Any], seed: int, context: RunContext) -> Experiment
     splits = splits_of(data, written.data)
     context.progress(0, 2, f"reading images for the {written.model.kind} baseline")
     seen = features(data, written.model, lambda: file_marks(data))
-    part_of = {name: next((p for p in data.parts if p.lower() == name), written.data.part) for name in splits}
+    part_of = {
+        name: next((p for p in data.parts if p.lower() == name), written.data.part)
+        for name in splits
+    }
     part_of |= dict.fromkeys(("training", "validation"), written.data.part)
     context.progress(1, 2, f"fitting the {written.model.kind} baseline")
     model = classifier(written.model, seed)
@@ -48,12 +53,24 @@ def run(config: Mapping[str, Any], seed: int, context: RunContext) -> Experiment
     for name, subset in splits.items():
         probable = np.zeros((len(subset), len(data.classes)))
         probable[:, model.classes_] = model.predict_proba(seen[part_of[name]][subset.index])
-        observations[name] = subset.observe(data.classes, cluster_of(data), y_pred=probable.argmax(axis=1), y_prob=probable)
+        observations[name] = subset.observe(
+            data.classes, cluster_of(data), y_pred=probable.argmax(axis=1), y_prob=probable
+        )
     context.progress(2, 2, "done")
-    resolved = {**written.model_dump(exclude_unset=True), "data": {**written.data.model_dump(exclude_unset=True), "source": data.source}}
-    return ExperimentResult(resolved, observations, {"samples_train": len(splits["training"])}, data_digests=_digests(data, written),
-                            notes=[*stand_in(written.data.source, data.source),
-                                   *([METADATA_NOTE] if isinstance(written.model, File) else [])])
+    resolved = {
+        **written.model_dump(exclude_unset=True),
+        "data": {**written.data.model_dump(exclude_unset=True), "source": data.source},
+    }
+    return ExperimentResult(
+        resolved,
+        observations,
+        {"samples_train": len(splits["training"])},
+        data_digests=_digests(data, written),
+        notes=[
+            *stand_in(written.data.source, data.source),
+            *([METADATA_NOTE] if isinstance(written.model, File) else []),
+        ],
+    )
 
 
 def data_digests(config: Mapping[str, Any]) -> dict[str, str]:

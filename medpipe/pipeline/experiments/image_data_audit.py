@@ -1,8 +1,9 @@
 """What the images themselves say about any accuracy measured on them, before a network is trained.
 
-Between training and each evaluation split: copies (as they are or altered), slices that are likely of one patient, and what a second,
-independent method finds. Within each split: copies that carry another label. Every flag is kept by sample, so that a model's accuracy
-can be taken with and without the samples flagged.
+Between training and each evaluation split: copies (as they are or altered), slices that are likely
+of one patient, and what a second, independent method finds. Within each split: copies that carry
+another label. Every flag is kept by sample, so that a model's accuracy can be taken with and
+without the samples flagged.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ class ImageDataAudit(Section):
 
 
 def run(config: Mapping[str, Any], seed: int, context: RunContext) -> ExperimentResult:
-    """Scalars ``<split>_<flag>_share`` with interval, count and n; observations with a flag (0 or 1) for each audit and sample."""
+    """Scalars ``<split>_<flag>_share`` with interval, count and n; observations with a flag (0 or
+    1) for each audit and sample.
+    """
     written = parse(ImageDataAudit, config, NAME)
     data = with_clusters(load_images(written.data.source))
     splits = splits_of(data, written.data)
@@ -51,28 +54,51 @@ def run(config: Mapping[str, Any], seed: int, context: RunContext) -> Experiment
     training = place(splits["training"])
     label = np.concatenate([part.label for part in data.parts.values()])
     every = {"label_contradicted": contradicted(found.slice, label)}
-    across = {"image_copy": np.isin(found.slice, found.slice[training]), "image_neighbour": np.isin(found.patient, found.patient[training])}
+    across = {
+        "image_copy": np.isin(found.slice, found.slice[training]),
+        "image_neighbour": np.isin(found.patient, found.patient[training]),
+    }
     pixels = grey(data)
     context.progress(1, 2, "counting")
-    scalars, observations, notes = dict[str, float](), {}, list(stand_in(written.data.source, data.source))
+    scalars, observations, notes = (
+        dict[str, float](),
+        {},
+        list(stand_in(written.data.source, data.source)),
+    )
     column = cluster_of(data)
     for name, subset in splits.items():
         here = place(subset)
-        flags = {flag: values[here] for flag, values in (every if name == "training" else {**across, **every}).items()}
+        flags = {
+            flag: values[here]
+            for flag, values in (every if name == "training" else {**across, **every}).items()
+        }
         nearest = None if name == "training" else look_across(pixels, training, here)
         if nearest is not None:
             flags["second_method"] = nearest.flagged
-        observations[name] = subset.observe(data.classes, column, **{flag: values.astype(np.uint8) for flag, values in flags.items()})
-        ids, cluster = (values[subset.index].tolist() for values in (subset.part.sample_id, subset.part.groups[column]))
+        observations[name] = subset.observe(
+            data.classes,
+            column,
+            **{flag: values.astype(np.uint8) for flag, values in flags.items()},
+        )
+        ids, cluster = (
+            values[subset.index].tolist()
+            for values in (subset.part.sample_id, subset.part.groups[column])
+        )
         for flag, values in flags.items():
             seen = share(flag, values, ids, cluster)
             scalars |= seen.scalars(name)
-            notes += [_example(name, flag, seen.samples[0], found, data)] if seen.count and flag != "second_method" else []
+            notes += (
+                [_example(name, flag, seen.samples[0], found, data)]
+                if seen.count and flag != "second_method"
+                else []
+            )
         notes += [] if nearest is None else [_resembling(name, nearest, here, data)]
     observations |= sheets(data, found, pixels)
     context.progress(2, 2, "images looked at")
     resolved = {"data": {**written.data.model_dump(exclude_unset=True), "source": data.source}}
-    return ExperimentResult(resolved, observations, scalars, data_digests=_digests(data, written), notes=notes)
+    return ExperimentResult(
+        resolved, observations, scalars, data_digests=_digests(data, written), notes=notes
+    )
 
 
 def data_digests(config: Mapping[str, Any]) -> dict[str, str]:
@@ -86,9 +112,18 @@ def _digests(data: ImageData, written: ImageDataAudit) -> dict[str, str]:
 
 
 def _places(data: ImageData) -> Any:
-    """A function from a subset to the numbers of its images as `pairs` counts them: through the parts in their order."""
-    known = {sample: i for i, sample in enumerate(np.concatenate([part.sample_id for part in data.parts.values()]).tolist())}
-    return lambda subset: np.array([known[sample] for sample in subset.part.sample_id[subset.index].tolist()])
+    """A function from a subset to the numbers of its images as `pairs` counts them: through the
+    parts in their order.
+    """
+    known = {
+        sample: i
+        for i, sample in enumerate(
+            np.concatenate([part.sample_id for part in data.parts.values()]).tolist()
+        )
+    }
+    return lambda subset: np.array(
+        [known[sample] for sample in subset.part.sample_id[subset.index].tolist()]
+    )
 
 
 def contradicted(slices: NDArray[np.int64], label: NDArray[np.int64]) -> Flags:
@@ -99,38 +134,73 @@ def contradicted(slices: NDArray[np.int64], label: NDArray[np.int64]) -> Flags:
 
 
 def sheets(data: ImageData, found: Groups, pixels: NDArray[np.uint8]) -> dict[str, Observations]:
-    """The first images of the largest groups, for contact sheets: how each was altered, and its pixels; none without groups."""
-    rows = [(group, k, path, altered) for k, group in enumerate(shown_groups(data, found)) for path, altered in group.images[:EACH]]
+    """The first images of the largest groups, for contact sheets: how each was altered, and its
+    pixels; none without groups.
+    """
+    rows = [
+        (group, k, path, altered)
+        for k, group in enumerate(shown_groups(data, found))
+        for path, altered in group.images[:EACH]
+    ]
     if not rows:
         return {}
-    place = {sample: i for i, sample in enumerate(np.concatenate([part.sample_id for part in data.parts.values()]).tolist())}
+    place = {
+        sample: i
+        for i, sample in enumerate(
+            np.concatenate([part.sample_id for part in data.parts.values()]).tolist()
+        )
+    }
     columns: dict[str, list[Any]] = {
-        "sample_id": [path for _, _, path, _ in rows], "altered": [altered for *_, altered in rows],
-        "group": [str(k + 1) for _, k, *_ in rows], "kind": [g.kind for g, *_ in rows],
-        "classes": [", ".join(g.classes) for g, *_ in rows], "count": [g.count for g, *_ in rows],
-        "slices": [g.slices for g, *_ in rows]}
+        "sample_id": [path for _, _, path, _ in rows],
+        "altered": [altered for *_, altered in rows],
+        "group": [str(k + 1) for _, k, *_ in rows],
+        "kind": [g.kind for g, *_ in rows],
+        "classes": [", ".join(g.classes) for g, *_ in rows],
+        "count": [g.count for g, *_ in rows],
+        "slices": [g.slices for g, *_ in rows],
+    }
     small = resize_grey(pixels[[place[path] for path in columns["sample_id"]]], THUMBNAIL)
-    return {SHEETS: Observations({**{name: np.array(values) for name, values in columns.items()}, "pixels": small})}
+    return {
+        SHEETS: Observations(
+            {**{name: np.array(values) for name, values in columns.items()}, "pixels": small}
+        )
+    }
 
 
 def _example(split: str, flag: str, sample: str, found: Groups, data: ImageData) -> str:
     """A sentence for the reader that names an image flagged and one that it is related to."""
-    ids, label = (np.concatenate([getattr(part, name) for part in data.parts.values()]) for name in ("sample_id", "label"))
+    ids, label = (
+        np.concatenate([getattr(part, name) for part in data.parts.values()])
+        for name in ("sample_id", "label")
+    )
     at = int(np.flatnonzero(ids == sample)[0])
 
     def wanted(link: Match) -> bool:
-        return at in (link.first, link.second) and (flag != "label_contradicted" or label[link.first] != label[link.second])
+        return at in (link.first, link.second) and (
+            flag != "label_contradicted" or label[link.first] != label[link.second]
+        )
 
-    best = max(filter(wanted, found.links), key=lambda link: (link.is_copy, link.score), default=None)
+    best = max(
+        filter(wanted, found.links), key=lambda link: (link.is_copy, link.score), default=None
+    )
     if best is None:
         return f"{split}, {flag}: such as {sample}, related through other images of its group"
     other = best.second if best.first == at else best.first
-    return f"{split}, {flag}: such as {sample}, which is {ids[other]} {best.how} ({best.kind}, correlation {best.score:.4f})"
+    return (
+        f"{split}, {flag}: such as {sample}, which is {ids[other]} {best.how} ({best.kind},"
+        f" correlation {best.score:.4f})"
+    )
 
 
 def _resembling(split: str, nearest: Nearest, here: NDArray[np.int64], data: ImageData) -> str:
     """What the second method found, and the pair that it found most alike."""
-    ids, best = np.concatenate([part.sample_id for part in data.parts.values()]), int(nearest.score.argmax())
+    ids, best = (
+        np.concatenate([part.sample_id for part in data.parts.values()]),
+        int(nearest.score.argmax()),
+    )
     count, n = FALSE_ALARMS
-    return (f"{split}, second_method: {int(nearest.flagged.sum()):,} of {len(here):,} resemble an image trained on; of images of other "
-            f"patients {count:,} of {n:,} do. Most alike: {ids[here[best]]} and {ids[nearest.other[best]]} ({nearest.score[best]:.3f})")
+    return (
+        f"{split}, second_method: {int(nearest.flagged.sum()):,} of {len(here):,} resemble an image"
+        f" trained on; of images of other patients {count:,} of {n:,} do. Most alike:"
+        f" {ids[here[best]]} and {ids[nearest.other[best]]} ({nearest.score[best]:.3f})"
+    )

@@ -1,6 +1,8 @@
-"""What a sentence's section can be told from without any deep model: the commonest class, the place in the abstract, the words.
+"""What a sentence's section can be told from without any deep model: the commonest class, the place
+in the abstract, the words.
 
-Observed on the same splits, with the same sample ids, as `text_classification` with the same ``data``.
+Observed on the same splits, with the same sample ids, as `text_classification` with the same
+``data``.
 """
 
 from __future__ import annotations
@@ -31,14 +33,18 @@ class Majority(Section):
 
 
 class Position(Section):
-    """Multinomial logistic regression on the place in the abstract alone: no word is read. ``inverse_penalty``: scikit-learn's C."""
+    """Multinomial logistic regression on the place in the abstract alone: no word is read.
+    ``inverse_penalty``: scikit-learn's C.
+    """
 
     kind: Literal["position"]
     inverse_penalty: Annotated[float, Field(gt=0)]
 
 
 class Tfidf(Section):
-    """Multinomial logistic regression on TF-IDF of runs of up to ``words`` words, each in at least ``min_sentences`` sentences."""
+    """Multinomial logistic regression on TF-IDF of runs of up to ``words`` words, each in at least
+    ``min_sentences`` sentences.
+    """
 
     kind: Literal["tfidf"]
     inverse_penalty: Annotated[float, Field(gt=0)]
@@ -47,7 +53,9 @@ class Tfidf(Section):
 
 
 class TextBaselines(Section):
-    """The parameters of the experiment. ``selection``: cut the dev sample as the sound training does."""
+    """The parameters of the experiment. ``selection``: cut the dev sample as the sound training
+    does.
+    """
 
     data: Data
     model: Annotated[Majority | Position | Tfidf, Field(discriminator="kind")]
@@ -62,19 +70,35 @@ def run(config: Mapping[str, Any], seed: int, context: RunContext) -> Experiment
     splits = drawn.splits()
     context.progress(0, 2, f"fitting the {written.model.kind} baseline")
     model = _model(written.model)
-    read = {name: _places(subset) if isinstance(written.model, Position) else np.array(sentences_of(subset), dtype=object)
-            for name, subset in splits.items()}
+    read = {
+        name: (
+            _places(subset)
+            if isinstance(written.model, Position)
+            else np.array(sentences_of(subset), dtype=object)
+        )
+        for name, subset in splits.items()
+    }
     model.fit(read["training"], splits["training"].label)
     context.progress(1, 2, f"observing the {written.model.kind} baseline")
     observations = {}
     for name, subset in splits.items():
         probable = np.zeros((len(subset), len(data.classes)))
         probable[:, model.classes_] = model.predict_proba(read[name])
-        observations[name] = subset.observe(data.classes, CLUSTER, y_pred=probable.argmax(axis=1), y_prob=probable)
+        observations[name] = subset.observe(
+            data.classes, CLUSTER, y_pred=probable.argmax(axis=1), y_prob=probable
+        )
     context.progress(2, 2, "done")
-    resolved = {**written.model_dump(exclude_unset=True), "data": as_drawn(data, written.data, drawn)}
-    return ExperimentResult(resolved, observations, {"samples_train": len(splits["training"])}, data_digests={data.source: data.digest},
-                            notes=list(stand_in(written.data.source, data.source)))
+    resolved = {
+        **written.model_dump(exclude_unset=True),
+        "data": as_drawn(data, written.data, drawn),
+    }
+    return ExperimentResult(
+        resolved,
+        observations,
+        {"samples_train": len(splits["training"])},
+        data_digests={data.source: data.digest},
+        notes=list(stand_in(written.data.source, data.source)),
+    )
 
 
 def data_digests(config: Mapping[str, Any]) -> dict[str, str]:
@@ -95,19 +119,33 @@ def _model(written: Majority | Position | Tfidf) -> Any:
     linear = LogisticRegression(C=written.inverse_penalty, max_iter=1000)
     if isinstance(written, Position):
         return make_pipeline(OneHotEncoder(handle_unknown="ignore"), linear)
-    return make_pipeline(TfidfVectorizer(token_pattern=r"\S+", ngram_range=(1, written.words), min_df=written.min_sentences,
-                                         sublinear_tf=True), linear)
+    return make_pipeline(
+        TfidfVectorizer(
+            token_pattern=r"\S+",
+            ngram_range=(1, written.words),
+            min_df=written.min_sentences,
+            sublinear_tf=True,
+        ),
+        linear,
+    )
 
 
 def _places(subset: Subset) -> Index:
-    """Sentences before and after each in its abstract, up to `PLACES`, and its tenth of the abstract: int64 ``(N, 3)``.
+    """Sentences before and after each in its abstract, up to `PLACES`, and its tenth of the
+    abstract: int64 ``(N, 3)``.
 
     Counted in the whole part, whichever of its sentences were drawn.
     """
-    _, of_row, counts = np.unique(subset.part.groups[CLUSTER], return_inverse=True, return_counts=True)
+    _, of_row, counts = np.unique(
+        subset.part.groups[CLUSTER], return_inverse=True, return_counts=True
+    )
     order = np.argsort(of_row, kind="stable")
     before = np.empty(len(of_row), np.int64)
     before[order] = np.arange(len(of_row)) - np.repeat(np.cumsum(counts) - counts, counts)
     after = counts[of_row] - 1 - before
     tenth = before * 10 // counts[of_row]
-    return np.asarray(np.stack([np.minimum(before, PLACES), np.minimum(after, PLACES), tenth], axis=1)[subset.index])
+    return np.asarray(
+        np.stack([np.minimum(before, PLACES), np.minimum(after, PLACES), tenth], axis=1)[
+            subset.index
+        ]
+    )

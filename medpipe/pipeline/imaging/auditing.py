@@ -1,7 +1,9 @@
-"""Everything that images and their files say about an accuracy measured on them, as one document, without training a network.
+"""Everything that images and their files say about an accuracy measured on them, as one document,
+without training a network.
 
-Between the part that is trained on and every other: copies, likely slices of one patient, groups of a table on both sides. Within the
-set: copies, labels that a copy contradicts, sources that files betray, and what baselines reach that are blind to the subject.
+Between the part that is trained on and every other: copies, likely slices of one patient, groups of
+a table on both sides. Within the set: copies, labels that a copy contradicts, sources that files
+betray, and what baselines reach that are blind to the subject.
 """
 
 from __future__ import annotations
@@ -26,7 +28,16 @@ from medpipe.phrases import listed, plural
 from medpipe.pipeline.data.image_groups import groups
 from medpipe.pipeline.data.image_sets import SIDE, ImageSet
 from medpipe.pipeline.data.images import ImageData
-from medpipe.pipeline.imaging.baselines import Blurred, Border, File, Majority, Model, Nearest, classifier, features
+from medpipe.pipeline.imaging.baselines import (
+    Blurred,
+    Border,
+    File,
+    Majority,
+    Model,
+    Nearest,
+    classifier,
+    features,
+)
 from medpipe.pipeline.imaging.oddities import Oddity, oddities
 from medpipe.pipeline.imaging.relations import (
     MOST_EXAMPLES,
@@ -48,22 +59,30 @@ HELD_OUT = "held out"
 
 FOLDS, SEED = 5, 0
 MODELS: Mapping[str, Model] = {
-    "the commonest class": Majority(kind="majority"), "file metadata alone, no pixels": File(kind="file"),
-    "the outermost sixteenth on each side": Border(kind="border", width=2), "8 by 8 grey pixels": Blurred(kind="blurred", side=8),
-    "the nearest image in 32 by 32 pixels": Nearest(kind="nearest", side=32)}
+    "the commonest class": Majority(kind="majority"),
+    "file metadata alone, no pixels": File(kind="file"),
+    "the outermost sixteenth on each side": Border(kind="border", width=2),
+    "8 by 8 grey pixels": Blurred(kind="blurred", side=8),
+    "the nearest image in 32 by 32 pixels": Nearest(kind="nearest", side=32),
+}
 BEARS_ON = {
-    "contradicted": "any accuracy on images of which a copy carries another label: at most one label of each pair is correct",
+    "contradicted": (
+        "any accuracy on images of which a copy carries another label: at most one label of each"
+        " pair is correct"
+    ),
     "oddities": "any accuracy in which these images, or these labels, are counted",
-    "sources": "any accuracy that is to hold for images of another collection"}
+    "sources": "any accuracy that is to hold for images of another collection",
+}
 """What is found of the whole set → the accuracies that it touches."""
 
 
 @dataclass(frozen=True)
 class ImageAudit:
-    """All that was seen. ``verdict`` is inflated, confounded or both, with ``reasons``; open, as long as anything is ``undecided``; or
-    clean. ``bears_on``: `BEARS_ON`; relations and baselines have their own. ``grouped``: the images whose group a table names, None
-    where none was given. ``layout`` and ``notes``: how folders and tables were read. ``slices``: distinct slices by class; ``shared``:
-    slices that stand in several classes; ``split``: of the table given, if any.
+    """All that was seen. ``verdict`` is inflated, confounded or both, with ``reasons``; open, as
+    long as anything is ``undecided``; or clean. ``bears_on``: `BEARS_ON`; relations and baselines
+    have their own. ``grouped``: the images whose group a table names, None where none was given.
+    ``layout`` and ``notes``: how folders and tables were read. ``slices``: distinct slices by
+    class; ``shared``: slices that stand in several classes; ``split``: of the table given, if any.
     """
 
     source: str
@@ -95,10 +114,15 @@ class ImageAudit:
         return {"version": 2, **asdict(self)}
 
 
-def audit_images(images: ImageSet, table: Mapping[str, str] | None = None, train: str = "",
-                 split: Mapping[str, str] | None = None) -> ImageAudit:
-    """Look at a set. ``table``: the group (patient) of images by path, else those of the set itself; ``train``: the part that is trained
-    on, where its name does not say; ``split``: the part of images by path, to be checked for leakage.
+def audit_images(
+    images: ImageSet,
+    table: Mapping[str, str] | None = None,
+    train: str = "",
+    split: Mapping[str, str] | None = None,
+) -> ImageAudit:
+    """Look at a set. ``table``: the group (patient) of images by path, else those of the set
+    itself; ``train``: the part that is trained on, where its name does not say; ``split``: the part
+    of images by path, to be checked for leakage.
 
     Raises `DataError` where a table is about other images, or no part is called ``train``.
     """
@@ -114,34 +138,73 @@ def audit_images(images: ImageSet, table: Mapping[str, str] | None = None, train
     tell(2, 5, "comparing images")
     cluster = _named(ids, found.patient)
     together = _named(ids, with_known(found.patient, known))
-    layout = Layout(ids, np.repeat(list(data.parts), [len(part) for part in data.parts.values()]), cluster, trained_on)
+    layout = Layout(
+        ids,
+        np.repeat(list(data.parts), [len(part) for part in data.parts.values()]),
+        cluster,
+        trained_on,
+    )
     related = tuple(relations(layout, found, known))
     copies = [link for link in found.links if link.is_copy]
     contradicted = [p for p in copies if label[p.first] != label[p.second]]
     places = dict(_split(data, layout))
     too_few = _too_few(data, label, together, places[""])
     tell(3, 5, "trying baselines")
-    baselines = () if too_few else tuple(_baselines(images, dict(_scored(label, together, places)), layout))
+    baselines = (
+        () if too_few else tuple(_baselines(images, dict(_scored(label, together, places)), layout))
+    )
     tell(4, 5, "comparing images")
     cause = next((note for note in images.notes if "other way round" in note), "")
-    weighed = weigh(related, _share(contradicted, layout), baselines,
-                    (*not_compared(layout, known), *_untrained(data, layout), *too_few), cause)
-    counts = {name: {kind: int((part.label == k).sum()) for k, kind in enumerate(data.classes)} for name, part in data.parts.items()}
+    weighed = weigh(
+        related,
+        _share(contradicted, layout),
+        baselines,
+        (*not_compared(layout, known), *_untrained(data, layout), *too_few),
+        cause,
+    )
+    counts = {
+        name: {kind: int((part.label == k).sum()) for k, kind in enumerate(data.classes)}
+        for name, part in data.parts.items()
+    }
     return ImageAudit(
-        data.source, data.digest, images.layout, images.notes, counts,
-        problems=tuple((p.path, p.what) for p in images.problems), trained_on=trained_on,
-        grouped=None if known is None else int((known != "").sum()), relations=related, copies=len(copies),
-        clusters=len(np.unique(cluster)), contradicted=tuple(shown(p, ids) for p in contradicted[:MOST_EXAMPLES]),
-        oddities=oddities(images, grey, cluster, together), baselines=baselines, sources=tuple(_sources(images)), bears_on=BEARS_ON,
-        verdict=weighed.verdict, reasons=weighed.reasons, undecided=weighed.undecided, groups=shown_groups(data, found),
-        slices=distinct_slices(data, found), shared=int(sum(len(np.unique(label[found.slice == s])) > 1 for s in _repeated(found))),
-        split=() if split is None else audit_split(data, found, split, train if train in split.values() else "", known))
+        data.source,
+        data.digest,
+        images.layout,
+        images.notes,
+        counts,
+        problems=tuple((p.path, p.what) for p in images.problems),
+        trained_on=trained_on,
+        grouped=None if known is None else int((known != "").sum()),
+        relations=related,
+        copies=len(copies),
+        clusters=len(np.unique(cluster)),
+        contradicted=tuple(shown(p, ids) for p in contradicted[:MOST_EXAMPLES]),
+        oddities=oddities(images, grey, cluster, together),
+        baselines=baselines,
+        sources=tuple(_sources(images)),
+        bears_on=BEARS_ON,
+        verdict=weighed.verdict,
+        reasons=weighed.reasons,
+        undecided=weighed.undecided,
+        groups=shown_groups(data, found),
+        slices=distinct_slices(data, found),
+        shared=int(sum(len(np.unique(label[found.slice == s])) > 1 for s in _repeated(found))),
+        split=(
+            ()
+            if split is None
+            else audit_split(data, found, split, train if train in split.values() else "", known)
+        ),
+    )
 
 
 def pictures_of(images: ImageSet, found: ImageAudit) -> dict[str, bytes]:
     """The images that ``found`` names as examples, as PNG of 128 pixels by path."""
-    named = {path for r in found.relations for e in r.examples for path in e[:2]} | {path for e in found.contradicted for path in e[:2]}
-    named |= {path for o in found.oddities for path, _ in o.examples} | {path for g in found.groups for path, _ in g.images}
+    named = {path for r in found.relations for e in r.examples for path in e[:2]} | {
+        path for e in found.contradicted for path in e[:2]
+    }
+    named |= {path for o in found.oddities for path, _ in o.examples} | {
+        path for g in found.groups for path, _ in g.images
+    }
     pictures = {}
     for part in images.data.parts.values():
         for i in np.flatnonzero(np.isin(part.sample_id, sorted(named))).tolist():
@@ -171,13 +234,22 @@ def _share(contradicted: list[Match], layout: Layout) -> Share:
 def _untrained(data: ImageData, layout: Layout) -> Iterator[str]:
     """A sentence where the part trained on lacks a class that others have."""
     if layout.trained_on and len(data.parts) > 1:
-        lacking = [kind for k, kind in enumerate(data.classes) if not (data.parts[layout.trained_on].label == k).any()]
+        lacking = [
+            kind
+            for k, kind in enumerate(data.classes)
+            if not (data.parts[layout.trained_on].label == k).any()
+        ]
         if lacking:
-            yield f"{layout.trained_on}: no image of {listed(lacking)}, so that other parts report on what was never trained on"
+            yield (
+                f"{layout.trained_on}: no image of {listed(lacking)}, so that other parts report on"
+                " what was never trained on"
+            )
 
 
 def _split(data: ImageData, layout: Layout) -> Iterator[tuple[str, NDArray[np.int64]]]:
-    """Places of the images that baselines learn from (under ``""``) and of each part that they are scored on, if there is any."""
+    """Places of the images that baselines learn from (under ``""``) and of each part that they are
+    scored on, if there is any.
+    """
     if not layout.trained_on or len(data.parts) == 1:
         yield "", np.arange(len(layout.ids))
         return
@@ -187,25 +259,47 @@ def _split(data: ImageData, layout: Layout) -> Iterator[tuple[str, NDArray[np.in
             yield part, np.flatnonzero(layout.part_of == part)
 
 
-def _too_few(data: ImageData, label: NDArray[np.int64], cluster: NDArray[np.str_], learnt: NDArray[np.int64]) -> tuple[str, ...]:
-    """The sentence that says why no baseline can be tried, if so: a class has too few images that are no copies of each other."""
-    found = {kind: len(np.unique(cluster[learnt][label[learnt] == k])) for k, kind in enumerate(data.classes)}
+def _too_few(
+    data: ImageData, label: NDArray[np.int64], cluster: NDArray[np.str_], learnt: NDArray[np.int64]
+) -> tuple[str, ...]:
+    """The sentence that says why no baseline can be tried, if so: a class has too few images that
+    are no copies of each other.
+    """
+    found = {
+        kind: len(np.unique(cluster[learnt][label[learnt] == k]))
+        for k, kind in enumerate(data.classes)
+    }
     few = [f"class {kind} has {plural(n, 'image')}" for kind, n in found.items() if n < FOLDS]
-    return (f"what tells the class without a network was not tried: of images to learn from, copies counted once, {listed(few)}, and "
-            f"{FOLDS} are needed",) if few else ()
+    return (
+        (
+            (
+                "what tells the class without a network was not tried: of images to learn from,"
+                f" copies counted once, {listed(few)}, and {FOLDS} are needed"
+            ),
+        )
+        if few
+        else ()
+    )
 
 
-def _scored(label: NDArray[np.int64], cluster: NDArray[np.str_], places: Mapping[str, NDArray[np.int64]],
-            ) -> Iterator[tuple[str, NDArray[np.int64]]]:
+def _scored(
+    label: NDArray[np.int64],
+    cluster: NDArray[np.str_],
+    places: Mapping[str, NDArray[np.int64]],
+) -> Iterator[tuple[str, NDArray[np.int64]]]:
     """The same places; where there is no part to score on, a fifth of the clusters is held out."""
     if len(places) > 1:
         yield from places.items()
         return
-    learnt, scored = next(StratifiedGroupKFold(FOLDS, shuffle=True, random_state=SEED).split(label, label, cluster))
+    learnt, scored = next(
+        StratifiedGroupKFold(FOLDS, shuffle=True, random_state=SEED).split(label, label, cluster)
+    )
     yield from (("", learnt), (HELD_OUT, scored))
 
 
-def _baselines(images: ImageSet, places: Mapping[str, NDArray[np.int64]], layout: Layout) -> Iterator[Blindness]:
+def _baselines(
+    images: ImageSet, places: Mapping[str, NDArray[np.int64]], layout: Layout
+) -> Iterator[Blindness]:
     data = images.data
     label = np.concatenate([part.label for part in data.parts.values()])
     for name, model in MODELS.items():
@@ -214,23 +308,53 @@ def _baselines(images: ImageSet, places: Mapping[str, NDArray[np.int64]], layout
         for part, index in places.items():
             if part:
                 called = fitted.predict(seen[index])
-                o = Observations({"sample_id": layout.ids[index], "y_true": label[index], "y_pred": called,
-                                  "cluster": layout.cluster[index]}, data.classes, "cluster")
-                yield Blindness(part, name, float(np.mean(called == label[index])), above_commonest(o), model.kind in BLIND,
-                                _touched(part, model.kind in BLIND))
+                o = Observations(
+                    {
+                        "sample_id": layout.ids[index],
+                        "y_true": label[index],
+                        "y_pred": called,
+                        "cluster": layout.cluster[index],
+                    },
+                    data.classes,
+                    "cluster",
+                )
+                yield Blindness(
+                    part,
+                    name,
+                    float(np.mean(called == label[index])),
+                    above_commonest(o),
+                    model.kind in BLIND,
+                    _touched(part, model.kind in BLIND),
+                )
 
 
 def _touched(part: str, is_blind: bool) -> str:
     where = "on images of this set split at random" if part == HELD_OUT else f"reported on “{part}”"
-    return f"any accuracy {where} that is to come from the subject" if is_blind else f"any gain over simple methods {where}"
+    return (
+        f"any accuracy {where} that is to come from the subject"
+        if is_blind
+        else f"any gain over simple methods {where}"
+    )
 
 
 def _sources(images: ImageSet) -> Iterator[dict[str, Any]]:
-    """The commonest kinds of file (mode, JPEG tables, square or not), with the images of each class among them."""
+    """The commonest kinds of file (mode, JPEG tables, square or not), with the images of each class
+    among them.
+    """
     kinds: dict[tuple[str, str, str], Counter[str]] = {}
     for name, marks in images.marks.items():
         for m, k in zip(marks, images.data.parts[name].label.tolist(), strict=True):
             size = f"{m.width} by {m.height}" if m.width == m.height else "not square"
-            kinds.setdefault((m.mode, m.tables or "no JPEG", size), Counter())[images.data.classes[k]] += 1
-    for (mode, tables, size), count in sorted(kinds.items(), key=lambda item: -item[1].total())[:MOST_EXAMPLES]:
-        yield {"mode": mode, "tables": tables, "size": size, "images": count.total(), "classes": dict(sorted(count.items()))}
+            kinds.setdefault((m.mode, m.tables or "no JPEG", size), Counter())[
+                images.data.classes[k]
+            ] += 1
+    for (mode, tables, size), count in sorted(kinds.items(), key=lambda item: -item[1].total())[
+        :MOST_EXAMPLES
+    ]:
+        yield {
+            "mode": mode,
+            "tables": tables,
+            "size": size,
+            "images": count.total(),
+            "classes": dict(sorted(count.items())),
+        }

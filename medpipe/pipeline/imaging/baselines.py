@@ -1,4 +1,6 @@
-"""Baselines that see less of an image than a network does: what each may see, and the model that it is given."""
+"""Baselines that see less of an image than a network does: what each may see, and the model that it
+is given.
+"""
 
 from __future__ import annotations
 
@@ -27,14 +29,18 @@ class Majority(Section):
 
 
 class File(Section):
-    """Gradient boosting on `FileMarks`: width, height, format, mode, JPEG tables and sampling, software, what else
-    the file carries. No pixel is read, nor anything that depends on pixels, such as the size in bytes."""
+    """Gradient boosting on `FileMarks`: width, height, format, mode, JPEG tables and sampling,
+    software, what else the file carries. No pixel is read, nor anything that depends on pixels,
+    such as the size in bytes.
+    """
 
     kind: Literal["file"]
 
 
 class Border(Section):
-    """Gradient boosting on the outermost ``width`` of 32 pixels on each side: of the head, what is cut by the frame at most."""
+    """Gradient boosting on the outermost ``width`` of 32 pixels on each side: of the head, what is
+    cut by the frame at most.
+    """
 
     kind: Literal["border"]
     width: Annotated[int, Field(ge=1, le=8)]
@@ -48,7 +54,9 @@ class Blurred(Section):
 
 
 class Nearest(Section):
-    """The class of the nearest training image by Euclidean distance of ``side`` by ``side`` grey pixels."""
+    """The class of the nearest training image by Euclidean distance of ``side`` by ``side`` grey
+    pixels.
+    """
 
     kind: Literal["nearest"]
     side: Annotated[int, Field(ge=1, le=128)]
@@ -58,7 +66,9 @@ Model = Majority | File | Border | Blurred | Nearest
 
 
 def features(data: ImageData, model: Model, marks: Callable[[], Marks]) -> dict[str, Features]:
-    """What the baseline may see of each image, float64 ``(N, F)`` by part; ``marks`` is called where files are looked at."""
+    """What the baseline may see of each image, float64 ``(N, F)`` by part; ``marks`` is called
+    where files are looked at.
+    """
     if isinstance(model, File):
         return _encoded(marks())
     if isinstance(model, Majority):
@@ -67,7 +77,7 @@ def features(data: ImageData, model: Model, marks: Callable[[], Marks]) -> dict[
     grey = {name: _grey(part.planes(side)) for name, part in data.parts.items()}
     if isinstance(model, Border):
         outside = np.ones((side, side), bool)
-        outside[model.width:-model.width, model.width:-model.width] = False
+        outside[model.width : -model.width, model.width : -model.width] = False
         return {name: planes[:, outside] for name, planes in grey.items()}
     return {name: planes.reshape(len(planes), -1) for name, planes in grey.items()}
 
@@ -75,16 +85,35 @@ def features(data: ImageData, model: Model, marks: Callable[[], Marks]) -> dict[
 def _grey(images: Planes) -> Features:
     """The mean of each image's channels, float64 ``(N, H, W)``."""
     first = np.cumsum(images.channels, dtype=np.int64) - images.channels
-    return np.add.reduceat(images.planes, first, axis=0, dtype=np.float64) / images.channels[:, None, None]
+    return (
+        np.add.reduceat(images.planes, first, axis=0, dtype=np.float64)
+        / images.channels[:, None, None]
+    )
 
 
 def _encoded(marks: Marks) -> dict[str, Features]:
-    """Numbers as they are, words as numbers that mean nothing: trees split them apart all the same."""
+    """Numbers as they are, words as numbers that mean nothing: trees split them apart all the
+    same.
+    """
     every = [m for of_part in marks.values() for m in of_part]
-    known = {column: {word: i for i, word in enumerate(sorted({getattr(m, column) for m in every}))} for column in
-             ("format", "mode", "tables", "sampling", "software", "extras")}
-    return {name: np.array([[m.width, m.height, *(number[getattr(m, column)] for column, number in known.items())]
-                            for m in of_part], np.float64) for name, of_part in marks.items()}
+    known = {
+        column: {word: i for i, word in enumerate(sorted({getattr(m, column) for m in every}))}
+        for column in ("format", "mode", "tables", "sampling", "software", "extras")
+    }
+    return {
+        name: np.array(
+            [
+                [
+                    m.width,
+                    m.height,
+                    *(number[getattr(m, column)] for column, number in known.items()),
+                ]
+                for m in of_part
+            ],
+            np.float64,
+        )
+        for name, of_part in marks.items()
+    }
 
 
 def classifier(written: Model, seed: int) -> Any:

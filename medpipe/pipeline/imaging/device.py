@@ -1,6 +1,8 @@
-"""Batches of augmented images made by torch on the device that trains: bytes travel there, and are turned and looked up there.
+"""Batches of augmented images made by torch on the device that trains: bytes travel there, and are
+turned and looked up there.
 
-The arithmetic is Pillow's, in whole numbers where Pillow has them, so that host and device give the same pixels from the same draws.
+The arithmetic is Pillow's, in whole numbers where Pillow has them, so that host and device give the
+same pixels from the same draws.
 """
 
 from __future__ import annotations
@@ -43,25 +45,40 @@ class DeviceBatches:
     def _moved(self, images: Sequence[Pixels]) -> Tensor:
         """uint8 ``(B, C, H, W)``: C is 1 where all are grey, else 3."""
         channels = max(len(image) for image in images)
-        stacked = np.stack([np.broadcast_to(image, (channels, *image.shape[1:])) for image in images])
+        stacked = np.stack(
+            [np.broadcast_to(image, (channels, *image.shape[1:])) for image in images]
+        )
         return torch.from_numpy(stacked).to(self._device)
 
     def _turned(self, planes: Tensor, variants: Sequence[Variant]) -> Tensor:
         """Flipped and turned, levels as int64 ``(B, C, H, W)``."""
         height, width = planes.shape[2:]
-        steps = torch.tensor([source_steps(v, width, height) for v in variants], device=self._device)[..., None, None]
-        column, line = torch.arange(width, device=self._device), torch.arange(height, device=self._device)[:, None]
+        steps = torch.tensor(
+            [source_steps(v, width, height) for v in variants], device=self._device
+        )[..., None, None]
+        column, line = (
+            torch.arange(width, device=self._device),
+            torch.arange(height, device=self._device)[:, None],
+        )
         x = (steps[:, 0] * column + steps[:, 1] * line + steps[:, 2]) >> 16
         y = (steps[:, 3] * column + steps[:, 4] * line + steps[:, 5]) >> 16
         inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
         source = torch.where(inside, y * width + x, 0)
-        found = planes.flatten(2).gather(2, source.flatten(1)[:, None].expand(-1, planes.shape[1], -1)).reshape(planes.shape)
+        found = (
+            planes.flatten(2)
+            .gather(2, source.flatten(1)[:, None].expand(-1, planes.shape[1], -1))
+            .reshape(planes.shape)
+        )
         return torch.where(inside[:, None], found, 0).long()
 
     def _tables(self, planes: Tensor, variants: Sequence[Variant]) -> Tensor:
         """What brightness and contrast make of each level, int64 ``(B, 256)``."""
-        brightness, contrast = (torch.tensor([getattr(v, name) for v in variants], dtype=torch.float32, device=self._device)[:, None]
-                                for name in ("brightness", "contrast"))
+        brightness, contrast = (
+            torch.tensor(
+                [getattr(v, name) for v in variants], dtype=torch.float32, device=self._device
+            )[:, None]
+            for name in ("brightness", "contrast")
+        )
         first = torch.tensor([v.brightness_first for v in variants], device=self._device)[:, None]
         black = torch.zeros_like(first, dtype=torch.int64)
         brighter = _blended(black, self._levels, brightness)
@@ -71,7 +88,8 @@ class DeviceBatches:
 
 
 def source_steps(variant: Variant, width: int, height: int) -> tuple[int, ...]:
-    """Where the pixel in column i and line j comes from, in 65,536ths: x is a i + b j + c, y is d i + e j + f, as ``(a, ..., f)``.
+    """Where the pixel in column i and line j comes from, in 65,536ths: x is a i + b j + c, y is d i
+    + e j + f, as ``(a, ..., f)``.
 
     As in Pillow's ``Image.rotate``, its rounding included, the flip folded in.
     """
@@ -82,7 +100,11 @@ def source_steps(variant: Variant, width: int, height: int) -> tuple[int, ...]:
     x = [math.floor(v * ONE + 0.5) for v in (a, b, c + a * 0.5 + b * 0.5)]
     y = [math.floor(v * ONE + 0.5) for v in (d, a, f + d * 0.5 + a * 0.5)]
     if variant.flipped:
-        x = [-x[0], -x[1], width * ONE - 1 - x[2]]  # so that the whole part of x becomes width - 1 - x
+        x = [
+            -x[0],
+            -x[1],
+            width * ONE - 1 - x[2],
+        ]  # so that the whole part of x becomes width - 1 - x
     return (*x, *y)
 
 
@@ -92,7 +114,9 @@ def _looked_up(tables: Tensor, planes: Tensor) -> Tensor:
 
 
 def _blended(level: Tensor, table: Tensor, factor: Tensor) -> Tensor:
-    """Pillow's ``Image.blend``: from ``level`` towards ``table``, in single precision, cut to 0 to 255 and to a whole number."""
+    """Pillow's ``Image.blend``: from ``level`` towards ``table``, in single precision, cut to 0 to
+    255 and to a whole number.
+    """
     step = factor * (table - level).to(torch.float32)
     return (level.to(torch.float32) + step).clamp(0, 255).to(torch.int64)
 

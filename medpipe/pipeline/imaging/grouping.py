@@ -1,4 +1,6 @@
-"""Which images are related: patients, folds or copies, from the data itself or from a table that somebody made of it."""
+"""Which images are related: patients, folds or copies, from the data itself or from a table that
+somebody made of it.
+"""
 
 from __future__ import annotations
 
@@ -23,27 +25,44 @@ PATIENT, CLUSTER = "patient_id", "cluster"
 
 
 def with_clusters(data: ImageData) -> ImageData:
-    """The data with a group ``cluster`` of copies in each part, where it knows no patients: what depends on each other, by pixels."""
+    """The data with a group ``cluster`` of copies in each part, where it knows no patients: what
+    depends on each other, by pixels.
+    """
     if all(PATIENT in part.groups for part in data.parts.values()):
         return data
     found = clusters(data)
-    return replace(data, parts={name: replace(part, groups={**part.groups, CLUSTER: found[name]}) for name, part in data.parts.items()})
+    return replace(
+        data,
+        parts={
+            name: replace(part, groups={**part.groups, CLUSTER: found[name]})
+            for name, part in data.parts.items()
+        },
+    )
 
 
 def cluster_of(data: ImageData) -> str:
-    """The group whose images depend on each other, as far as the data knows: patients, else copies."""
+    """The group whose images depend on each other, as far as the data knows: patients, else
+    copies.
+    """
     return PATIENT if all(PATIENT in part.groups for part in data.parts.values()) else CLUSTER
 
 
-def groups_of(data: ImageData, part: str, asked: str | None, clusters_for: Sequence[str] = ()) -> Groups | None:
-    """The group of each image of a part as ``data.groups`` asks for it, of classes named the group of related images; ``""`` if not
-    known. Groups of a table are combined with those inferred from the images (`combined`).
+def groups_of(
+    data: ImageData, part: str, asked: str | None, clusters_for: Sequence[str] = ()
+) -> Groups | None:
+    """The group of each image of a part as ``data.groups`` asks for it, of classes named the group
+    of related images; ``""`` if not known. Groups of a table are combined with those inferred from
+    the images (`combined`).
 
-    Raises `UnavailableError` where a table is not there, `DataError` where it is broken or the data has no such group.
+    Raises `UnavailableError` where a table is not there, `DataError` where it is broken or the data
+    has no such group.
     """
     unknown = [name for name in clusters_for if name not in data.classes]
     if unknown:
-        raise DataError(f"data.clusters_for: expected classes among {', '.join(data.classes)}, got {', '.join(unknown)}")
+        raise DataError(
+            f"data.clusters_for: expected classes among {', '.join(data.classes)}, got"
+            f" {', '.join(unknown)}"
+        )
     found = _asked(data, part, asked)
     if found is None or not asked or not (clusters_for or asked.startswith("table:")):
         return found
@@ -63,8 +82,10 @@ def _asked(data: ImageData, part: str, asked: str | None) -> Groups | None:
     if name == CLUSTER and name not in here:
         return clusters(data)[part]
     if name not in here:
-        raise DataError(f"{data.source}: expected the {name} of every image, got {', '.join(here) or 'no groups'}; "
-                        "give a table: table:FILE.csv:COLUMN")
+        raise DataError(
+            f"{data.source}: expected the {name} of every image, got"
+            f" {', '.join(here) or 'no groups'}; give a table: table:FILE.csv:COLUMN"
+        )
     return here[name]
 
 
@@ -82,23 +103,36 @@ def _looked_up(data: ImageData, part: str, asked: str) -> Groups:
     ids = data.parts[part].sample_id.tolist()
     every = {i for each in data.parts.values() for i in each.sample_id.tolist()}
     if not known.keys() & every:
-        raise DataError(f"{path}: expected paths of images such as {ids[0]!r} in the column image, got others, {next(iter(known))!r} first")
+        raise DataError(
+            f"{path}: expected paths of images such as {ids[0]!r} in the column image, got others,"
+            f" {next(iter(known))!r} first"
+        )
     return np.array([known.get(i, "") for i in ids])
 
 
 def read_table(text: str, column: str, where: str) -> dict[str, str]:
-    """The group by image of a CSV table with the columns ``image`` and ``column``. Raises `DataError` naming the line at fault."""
+    """The group by image of a CSV table with the columns ``image`` and ``column``. Raises
+    `DataError` naming the line at fault.
+    """
     rows = csv.DictReader(io.StringIO(text))
     columns = rows.fieldnames or []
     if "image" not in columns or column not in columns:
-        raise DataError(f"{where}: expected the columns image and {column}, got {', '.join(columns) or 'none'}")
+        raise DataError(
+            f"{where}: expected the columns image and {column}, got {', '.join(columns) or 'none'}"
+        )
     found: dict[str, str] = {}
     for row in rows:
         image, group = row["image"], row[column]
         if not image or not group:
-            raise DataError(f"{where}, line {rows.line_num}: expected an image and its {column}, got an empty cell")
+            raise DataError(
+                f"{where}, line {rows.line_num}: expected an image and its {column}, got an empty"
+                " cell"
+            )
         if found.setdefault(image, group) != group:
-            raise DataError(f"{where}, line {rows.line_num}: expected one {column} for {image!r}, got {found[image]!r} and {group!r}")
+            raise DataError(
+                f"{where}, line {rows.line_num}: expected one {column} for {image!r}, got"
+                f" {found[image]!r} and {group!r}"
+            )
     if not found:
         raise DataError(f"{where}: expected at least one row, got none")
     return found
@@ -112,6 +146,11 @@ def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise UnavailableError(f"expected the table {path}, got none; place it there, or set MEDPIPE_DATA to its folder") from error
+        raise UnavailableError(
+            f"expected the table {path}, got none; place it there, or set MEDPIPE_DATA to its"
+            " folder"
+        ) from error
     except OSError as error:
-        raise DataError(f"{path}: expected a table that can be read, got: {error.strerror or error}") from error
+        raise DataError(
+            f"{path}: expected a table that can be read, got: {error.strerror or error}"
+        ) from error

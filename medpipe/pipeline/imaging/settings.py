@@ -12,14 +12,16 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Data(Section):
-    """``source``: a data set, ``folder:<path>`` of one's own, or several of which the first that exists is taken; ``part``: the folder to
-    split, the others are observed whole.
+    """``source``: a data set, ``folder:<path>`` of one's own, or several of which the first that
+    exists is taken; ``part``: the folder to split, the others are observed whole.
 
-    ``split``: ``random-by-image`` as published; ``by-patient`` with whole patients on either side; ``disjoint`` holds out whole
-    ``groups`` and reports on half of their images; ``related`` reports on the same half after training on the other half, with as many
-    images of every class: the control that differs in nothing but relatives. ``groups``: ``clusters`` of copies, ``patient_id``, or
-    ``table:<file>.csv:<column>`` beside the data; ``clusters_for`` names classes without patients, whose groups are clusters of copies
-    whatever the table says. ``train_fraction``: the share of every class's training images that is used.
+    ``split``: ``random-by-image`` as published; ``by-patient`` with whole patients on either side;
+    ``disjoint`` holds out whole ``groups`` and reports on half of their images; ``related`` reports
+    on the same half after training on the other half, with as many images of every class: the
+    control that differs in nothing but relatives. ``groups``: ``clusters`` of copies,
+    ``patient_id``, or ``table:<file>.csv:<column>`` beside the data; ``clusters_for`` names classes
+    without patients, whose groups are clusters of copies whatever the table says.
+    ``train_fraction``: the share of every class's training images that is used.
     """
 
     source: Source
@@ -27,7 +29,9 @@ class Data(Section):
     split: Literal["random-by-image", "by-patient", "disjoint", "related"]
     validation_fraction: Share
     split_seed: Seed
-    groups: Annotated[str, Field(pattern=r"^(clusters|patient_id|table:[^:]+\.csv:[^:]+)$")] | None = None
+    groups: (
+        Annotated[str, Field(pattern=r"^(clusters|patient_id|table:[^:]+\.csv:[^:]+)$")] | None
+    ) = None
     clusters_for: list[str] | None = None
     train_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
 
@@ -41,9 +45,11 @@ class Network(Section):
 
 
 class ImageTraining(Training):
-    """``resolution`` in pixels (a ResNet needs more than 32); ``flip`` a probability, ``rotation`` in degrees, the others factors.
+    """``resolution`` in pixels (a ResNet needs more than 32); ``flip`` a probability, ``rotation``
+    in degrees, the others factors.
 
-    ``compile``: train the network as torch.compile builds it, which rounds otherwise in the last digits.
+    ``compile``: train the network as torch.compile builds it, which rounds otherwise in the last
+    digits.
     """
 
     resolution: Annotated[int, Field(ge=33, le=1024)]
@@ -57,7 +63,9 @@ class ImageTraining(Training):
 
 
 class Corruptions(Section):
-    """Levels of what is done to images before they are read again; null leaves one out. Units as in `corruption`."""
+    """Levels of what is done to images before they are read again; null leaves one out. Units as in
+    `corruption`.
+    """
 
     noise: Annotated[float, Field(gt=0, le=1)] | None = None
     bias_field: Annotated[float, Field(gt=0, lt=1)] | None = None
@@ -69,9 +77,11 @@ class Corruptions(Section):
 class Observe(Section):
     """What is looked at beside the evaluation splits, of weights that are as they are.
 
-    ``training``: the training images as evaluation sees them. ``calibration``: temperature scaling fitted on half of the other folder,
-    reported on its other half. ``corruptions``: the other folder again, spoilt. ``explained``: of how many images of the other folder,
-    drawn by lot, Grad-CAM is made and tested. ``gallery``: ten of its images drawn by lot and the surest errors, as pictures.
+    ``training``: the training images as evaluation sees them. ``calibration``: temperature scaling
+    fitted on half of the other folder, reported on its other half. ``corruptions``: the other
+    folder again, spoilt. ``explained``: of how many images of the other folder, drawn by lot,
+    Grad-CAM is made and tested. ``gallery``: ten of its images drawn by lot and the surest errors,
+    as pictures.
     """
 
     training: bool = False

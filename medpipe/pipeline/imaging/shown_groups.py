@@ -1,4 +1,6 @@
-"""The largest groups of related images, for contact sheets, and how many distinct slices there are."""
+"""The largest groups of related images, for contact sheets, and how many distinct slices there
+are.
+"""
 
 from __future__ import annotations
 
@@ -30,15 +32,29 @@ class ShownGroup:
 
 def shown_groups(data: ImageData, found: Groups) -> tuple[ShownGroup, ...]:
     """The largest groups, the half of them groups of one slice if there are any."""
-    ids, label = (np.concatenate([getattr(part, name) for part in data.parts.values()]) for name in ("sample_id", "label"))
+    ids, label = (
+        np.concatenate([getattr(part, name) for part in data.parts.values()])
+        for name in ("sample_id", "label")
+    )
     groups = found.groups
-    chosen = [*[g for g in groups if g.slices == 1][:MOST_GROUPS // 2], *[g for g in groups if g.slices > 1][:MOST_GROUPS // 2]]
+    chosen = [
+        *[g for g in groups if g.slices == 1][: MOST_GROUPS // 2],
+        *[g for g in groups if g.slices > 1][: MOST_GROUPS // 2],
+    ]
     if not chosen:
         return ()
     pixels = grey(data)
-    return tuple(ShownGroup(
-        g.kind, g.confidence, len(g.images), g.slices, tuple(data.classes[k] for k in np.unique(label[list(g.images)])),
-        tuple((str(ids[i]), _said(pixels, found, g, i)) for i in g.images[:MOST_IMAGES])) for g in chosen)
+    return tuple(
+        ShownGroup(
+            g.kind,
+            g.confidence,
+            len(g.images),
+            g.slices,
+            tuple(data.classes[k] for k in np.unique(label[list(g.images)])),
+            tuple((str(ids[i]), _said(pixels, found, g, i)) for i in g.images[:MOST_IMAGES]),
+        )
+        for g in chosen
+    )
 
 
 def distinct_slices(data: ImageData, found: Groups) -> Mapping[str, int]:
@@ -47,8 +63,12 @@ def distinct_slices(data: ImageData, found: Groups) -> Mapping[str, int]:
     return {kind: len(np.unique(found.slice[label == k])) for k, kind in enumerate(data.classes)}
 
 
-def _said(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], found: Groups, group: Group, image: int) -> str:
-    """How an image differs from the group's first one, or from the image that ties it to the group."""
+def _said(
+    pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], found: Groups, group: Group, image: int
+) -> str:
+    """How an image differs from the group's first one, or from the image that ties it to the
+    group.
+    """
     first = group.images[0]
     if image == first:
         return "the first"

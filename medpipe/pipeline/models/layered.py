@@ -17,14 +17,20 @@ from medpipe.claims.figures import Architecture, Layer
 def built(network: Architecture) -> dict[str, Any]:
     """Build the layers of a record and count.
 
-    Returns ``id``, ``what``, ``parameters``, ``layers`` (kind → count), and ``saved_bytes`` of the file that ``torch.save`` makes.
+    Returns ``id``, ``what``, ``parameters``, ``layers`` (kind → count), and ``saved_bytes`` of the
+    file that ``torch.save`` makes.
     """
     modules = nn.ModuleList([module for layer in network.layers for module in _repeated(layer)])
     buffer = io.BytesIO()
     torch.save(modules.state_dict(), buffer)
     kinds = Counter(kind for m in modules.modules() for kind, of in KINDS.items() if type(m) in of)
-    return {"id": network.id, "what": network.what, "parameters": sum(p.numel() for p in modules.parameters()),
-            "layers": dict(sorted(kinds.items())), "saved_bytes": buffer.tell()}
+    return {
+        "id": network.id,
+        "what": network.what,
+        "parameters": sum(p.numel() for p in modules.parameters()),
+        "layers": dict(sorted(kinds.items())),
+        "saved_bytes": buffer.tell(),
+    }
 
 
 def _repeated(layer: Layer) -> list[nn.Module]:
@@ -37,13 +43,17 @@ def _conv(layer: Layer) -> nn.Module:
 
 
 def _lstm(layer: Layer) -> nn.Module:
-    return nn.LSTM(layer.inputs, layer.hidden, layer.layers, bias=layer.bias, bidirectional=layer.bidirectional)
+    return nn.LSTM(
+        layer.inputs, layer.hidden, layer.layers, bias=layer.bias, bidirectional=layer.bidirectional
+    )
 
 
 def _shortcut(layer: Layer) -> nn.Module | None:
     if not layer.downsample:
         return None
-    return nn.Sequential(nn.Conv2d(layer.inputs, layer.outputs, 1, bias=False), nn.BatchNorm2d(layer.outputs))
+    return nn.Sequential(
+        nn.Conv2d(layer.inputs, layer.outputs, 1, bias=False), nn.BatchNorm2d(layer.outputs)
+    )
 
 
 BUILDERS: dict[str, Callable[[Layer], nn.Module]] = {
@@ -53,12 +63,20 @@ BUILDERS: dict[str, Callable[[Layer], nn.Module]] = {
     "lstm": _lstm,
     "batch_norm": lambda layer: nn.BatchNorm2d(layer.features),
     "layer_norm": lambda layer: nn.LayerNorm(layer.features),
-    "basic_block": lambda layer: BasicBlock(layer.inputs, layer.outputs, downsample=_shortcut(layer)),
+    "basic_block": lambda layer: BasicBlock(
+        layer.inputs, layer.outputs, downsample=_shortcut(layer)
+    ),
     "bottleneck": lambda layer: Bottleneck(layer.inputs, layer.width, downsample=_shortcut(layer)),
     "activation": lambda layer: nn.Identity(),
     "dropout": lambda layer: nn.Identity(),
     "upsample": lambda layer: nn.Identity(),
 }
 KINDS: dict[str, tuple[type[nn.Module], ...]] = {
-    "embedding": (nn.Embedding,), "linear": (nn.Linear,), "conv": (nn.Conv2d,), "transposed_conv": (nn.ConvTranspose2d,),
-    "lstm": (nn.LSTM,), "batch_norm": (nn.BatchNorm2d,), "layer_norm": (nn.LayerNorm,)}
+    "embedding": (nn.Embedding,),
+    "linear": (nn.Linear,),
+    "conv": (nn.Conv2d,),
+    "transposed_conv": (nn.ConvTranspose2d,),
+    "lstm": (nn.LSTM,),
+    "batch_norm": (nn.BatchNorm2d,),
+    "layer_norm": (nn.LayerNorm,),
+}

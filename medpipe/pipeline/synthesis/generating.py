@@ -15,30 +15,39 @@ BATCH = 100
 
 
 def latent_points(count: int, seed: int, purpose: int) -> Tensor:
-    """``count`` standard normal points, float32 ``(count, 100)``; equal keys give equal points, whatever was drawn before."""
+    """``count`` standard normal points, float32 ``(count, 100)``; equal keys give equal points,
+    whatever was drawn before.
+    """
     drawn = np.random.default_rng((seed, purpose)).standard_normal((count, LATENT))
     return torch.from_numpy(drawn.astype(np.float32))
 
 
 def between(first: Tensor, second: Tensor, steps: int) -> Tensor:
-    """``steps`` points on the arc from one latent point ``(100,)`` to another: normal points lie near a sphere, so the straight line
-    between them leaves what the generator was trained on (spherical interpolation, Shoemake 1985).
+    """``steps`` points on the arc from one latent point ``(100,)`` to another: normal points lie
+    near a sphere, so the straight line between them leaves what the generator was trained on
+    (spherical interpolation, Shoemake 1985).
     """
     angle = torch.arccos(torch.clamp(nn.functional.cosine_similarity(first, second, dim=0), -1, 1))
     along = torch.linspace(0, 1, steps)[:, None]
-    return (torch.sin((1 - along) * angle) * first + torch.sin(along * angle) * second) / torch.sin(angle)
+    return (torch.sin((1 - along) * angle) * first + torch.sin(along * angle) * second) / torch.sin(
+        angle
+    )
 
 
 def generate(generator: nn.Module, points: Tensor, machine: Machine) -> Pixels:
-    """RGB images uint8 ``(N, 64, 64, 3)`` in evaluation mode, so that an image depends on its own latent point alone, and in
-    the machine's precision.
+    """RGB images uint8 ``(N, 64, 64, 3)`` in evaluation mode, so that an image depends on its own
+    latent point alone, and in the machine's precision.
 
-    Values outside [-1, 1], which a generator without tanh may give, are cut off. The generator's mode is left as it was.
+    Values outside [-1, 1], which a generator without tanh may give, are cut off. The generator's
+    mode is left as it was.
     """
     was_training = generator.training
     generator.eval()
     with torch.inference_mode(), machine.accelerator.autocast():
-        made = [as_pixels(generator(points[start:start + BATCH].to(machine.device))) for start in range(0, len(points), BATCH)]
+        made = [
+            as_pixels(generator(points[start : start + BATCH].to(machine.device)))
+            for start in range(0, len(points), BATCH)
+        ]
     generator.train(was_training)
     return np.concatenate(made)
 

@@ -10,7 +10,9 @@ from medpipe.pipeline.synthesis.settings import Adversarial
 
 
 def generator_loss(logits: Tensor, kind: str) -> Tensor:
-    """What the generator lowers, from logits ``(B,)`` of its images: -log D, or with ``saturating`` log(1 - D), mean over the batch."""
+    """What the generator lowers, from logits ``(B,)`` of its images: -log D, or with ``saturating``
+    log(1 - D), mean over the batch.
+    """
     if kind == "saturating":
         return -functional.softplus(logits).mean()
     return functional.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
@@ -18,8 +20,10 @@ def generator_loss(logits: Tensor, kind: str) -> Tensor:
 
 def discriminator_loss(real: Tensor, fake: Tensor, recipe: Adversarial) -> Tensor:
     """The mean of both cross-entropies, from logits ``(B,)`` towards the two targets."""
-    parts = [functional.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
-             for logits, target in ((real, recipe.real_target), (fake, recipe.fake_target))]
+    parts = [
+        functional.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
+        for logits, target in ((real, recipe.real_target), (fake, recipe.fake_target))
+    ]
     return (parts[0] + parts[1]) / 2
 
 

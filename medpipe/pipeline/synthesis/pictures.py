@@ -1,5 +1,6 @@
-"""The pictures that a reader is shown of a generator: samples, the same latent points over the epochs, ways between points, and the
-generated images that are most like one it saw. All are grey, uint8 64 by 64, in the array ``pixels``.
+"""The pictures that a reader is shown of a generator: samples, the same latent points over the
+epochs, ways between points, and the generated images that are most like one it saw. All are grey,
+uint8 64 by 64, in the array ``pixels``.
 """
 
 from __future__ import annotations
@@ -22,14 +23,21 @@ POINTS = 3
 """The key of the latent points that the ways are between."""
 
 
-def pictures(images: Images, chosen: Chosen, made: Side, played: Played, *, seed: int, machine: Machine) -> dict[str, Observations]:
-    """The splits ``samples`` (the first 20 generated images), ``over_time`` (with ``epoch`` and ``point``), ``interpolation`` (with ``way``
-    and ``step``) and ``worst``, whose images stand beside the seen image of ``training_id`` in ``training_pixels`` with their
-    correlation ``likeness``, the largest over eight orientations, of all images that the generator saw.
+def pictures(
+    images: Images, chosen: Chosen, made: Side, played: Played, *, seed: int, machine: Machine
+) -> dict[str, Observations]:
+    """The splits ``samples`` (the first 20 generated images), ``over_time`` (with ``epoch`` and
+    ``point``), ``interpolation`` (with ``way`` and ``step``) and ``worst``, whose images stand
+    beside the seen image of ``training_id`` in ``training_pixels`` with their correlation
+    ``likeness``, the largest over eight orientations, of all images that the generator saw.
     """
     samples = Observations({"sample_id": made.ids[:SAMPLES], "pixels": grey(made.pixels[:SAMPLES])})
-    return {"samples": samples, "over_time": _over_time(played), "interpolation": _interpolation(played, seed, machine),
-            "worst": worst(images, chosen, made)}
+    return {
+        "samples": samples,
+        "over_time": _over_time(played),
+        "interpolation": _interpolation(played, seed, machine),
+        "worst": worst(images, chosen, made),
+    }
 
 
 def worst(images: Images, chosen: Chosen, made: Side) -> Observations:
@@ -39,23 +47,43 @@ def worst(images: Images, chosen: Chosen, made: Side) -> Observations:
     nearest = alike.argmax(axis=1)
     score = alike[np.arange(len(alike)), nearest]
     order = np.argsort(-score, kind="stable")[:WORST]
-    return Observations({"sample_id": made.ids[order], "pixels": grey(made.pixels[order]), "training_pixels": real[nearest[order]],
-                         "training_id": images.every.sample_id[chosen.seen[nearest[order]]], "likeness": score[order]})
+    return Observations(
+        {
+            "sample_id": made.ids[order],
+            "pixels": grey(made.pixels[order]),
+            "training_pixels": real[nearest[order]],
+            "training_id": images.every.sample_id[chosen.seen[nearest[order]]],
+            "likeness": score[order],
+        }
+    )
 
 
 def _over_time(played: Played) -> Observations:
     epochs = np.repeat(list(played.over_time), [len(shown) for shown in played.over_time.values()])
     points = np.concatenate([np.arange(len(shown)) for shown in played.over_time.values()])
-    ids = [f"epoch {epoch}, point {point}" for epoch, point in zip(epochs.tolist(), points.tolist(), strict=True)]
-    return Observations({"sample_id": np.array(ids), "pixels": np.concatenate(list(played.over_time.values())), "epoch": epochs,
-                         "point": points})
+    ids = [
+        f"epoch {epoch}, point {point}"
+        for epoch, point in zip(epochs.tolist(), points.tolist(), strict=True)
+    ]
+    return Observations(
+        {
+            "sample_id": np.array(ids),
+            "pixels": np.concatenate(list(played.over_time.values())),
+            "epoch": epochs,
+            "point": points,
+        }
+    )
 
 
 def _interpolation(played: Played, seed: int, machine: Machine) -> Observations:
     ends = latent_points(2 * WAYS, seed, POINTS)
     points = torch.cat([between(ends[2 * way], ends[2 * way + 1], STEPS) for way in range(WAYS)])
     ids = np.array([f"way {way}, step {step}" for way in range(WAYS) for step in range(STEPS)])
-    return Observations({"sample_id": ids, "pixels": grey(generate(played.networks.maker, points, machine)),
-                         "way": np.repeat(np.arange(WAYS), STEPS), "step": np.tile(np.arange(STEPS), WAYS)})
-
-
+    return Observations(
+        {
+            "sample_id": ids,
+            "pixels": grey(generate(played.networks.maker, points, machine)),
+            "way": np.repeat(np.arange(WAYS), STEPS),
+            "step": np.tile(np.arange(STEPS), WAYS),
+        }
+    )

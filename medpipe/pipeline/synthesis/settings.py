@@ -12,12 +12,14 @@ Rate = Annotated[float, Field(gt=0)]
 
 
 class Data(Section):
-    """``source``: a data set, ``folder:<path>`` of one's own, or several of which the first that exists is taken; ``part``: the folder
-    that the generator learns from.
+    """``source``: a data set, ``folder:<path>`` of one's own, or several of which the first that
+    exists is taken; ``part``: the folder that the generator learns from.
 
-    ``first``: of this folder only so many images, in the order of their paths, as published: class after class. ``held_out``: the share
-    of clusters of copies (of patients, where they are known) that the generator never sees; 0 holds out nothing, and whatever else the
-    data set has serves as unseen. ``train_sample``: how many of the others are seen, as many of each class, drawn with ``sample_seed``.
+    ``first``: of this folder only so many images, in the order of their paths, as published: class
+    after class. ``held_out``: the share of clusters of copies (of patients, where they are known)
+    that the generator never sees; 0 holds out nothing, and whatever else the data set has serves as
+    unseen. ``train_sample``: how many of the others are seen, as many of each class, drawn with
+    ``sample_seed``.
     """
 
     source: Source
@@ -29,8 +31,9 @@ class Data(Section):
 
 
 class Model(Section):
-    """``width``: 64 as published. ``upsampling``: ``nearest`` as coded or ``transposed`` as described. ``activation``, ``dropout`` and
-    ``spectral`` belong to the discriminator, ``output`` to the generator, the others to both; see `medpipe.pipeline.models.dcgan`.
+    """``width``: 64 as published. ``upsampling``: ``nearest`` as coded or ``transposed`` as
+    described. ``activation``, ``dropout`` and ``spectral`` belong to the discriminator, ``output``
+    to the generator, the others to both; see `medpipe.pipeline.models.dcgan`.
     """
 
     width: Positive
@@ -44,13 +47,15 @@ class Model(Section):
 
 
 class Adversarial(Section):
-    """``loss``: ``non_saturating`` as published, or ``saturating``, the minimax game as first written (Goodfellow et al. 2014).
+    """``loss``: ``non_saturating`` as published, or ``saturating``, the minimax game as first
+    written (Goodfellow et al. 2014).
 
-    ``real_target`` and ``fake_target``: what the discriminator is told, 1 and 0 or smoothed. ``input_noise``: the standard deviation of
-    noise added to every image that the discriminator sees in training; with ``noise_decay`` it falls to 0 in a straight line.
-    ``schedule``: ``reduce-on-plateau`` multiplies a learning rate by 0.1 after 5 epochs in which that network's loss did not fall.
-    ``generator_steps`` for each of the discriminator. ``ema``: the decay of a moving average of the generator, which then makes the
-    images; null leaves it out.
+    ``real_target`` and ``fake_target``: what the discriminator is told, 1 and 0 or smoothed.
+    ``input_noise``: the standard deviation of noise added to every image that the discriminator
+    sees in training; with ``noise_decay`` it falls to 0 in a straight line. ``schedule``:
+    ``reduce-on-plateau`` multiplies a learning rate by 0.1 after 5 epochs in which that network's
+    loss did not fall. ``generator_steps`` for each of the discriminator. ``ema``: the decay of a
+    moving average of the generator, which then makes the images; null leaves it out.
     """
 
     loss: Literal["non_saturating", "saturating"]
@@ -71,17 +76,21 @@ class Adversarial(Section):
 
 
 class Audit(Section):
-    """The audit network: a ResNet-18 trained for ``epochs`` on real images, at most ``images`` of them where that is given."""
+    """The audit network: a ResNet-18 trained for ``epochs`` on real images, at most ``images`` of
+    them where that is given.
+    """
 
     epochs: Positive
     images: Annotated[int, Field(ge=20)] | None = None
 
 
 class Observe(Section):
-    """``generated``: how many images are made and examined; ``real``: at most how many seen and how many unseen images beside them.
+    """``generated``: how many images are made and examined; ``real``: at most how many seen and how
+    many unseen images beside them.
 
-    ``pictures``: images for the reader. ``usefulness``: networks trained on generated images and on ``useful_images`` real ones for
-    ``useful_epochs``, tested on real images that neither the generator nor the audit network was trained on.
+    ``pictures``: images for the reader. ``usefulness``: networks trained on generated images and on
+    ``useful_images`` real ones for ``useful_epochs``, tested on real images that neither the
+    generator nor the audit network was trained on.
     """
 
     generated: Annotated[int, Field(ge=20)] = 1000

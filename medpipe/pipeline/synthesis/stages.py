@@ -8,9 +8,13 @@ from medpipe.pipeline.synthesis.settings import ImageSynthesis
 from medpipe.running.experiment import Progress
 
 RESNET = 1.0
-"""What training a ResNet-18 on one image of 64 pixels costs; the unit of the others, measured on a processor."""
+"""What training a ResNet-18 on one image of 64 pixels costs; the unit of the others, measured on a
+processor.
+"""
 WIDE, NARROW = 3.0, 0.25
-"""What a step of the game costs for each image at width 64, and what of it does not grow with the square of the width."""
+"""What a step of the game costs for each image at width 64, and what of it does not grow with the
+square of the width.
+"""
 READ = 0.3
 
 
@@ -27,7 +31,11 @@ class Stages:
         before, cost, total = self._before, self._now, max(1, round(sum(self._expected.values())))
 
         def progress(done: int, of: int, message: str) -> None:
-            self._progress(min(total - 1, int(before + cost * done / max(1, of))), total, f"{name}: {message}" if message != name else name)
+            self._progress(
+                min(total - 1, int(before + cost * done / max(1, of))),
+                total,
+                f"{name}: {message}" if message != name else name,
+            )
 
         progress(0, 1, name)
         return progress
@@ -39,10 +47,20 @@ class Stages:
 
 
 def costs(written: ImageSynthesis, seen: int, every: int) -> dict[str, float]:
-    """What each stage is expected to cost, for ``seen`` images to learn from in a data set of ``every``."""
+    """What each stage is expected to cost, for ``seen`` images to learn from in a data set of
+    ``every``.
+    """
     game, asked = written.training, written.observe
     step = WIDE * (written.model.width / 64) ** 2 + NARROW
-    found = {"the audit network": RESNET * written.audit.epochs * min(every * 2 / 3, written.audit.images or every),
-             "training": game.epochs * seen * step * (1 + game.generator_steps) / 2,
-             "observing": READ * (asked.generated + 2 * asked.real)}
-    return found | ({"usefulness": 3.5 * RESNET * asked.useful_epochs * asked.useful_images} if asked.usefulness else {})
+    found = {
+        "the audit network": (
+            RESNET * written.audit.epochs * min(every * 2 / 3, written.audit.images or every)
+        ),
+        "training": game.epochs * seen * step * (1 + game.generator_steps) / 2,
+        "observing": READ * (asked.generated + 2 * asked.real),
+    }
+    return found | (
+        {"usefulness": 3.5 * RESNET * asked.useful_epochs * asked.useful_images}
+        if asked.usefulness
+        else {}
+    )

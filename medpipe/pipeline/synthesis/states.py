@@ -15,17 +15,34 @@ def with_prefix(prefix: str, tensors: Tensors) -> Tensors:
 
 def under(prefix: str, tensors: Tensors) -> Tensors:
     """Those whose names begin so, under the rest of their names."""
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
 
 
 def optimizer_tensors(network: nn.Module, optimizer: torch.optim.Optimizer) -> Tensors:
     """What an optimiser remembers of each parameter of ``network``, by place and name."""
-    return {f"{i}.{name}": value for i, parameter in enumerate(network.parameters())
-            for name, value in optimizer.state.get(parameter, {}).items()}
+    return {
+        f"{i}.{name}": value
+        for i, parameter in enumerate(network.parameters())
+        for name, value in optimizer.state.get(parameter, {}).items()
+    }
 
 
-def restore_optimizer(network: nn.Module, optimizer: torch.optim.Optimizer, tensors: Tensors) -> None:
-    """Set it to what `optimizer_tensors` gave, in memory laid out as each parameter's, for bitwise equality."""
+def restore_optimizer(
+    network: nn.Module, optimizer: torch.optim.Optimizer, tensors: Tensors
+) -> None:
+    """Set it to what `optimizer_tensors` gave, in memory laid out as each parameter's, for bitwise
+    equality.
+    """
     for i, parameter in enumerate(network.parameters()):
-        optimizer.state[parameter] = {name: torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
-                                      for name, value in under(f"{i}.", tensors).items()}
+        optimizer.state[parameter] = {
+            name: (
+                torch.empty_like(parameter).copy_(value)
+                if value.shape == parameter.shape
+                else value
+            )
+            for name, value in under(f"{i}.", tensors).items()
+        }

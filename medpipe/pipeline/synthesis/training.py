@@ -1,10 +1,12 @@
-"""The game between generator and discriminator: seeded, resumable after a kill at any moment, with what it did in every epoch.
+"""The game between generator and discriminator: seeded, resumable after a kill at any moment, with
+what it did in every epoch.
 
-The order of an epoch's images is a function of (seed, epoch); latent points, noise and dropout follow torch's generator, whose state is
-in every checkpoint. A resumed run ends with the weights of an uninterrupted one, bit by bit on the CPU.
+The order of an epoch's images is a function of (seed, epoch); latent points, noise and dropout
+follow torch's generator, whose state is in every checkpoint. A resumed run ends with the weights of
+an uninterrupted one, bit by bit on the CPU.
 
-In a step the discriminator goes first, on a batch of real and one of generated images; its loss is the mean of both parts. Then the
-generator goes, for the first time on the same generated images.
+In a step the discriminator goes first, on a batch of real and one of generated images; its loss is
+the mean of both parts. Then the generator goes, for the first time on the same generated images.
 """
 
 from __future__ import annotations
@@ -31,7 +33,12 @@ from medpipe.pipeline.synthesis.generating import Pixels, as_images, generate, g
 from medpipe.pipeline.synthesis.losses import discriminator_loss, generator_loss, gradient_norm
 from medpipe.pipeline.synthesis.networks import Networks, judge
 from medpipe.pipeline.synthesis.settings import Adversarial
-from medpipe.pipeline.synthesis.states import optimizer_tensors, restore_optimizer, under, with_prefix
+from medpipe.pipeline.synthesis.states import (
+    optimizer_tensors,
+    restore_optimizer,
+    under,
+    with_prefix,
+)
 from medpipe.pipeline.training import weights_of
 from medpipe.running.experiment import Progress
 
@@ -48,8 +55,9 @@ MEASURED = ("generator_loss", "discriminator_loss", "generator_gradient", "discr
 
 @dataclass(frozen=True, eq=False)
 class Played:
-    """Networks after their last epoch, and how they came to it. ``history``: a row per epoch; ``over_time``: grey images uint8
-    ``(16, 64, 64)`` of the same latent points by epoch; ``training_s`` over all resumptions; ``notes`` for the reader.
+    """Networks after their last epoch, and how they came to it. ``history``: a row per epoch;
+    ``over_time``: grey images uint8 ``(16, 64, 64)`` of the same latent points by epoch;
+    ``training_s`` over all resumptions; ``notes`` for the reader.
     """
 
     networks: Networks
@@ -60,19 +68,36 @@ class Played:
 
 
 def shown_epochs(epochs: int) -> tuple[int, ...]:
-    """The epochs after which images are kept: the first, the last, and some between, closer together at first."""
+    """The epochs after which images are kept: the first, the last, and some between, closer
+    together at first.
+    """
     return tuple(dict.fromkeys(round(e) for e in np.geomspace(1, epochs, SHOWN_EPOCHS).tolist()))
 
 
-def play(networks: Networks, planes: Planes, seen: Index, unseen: Index, recipe: Adversarial, *, seed: int, machine: Machine,
-         store: CheckpointStore, progress: Progress, save_every_s: float = SAVE_EVERY_S) -> Played:
-    """Train both networks from their weights and torch's generator as they are, or go on where a checkpoint was left.
+def play(
+    networks: Networks,
+    planes: Planes,
+    seen: Index,
+    unseen: Index,
+    recipe: Adversarial,
+    *,
+    seed: int,
+    machine: Machine,
+    store: CheckpointStore,
+    progress: Progress,
+    save_every_s: float = SAVE_EVERY_S,
+) -> Played:
+    """Train both networks from their weights and torch's generator as they are, or go on where a
+    checkpoint was left.
 
-    ``seen``: places in ``planes`` of the real images; ``unseen``: of those whose scores are told beside theirs. A row of the history has
-    means over the epoch's steps of losses and of the norms of gradients; scores are means of the discriminator's probability that an
-    image is real, in evaluation mode after the epoch. Raises `MedpipeError` where a loss diverges.
+    ``seen``: places in ``planes`` of the real images; ``unseen``: of those whose scores are told
+    beside theirs. A row of the history has means over the epoch's steps of losses and of the norms
+    of gradients; scores are means of the discriminator's probability that an image is real, in
+    evaluation mode after the epoch. Raises `MedpipeError` where a loss diverges.
     """
-    game = _Game(networks, planes, seen, unseen, recipe, seed, machine, store, progress, save_every_s)
+    game = _Game(
+        networks, planes, seen, unseen, recipe, seed, machine, store, progress, save_every_s
+    )
     game.start()
     while not game.is_over():
         game.play_epoch()
@@ -83,19 +108,56 @@ def play(networks: Networks, planes: Planes, seen: Index, unseen: Index, recipe:
 class _Game:
     """The state of one training between its first and its last step."""
 
-    def __init__(self, networks: Networks, planes: Planes, seen: Index, unseen: Index, recipe: Adversarial, seed: int, machine: Machine,
-                 store: CheckpointStore, progress: Progress, save_every_s: float) -> None:
+    def __init__(
+        self,
+        networks: Networks,
+        planes: Planes,
+        seen: Index,
+        unseen: Index,
+        recipe: Adversarial,
+        seed: int,
+        machine: Machine,
+        store: CheckpointStore,
+        progress: Progress,
+        save_every_s: float,
+    ) -> None:
         if machine.processes > 1:
-            raise MedpipeError(f"synthesis: expected one process, got {machine.processes}; start it without a launcher of several")
-        self.networks, self.planes, self.seen, self.unseen, self.recipe, self.seed = networks, planes, seen, unseen, recipe, seed
-        self.machine, self.store, self.progress, self.save_every_s = machine, store, progress, save_every_s
+            raise MedpipeError(
+                f"synthesis: expected one process, got {machine.processes}; start it without a"
+                " launcher of several"
+            )
+        self.networks, self.planes, self.seen, self.unseen, self.recipe, self.seed = (
+            networks,
+            planes,
+            seen,
+            unseen,
+            recipe,
+            seed,
+        )
+        self.machine, self.store, self.progress, self.save_every_s = (
+            machine,
+            store,
+            progress,
+            save_every_s,
+        )
         for network in networks.by_name().values():
             network.to(machine.device)
-        self.trained = {"generator": (networks.generator, self._optimizer(networks.generator, recipe.generator_rate)),
-                        "discriminator": (networks.discriminator, self._optimizer(networks.discriminator, recipe.discriminator_rate))}
+        self.trained = {
+            "generator": (
+                networks.generator,
+                self._optimizer(networks.generator, recipe.generator_rate),
+            ),
+            "discriminator": (
+                networks.discriminator,
+                self._optimizer(networks.discriminator, recipe.discriminator_rate),
+            ),
+        }
         plateau = torch.optim.lr_scheduler.ReduceLROnPlateau
-        self.schedules = {name: plateau(optimizer, patience=PATIENCE) for name, (_, optimizer) in self.trained.items()
-                          if recipe.schedule == "reduce-on-plateau"}
+        self.schedules = {
+            name: plateau(optimizer, patience=PATIENCE)
+            for name, (_, optimizer) in self.trained.items()
+            if recipe.schedule == "reduce-on-plateau"
+        }
         self.steps = math.ceil(len(seen) / recipe.batch_size)
         self.history: list[dict[str, float]] = []
         self.over_time: dict[int, Tensor] = {}
@@ -104,10 +166,15 @@ class _Game:
         self._clear()
 
     def _optimizer(self, network: nn.Module, rate: float) -> torch.optim.Optimizer:
-        return torch.optim.Adam(network.parameters(), lr=rate, betas=(self.recipe.beta1, self.recipe.beta2))
+        return torch.optim.Adam(
+            network.parameters(), lr=rate, betas=(self.recipe.beta1, self.recipe.beta2)
+        )
 
     def _clear(self) -> None:
-        self.sums = {name: torch.zeros((), dtype=torch.float64, device=self.machine.device) for name in MEASURED}
+        self.sums = {
+            name: torch.zeros((), dtype=torch.float64, device=self.machine.device)
+            for name in MEASURED
+        }
 
     @property
     def epoch(self) -> int:
@@ -133,7 +200,12 @@ class _Game:
         order = np.random.default_rng((self.seed, self.epoch)).permutation(self.seen)
         size = self.recipe.batch_size
         while self.step < self.steps:
-            self._play_batch(as_images(self.planes.rgb(order[self.step * size:(self.step + 1) * size].tolist()), self.machine.device))
+            self._play_batch(
+                as_images(
+                    self.planes.rgb(order[self.step * size : (self.step + 1) * size].tolist()),
+                    self.machine.device,
+                )
+            )
             self.step += 1
             self._tell()
             if time.monotonic() - self.saved_at >= self.save_every_s:
@@ -141,7 +213,10 @@ class _Game:
 
     def _play_batch(self, real: Tensor) -> None:
         fake = self._fake(len(real))
-        self._step("discriminator", discriminator_loss(self._judged(real), self._judged(fake.detach()), self.recipe))
+        self._step(
+            "discriminator",
+            discriminator_loss(self._judged(real), self._judged(fake.detach()), self.recipe),
+        )
         self.networks.discriminator.requires_grad_(False)
         for turn in range(self.recipe.generator_steps):
             judged = self._judged(fake if turn == 0 else self._fake(len(real)))
@@ -177,17 +252,29 @@ class _Game:
         optimizer.step()
 
     def close_epoch(self) -> None:
-        """Score images, write the epoch's row, keep images of the followed points, and a checkpoint."""
+        """Score images, write the epoch's row, keep images of the followed points, and a
+        checkpoint.
+        """
         turns = {"discriminator": self.steps, "generator": self.steps * self.recipe.generator_steps}
         row: dict[str, float] = {"epoch": self.epoch}
-        row |= {name: self.sums[name].item() / turns[name.split("_")[0]] for name in MEASURED} | self._scores()
-        row |= {f"{name}_rate": float(optimizer.param_groups[0]["lr"]) for name, (_, optimizer) in self.trained.items()}
+        row |= {
+            name: self.sums[name].item() / turns[name.split("_")[0]] for name in MEASURED
+        } | self._scores()
+        row |= {
+            f"{name}_rate": float(optimizer.param_groups[0]["lr"])
+            for name, (_, optimizer) in self.trained.items()
+        }
         if not np.isfinite([row[name] for name in MEASURED]).all():
-            raise MedpipeError(f"synthesis: expected finite losses in epoch {self.epoch}, got {row['generator_loss']} of the generator and "
-                               f"{row['discriminator_loss']} of the discriminator; lower the learning rates of training")
+            raise MedpipeError(
+                f"synthesis: expected finite losses in epoch {self.epoch}, got"
+                f" {row['generator_loss']} of the generator and {row['discriminator_loss']} of the"
+                " discriminator; lower the learning rates of training"
+            )
         if self.epoch in shown_epochs(self.recipe.epochs):
             points = latent_points(SHOWN, self.seed, POINTS["shown"])
-            self.over_time[self.epoch] = torch.from_numpy(grey(generate(self.networks.maker, points, self.machine)))
+            self.over_time[self.epoch] = torch.from_numpy(
+                grey(generate(self.networks.maker, points, self.machine))
+            )
         row["epoch_s"] = self._elapsed()
         self.history.append(row)
         for name, schedule in self.schedules.items():
@@ -199,36 +286,70 @@ class _Game:
     def _scores(self) -> dict[str, float]:
         points = latent_points(SCORED, self.seed, POINTS["scored"])
         made = generate(self.networks.maker, points, self.machine)
-        some = {"real": self.planes.rgb(self._some(self.seen)), "fake": made, "held_out": self.planes.rgb(self._some(self.unseen))}
-        return {f"{name}_score": float(1 / (1 + np.exp(-judge(self.networks.discriminator, pixels, self.machine.device))).mean())
-                for name, pixels in some.items()}
+        some = {
+            "real": self.planes.rgb(self._some(self.seen)),
+            "fake": made,
+            "held_out": self.planes.rgb(self._some(self.unseen)),
+        }
+        return {
+            f"{name}_score": float(
+                1
+                / (
+                    1 + np.exp(-judge(self.networks.discriminator, pixels, self.machine.device))
+                ).mean()
+            )
+            for name, pixels in some.items()
+        }
 
     def _some(self, places: Index) -> list[int]:
         """The same at most `SCORED` images after every epoch, drawn at random."""
-        chosen: list[int] = np.random.default_rng((self.seed, 0)).permutation(places)[:SCORED].tolist()
+        chosen: list[int] = (
+            np.random.default_rng((self.seed, 0)).permutation(places)[:SCORED].tolist()
+        )
         return chosen
 
     def finish(self) -> Played:
-        """Of the checkpoint the generator's weights stay, and what is needed to observe it again."""
+        """Of the checkpoint the generator's weights stay, and what is needed to observe it
+        again.
+        """
         if not self.finished:
             self.finished = True
-            kept = with_prefix("discriminator.", weights_of(self.networks.discriminator)) | self._kept_images()
-            self.store.save(self._state(), {WEIGHTS: weights_of(self.networks.maker), "training": kept})
+            kept = (
+                with_prefix("discriminator.", weights_of(self.networks.discriminator))
+                | self._kept_images()
+            )
+            self.store.save(
+                self._state(), {WEIGHTS: weights_of(self.networks.maker), "training": kept}
+            )
         over_time = {epoch: images.numpy() for epoch, images in sorted(self.over_time.items())}
-        return Played(self.networks, self.history, over_time, sum(row["epoch_s"] for row in self.history), self.notes)
+        return Played(
+            self.networks,
+            self.history,
+            over_time,
+            sum(row["epoch_s"] for row in self.history),
+            self.notes,
+        )
 
     def _elapsed(self) -> float:
         return self.epoch_s + time.monotonic() - self.began_at
 
     def _tell(self) -> None:
         done = len(self.history) * self.steps + self.step
-        self.progress(done, self.recipe.epochs * self.steps, f"epoch {min(self.epoch, self.recipe.epochs)} of {self.recipe.epochs}")
+        self.progress(
+            done,
+            self.recipe.epochs * self.steps,
+            f"epoch {min(self.epoch, self.recipe.epochs)} of {self.recipe.epochs}",
+        )
 
     def _kept_images(self) -> Tensors:
         return {f"over_time.{epoch}": images for epoch, images in self.over_time.items()}
 
     def _save(self) -> None:
-        tensors = self._kept_images() | with_prefix("random.", random_tensors()) | with_prefix("sum.", self.sums)
+        tensors = (
+            self._kept_images()
+            | with_prefix("random.", random_tensors())
+            | with_prefix("sum.", self.sums)
+        )
         for name, network in self.networks.by_name().items():
             tensors |= with_prefix(f"{name}.", weights_of(network))
         for name, (network, optimizer) in self.trained.items():
@@ -237,19 +358,32 @@ class _Game:
         self.saved_at = time.monotonic()
 
     def _state(self) -> dict[str, Any]:
-        return {"history": self.history, "step": self.step, "epoch_s": self._elapsed(), "finished": self.finished, "notes": self.notes,
-                "random": random_values()}
+        return {
+            "history": self.history,
+            "step": self.step,
+            "epoch_s": self._elapsed(),
+            "finished": self.finished,
+            "notes": self.notes,
+            "random": random_values(),
+        }
 
     def _restore(self, checkpoint: Checkpoint) -> None:
         state, tensors = checkpoint.state, checkpoint.parts["training"]
-        self.history, self.step, self.epoch_s, self.finished = (state[name] for name in ("history", "step", "epoch_s", "finished"))
+        self.history, self.step, self.epoch_s, self.finished = (
+            state[name] for name in ("history", "step", "epoch_s", "finished")
+        )
         self.notes = [*state["notes"], *self.notes]
-        self.over_time = {int(epoch): images for epoch, images in under("over_time.", tensors).items()}
+        self.over_time = {
+            int(epoch): images for epoch, images in under("over_time.", tensors).items()
+        }
         if self.finished:
             self.networks.maker.load_state_dict(checkpoint.parts[WEIGHTS])
             self.networks.discriminator.load_state_dict(under("discriminator.", tensors))
             return
-        self.notes.append(f"training was interrupted and resumed in epoch {self.epoch} after {self.step} of {self.steps} steps")
+        self.notes.append(
+            f"training was interrupted and resumed in epoch {self.epoch} after {self.step} of"
+            f" {self.steps} steps"
+        )
         for name, network in self.networks.by_name().items():
             network.load_state_dict(under(f"{name}.", tensors))
         for name, (network, optimizer) in self.trained.items():
@@ -257,5 +391,7 @@ class _Game:
         for row in self.history:
             for name, schedule in self.schedules.items():
                 schedule.step(row[f"{name}_loss"])
-        self.sums = {name: value.to(self.machine.device) for name, value in under("sum.", tensors).items()}
+        self.sums = {
+            name: value.to(self.machine.device) for name, value in under("sum.", tensors).items()
+        }
         restore_random(state["random"], under("random.", tensors))

@@ -1,1 +1,3 @@
-"""What the experiments on sentences share: settings, sampling, batches in order of length, training."""
+"""What the experiments on sentences share: settings, sampling, batches in order of length,
+training.
+"""

@@ -23,9 +23,18 @@ class Sentences(Samples, Protocol):
 
 
 class Words:
-    """Sentences for the LSTM: padded to ``length`` as published, or, where padding is masked anyway, to the longest of a batch."""
+    """Sentences for the LSTM: padded to ``length`` as published, or, where padding is masked
+    anyway, to the longest of a batch.
+    """
 
-    def __init__(self, vocabulary: Vocabulary, sentences: Sequence[str], label: Index, length: int, masked: bool) -> None:
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        sentences: Sequence[str],
+        label: Index,
+        length: int,
+        masked: bool,
+    ) -> None:
         self.label, self._masked = label, masked
         encoded = vocabulary.encode(sentences, length)
         self._words = torch.from_numpy(encoded)
@@ -35,7 +44,10 @@ class Words:
     def batch(self, index: Index, epoch: int | None) -> Tensors:
         lengths = self._read[index]
         words = self._words[torch.from_numpy(index)]
-        return {"words": words[:, :int(lengths.max())] if self._masked else words, "lengths": torch.from_numpy(lengths)}
+        return {
+            "words": words[:, : int(lengths.max())] if self._masked else words,
+            "lengths": torch.from_numpy(lengths),
+        }
 
 
 class Tokens:
@@ -62,16 +74,22 @@ class View:
 
 
 def order_of_length(samples: Sentences) -> Index:
-    """The order, longest first, in which evaluation pads least and shows at once whether memory suffices."""
+    """The order, longest first, in which evaluation pads least and shows at once whether memory
+    suffices.
+    """
     return np.argsort(-samples.lengths, kind="stable")
 
 
-def bucketed_order(lengths: Index, batch_size: int, pool_batches: int, key: tuple[int, int]) -> Index:
-    """An order of all samples, int64 ``(N,)``, whose consecutive runs of ``batch_size`` are batches of like length.
+def bucketed_order(
+    lengths: Index, batch_size: int, pool_batches: int, key: tuple[int, int]
+) -> Index:
+    """An order of all samples, int64 ``(N,)``, whose consecutive runs of ``batch_size`` are batches
+    of like length.
 
-    Samples are shuffled, ``pool_batches`` batches' worth at a time is sorted by length and cut into batches, and the batches are
-    shuffled. The incomplete batch, if there is one, stays last, and holds whichever samples the first shuffle left over. Equal keys
-    (seed, epoch) give equal orders, so a resumed training goes on where it was. ``pool_batches=1`` only shuffles.
+    Samples are shuffled, ``pool_batches`` batches' worth at a time is sorted by length and cut into
+    batches, and the batches are shuffled. The incomplete batch, if there is one, stays last, and
+    holds whichever samples the first shuffle left over. Equal keys (seed, epoch) give equal orders,
+    so a resumed training goes on where it was. ``pool_batches=1`` only shuffles.
     """
     draw = np.random.default_rng(key)
     shuffled = draw.permutation(len(lengths))
@@ -79,7 +97,7 @@ def bucketed_order(lengths: Index, batch_size: int, pool_batches: int, key: tupl
         return shuffled
     whole = len(shuffled) // batch_size * batch_size
     pool = batch_size * pool_batches
-    pools = [shuffled[start:min(start + pool, whole)] for start in range(0, whole, pool)]
+    pools = [shuffled[start : min(start + pool, whole)] for start in range(0, whole, pool)]
     by_length = [p[np.argsort(lengths[p], kind="stable")] for p in pools]
     batches = np.concatenate([*by_length, shuffled[:0]]).reshape(-1, batch_size)
     return np.concatenate([batches[draw.permutation(len(batches))].ravel(), shuffled[whole:]])

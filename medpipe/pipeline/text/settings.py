@@ -13,10 +13,12 @@ from medpipe.pipeline.config import Fraction, Positive, Section, Seed, Source, T
 
 
 class Data(Section):
-    """``source``: a data set, or several of which the first that exists is taken; the next four count rows.
+    """``source``: a data set, or several of which the first that exists is taken; the next four
+    count rows.
 
-    ``split``: how the training rows are drawn: ``rows`` one by one as published, or whole ``abstracts``. The evaluation rows are the
-    same either way, so that the two can be compared sentence by sentence.
+    ``split``: how the training rows are drawn: ``rows`` one by one as published, or whole
+    ``abstracts``. The evaluation rows are the same either way, so that the two can be compared
+    sentence by sentence.
     """
 
     source: Source
@@ -29,7 +31,9 @@ class Data(Section):
 
 
 class Lstm(Section):
-    """``vocabulary``: rows of the embedding, padding and unknown included; ``length`` and ``vocabulary_words`` in words."""
+    """``vocabulary``: rows of the embedding, padding and unknown included; ``length`` and
+    ``vocabulary_words`` in words.
+    """
 
     kind: Literal["lstm"]
     vocabulary: Annotated[int, Field(ge=3)]
@@ -56,11 +60,13 @@ Model = Annotated[Lstm | Transformer, Field(discriminator="kind")]
 
 
 class TextTraining(Training):
-    """``chosen_on``: the split whose accuracy ends the training and names the best epoch. ``selection`` is one half of the dev sample's
-    abstracts, and ``validation`` is then the other half; otherwise there is no selection split, as published.
+    """``chosen_on``: the split whose accuracy ends the training and names the best epoch.
+    ``selection`` is one half of the dev sample's abstracts, and ``validation`` is then the other
+    half; otherwise there is no selection split, as published.
 
-    ``pool_batches``: how many batches' worth of shuffled sentences are sorted by length before they are cut into batches; 1 does
-    not sort. ``accumulate``: into how many parts a batch is cut to save memory; the batch size stays what it is.
+    ``pool_batches``: how many batches' worth of shuffled sentences are sorted by length before they
+    are cut into batches; 1 does not sort. ``accumulate``: into how many parts a batch is cut to
+    save memory; the batch size stays what it is.
     """
 
     chosen_on: Literal["validation", "selection"] = "validation"

@@ -13,6 +13,19 @@ from medpipe.report.figures.svg import Figure
 from medpipe.report.figures.synthesis import synthesis_figures
 
 __all__ = [
-    "Figure", "confusion_matrix", "deployment_figures", "evidence_keys", "gallery_figures", "gradient_flow", "grid_figures", "grid_members",
-    "interval_figures", "learning_curves", "reliability", "sheet_figures", "size_figures", "size_members", "synthesis_figures",
+    "Figure",
+    "confusion_matrix",
+    "deployment_figures",
+    "evidence_keys",
+    "gallery_figures",
+    "gradient_flow",
+    "grid_figures",
+    "grid_members",
+    "interval_figures",
+    "learning_curves",
+    "reliability",
+    "sheet_figures",
+    "size_figures",
+    "size_members",
+    "synthesis_figures",
 ]

@@ -1,4 +1,6 @@
-"""The ladder of deployed forms: how many times as fast each is, and how far each stays from the limit of the machine."""
+"""The ladder of deployed forms: how many times as fast each is, and how far each stays from the
+limit of the machine.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +9,29 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from medpipe.audits.deployment import BASELINE, EXPERIMENT, REFERENCE, parities, shares_of_limits, speed, winner
+from medpipe.audits.deployment import (
+    BASELINE,
+    EXPERIMENT,
+    REFERENCE,
+    parities,
+    shares_of_limits,
+    speed,
+    winner,
+)
 from medpipe.evidence import Evidence
 from medpipe.phrases import listed, plural
 from medpipe.report.figures.curves import evidence_keys
-from medpipe.report.figures.svg import ACCENT, GRID, INK, MUTED, SECOND, WIDE, Drawing, Figure, Scale
+from medpipe.report.figures.svg import (
+    ACCENT,
+    GRID,
+    INK,
+    MUTED,
+    SECOND,
+    WIDE,
+    Drawing,
+    Figure,
+    Scale,
+)
 
 LABEL, LEFT, RIGHT, TIMES = 0.0, 150.0, 348.0, 360.0
 ROW, HEAD, FOOT = 15.0, 16.0, 26.0
@@ -35,7 +55,9 @@ def timed(e: Evidence) -> list[str]:
 
 
 def ladder(title: str, e: Evidence) -> Figure:
-    """Each timed form as a row, the fastest last: how many times as fast as the baseline, with interval, on a logarithmic axis."""
+    """Each timed form as a row, the fastest last: how many times as fast as the baseline, with
+    interval, on a logarithmic axis.
+    """
     slugs, passed = timed(e), {s: p.severity for s, p in parities(e).items()} | {REFERENCE: "clean"}
     found = {s: speed(e.observations[SPEED + s]) for s in slugs}
     edges = [math.log10(v) for i in found.values() for v in (i.low, i.high)]
@@ -59,60 +81,122 @@ def ladder(title: str, e: Evidence) -> Figure:
         drawing.text((LABEL, y + 2.7), slug)
         drawing.line((low, y), (high, y), colour, 1.6)
         drawing.disc((centre, y), 2.6, colour if good else "#ffffff", colour)
-        words = {"clean": "the same", "narrows": "open", "undermines": "differ"}[passed.get(slug, "narrows")]
-        drawing.text((TIMES, y + 2.7), f"{i.estimate:.2f} ({i.low:.2f} to {i.high:.2f}), {words}", colour=INK if good else SECOND)
+        words = {"clean": "the same", "narrows": "open", "undermines": "differ"}[
+            passed.get(slug, "narrows")
+        ]
+        drawing.text(
+            (TIMES, y + 2.7),
+            f"{i.estimate:.2f} ({i.low:.2f} to {i.high:.2f}), {words}",
+            colour=INK if good else SECOND,
+        )
     best = winner(e)
-    answer = ("No form passes." if best is None else
-              f"{best[0]} is the fastest form that gives the answers of the reference, {best[1].estimate:.1f} times as fast as {BASELINE}.")
-    details = (f"Geometric means over {plural(found[slugs[0]].n, 'round')} in which all forms took turns, one image at a time, host to "
-               "host; bars are 95 % intervals over blocks of rounds. A ring stands for a form whose answers differ or may: it cannot win.")
-    return Figure(drawing.svg(), f"{title}. {answer} {details}", answer, details, evidence_keys([e]))
+    answer = (
+        "No form passes."
+        if best is None
+        else (
+            f"{best[0]} is the fastest form that gives the answers of the reference,"
+            f" {best[1].estimate:.1f} times as fast as {BASELINE}."
+        )
+    )
+    details = (
+        f"Geometric means over {plural(found[slugs[0]].n, 'round')} in which all forms took turns,"
+        " one image at a time, host to host; bars are 95 % intervals over blocks of rounds. A ring"
+        " stands for a form whose answers differ or may: it cannot win."
+    )
+    return Figure(
+        drawing.svg(), f"{title}. {answer} {details}", answer, details, evidence_keys([e])
+    )
 
 
 def roofline(title: str, e: Evidence) -> Figure:
-    """Operations a second over operations a byte, both logarithmic, under the peaks that this machine was measured to reach."""
+    """Operations a second over operations a byte, both logarithmic, under the peaks that this
+    machine was measured to reach.
+    """
     o, device = e.observations["ladder"], e.observations["device"]
     peak = dict(zip(device["sample_id"].tolist(), device["per_second"].tolist(), strict=True))
     points = {}
-    for slug, flops, moved in zip(o["slug"].tolist(), o["flops"].tolist(), o["bytes"].tolist(), strict=True):
+    for slug, flops, moved in zip(
+        o["slug"].tolist(), o["flops"].tolist(), o["bytes"].tolist(), strict=True
+    ):
         if SPEED + slug in e.observations:
-            points[slug] = (flops / moved, flops / float(np.median(e.observations[SPEED + slug]["seconds"])))
-    top, (shares, unlike) = max(peak[name] for name in peak if name.startswith("gemm")), shares_of_limits(e)
+            points[slug] = (
+                flops / moved,
+                flops / float(np.median(e.observations[SPEED + slug]["seconds"])),
+            )
+    top, (shares, unlike) = (
+        max(peak[name] for name in peak if name.startswith("gemm")),
+        shares_of_limits(e),
+    )
     x, y = _axes(points, peak["copy"], top)
     drawing = Drawing(WIDE, HEIGHT + MARGIN)
     named: list[tuple[float, float, str, str]] = []
     for name, limit in peak.items():
         if name.startswith("gemm"):
             knee = limit / peak["copy"]
-            path = [(v, min(limit, v * peak["copy"])) for v in (10**x.low, max(knee, 10**x.low), 10**x.high)]
-            drawing.path([(x(math.log10(a)), y(math.log10(b))) for a, b in path], MUTED, 1.0, None if name == "gemm_fp32" else "4 2")
-            named.append((y(math.log10(limit)), x.end, f"{name.removeprefix('gemm_')} matrix product", MUTED))
+            path = [
+                (v, min(limit, v * peak["copy"]))
+                for v in (10**x.low, max(knee, 10**x.low), 10**x.high)
+            ]
+            drawing.path(
+                [(x(math.log10(a)), y(math.log10(b))) for a, b in path],
+                MUTED,
+                1.0,
+                None if name == "gemm_fp32" else "4 2",
+            )
+            named.append(
+                (y(math.log10(limit)), x.end, f"{name.removeprefix('gemm_')} matrix product", MUTED)
+            )
     for slug, (a, b) in points.items():
         at = (x(math.log10(a)), y(math.log10(b)))
         drawing.disc(at, 2.2, ACCENT)
-        named.append((at[1], at[0], f"{slug}, {100 * shares[slug]:.0f} %" if slug in shares else slug, INK))
+        named.append(
+            (at[1], at[0], f"{slug}, {100 * shares[slug]:.0f} %" if slug in shares else slug, INK)
+        )
     named.sort()
-    for (up, across, words, colour), beside in zip(named, _apart([n[0] for n in named], HEIGHT), strict=True):
+    for (up, across, words, colour), beside in zip(
+        named, _apart([n[0] for n in named], HEIGHT), strict=True
+    ):
         drawing.text((x.end + 14, beside + 2.5), words, size=7, colour=colour)
         drawing.line((across, up), (x.end + 12, beside), GRID, 0.4)
     for scale, axis in ((x, "x"), (y, "y")):
         for power in range(math.ceil(scale.low), math.floor(scale.high) + 1):
             at = (scale(power), HEIGHT + 9) if axis == "x" else (LEFT - 96, scale(power) + 2.7)
-            drawing.text(at, f"1e{power}", size=7.5, colour=MUTED, anchor="middle" if axis == "x" else "end")
-    drawing.text(((x.start + x.end) / 2, HEIGHT + 22), "operations for each byte moved", size=7.5, colour=MUTED, anchor="middle")
+            drawing.text(
+                at, f"1e{power}", size=7.5, colour=MUTED, anchor="middle" if axis == "x" else "end"
+            )
+    drawing.text(
+        ((x.start + x.end) / 2, HEIGHT + 22),
+        "operations for each byte moved",
+        size=7.5,
+        colour=MUTED,
+        anchor="middle",
+    )
     drawing.text((0, 8), "operations a second", size=7.5, colour=MUTED)
     nearest = max(shares, key=lambda s: shares[s])
-    answer = (f"{nearest} comes nearest to its limit: {100 * shares[nearest]:.0f} % of the operations a second of a matrix product of its "
-              "precision.")
-    missing = f" No limit was measured for the precision of {listed(unlike)}: they have no share." if unlike else ""
-    details = (f"Operations are counted of the network as written ({o['flops'][0] / 1e9:.2f} billion an image), bytes are the "
-               "least that must move (weights once, what goes in and out of each layer once); limits were measured on this machine. A form "
-               f"that leaves operations out can lie above a limit.{missing}")
-    return Figure(drawing.svg(), f"{title}. {answer} {details}", answer, details, evidence_keys([e]))
+    answer = (
+        f"{nearest} comes nearest to its limit: {100 * shares[nearest]:.0f} % of the operations a"
+        " second of a matrix product of its precision."
+    )
+    missing = (
+        f" No limit was measured for the precision of {listed(unlike)}: they have no share."
+        if unlike
+        else ""
+    )
+    details = (
+        f"Operations are counted of the network as written ({o['flops'][0] / 1e9:.2f} billion an"
+        " image), bytes are the least that must move (weights once, what goes in and out of each"
+        " layer once); limits were measured on this machine. A form that leaves operations out can"
+        f" lie above a limit.{missing}"
+    )
+    return Figure(
+        drawing.svg(), f"{title}. {answer} {details}", answer, details, evidence_keys([e])
+    )
 
 
 def _apart(wanted: Sequence[float], lowest: float) -> list[float]:
-    """Places near those wanted, which are in order, `BESIDE` apart (closer where there are too many) and none below ``lowest``."""
+    """Places near those wanted, which are in order, `BESIDE` apart (closer where there are too
+    many) and none below ``lowest``.
+    """
     gap = min(BESIDE, lowest / len(wanted))
     places: list[float] = []
     for want in wanted:
@@ -125,4 +209,7 @@ def _apart(wanted: Sequence[float], lowest: float) -> list[float]:
 def _axes(points: dict[str, tuple[float, float]], copied: float, top: float) -> tuple[Scale, Scale]:
     across = [math.log10(a) for a, _ in points.values()] + [math.log10(top / copied)]
     up = [math.log10(b) for _, b in points.values()] + [math.log10(top)]
-    return (Scale(min(across) - 0.3, max(across) + 0.3, LEFT - 90, RIGHT - 30), Scale(min(up) - 0.2, max(up) + 0.15, HEIGHT, 14.0))
+    return (
+        Scale(min(across) - 0.3, max(across) + 0.3, LEFT - 90, RIGHT - 30),
+        Scale(min(up) - 0.2, max(up) + 0.15, HEIGHT, 14.0),
+    )

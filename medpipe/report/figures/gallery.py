@@ -1,4 +1,6 @@
-"""Predictions with their images: some drawn by lot, and the errors of which the network was surest."""
+"""Predictions with their images: some drawn by lot, and the errors of which the network was
+surest.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ DENSEST = 0.65
 
 
 def gallery_figures(title: str, run: Evidence) -> list[Figure]:
-    """The ten drawn by lot, then the most confident errors if there are any; none without a split ``gallery`` that holds images.
+    """The ten drawn by lot, then the most confident errors if there are any; none without a split
+    ``gallery`` that holds images.
 
     A map of saliency is laid over them only where it fails no sanity check.
     """
@@ -39,7 +42,9 @@ def gallery_figures(title: str, run: Evidence) -> list[Figure]:
     shown = np.arange(min(DRAWN, len(o)))
     errors = most_confident_errors(o["y_true"], o["y_pred"], o["y_prob"])
     found = [_figure(title, run, o, shown, _drawn(o, shown, source is not None), rule, 0)]
-    return found + ([_figure(title, run, o, errors, _failed(o, errors, source), rule, 1)] if len(errors) else [])
+    return found + (
+        [_figure(title, run, o, errors, _failed(o, errors, source), rule, 1)] if len(errors) else []
+    )
 
 
 def _checked(run: Evidence, o: Observations) -> tuple[Observations, str]:
@@ -48,14 +53,28 @@ def _checked(run: Evidence, o: Observations) -> tuple[Observations, str]:
         return o, ""
     outcomes = [check.outcome for check in stored_checks(run)]
     if "fail" in outcomes:
-        without = Observations({name: a for name, a in o.arrays.items() if name != "saliency"}, o.classes, o.cluster)
-        return without, f" No map is shown: it fails {outcomes.count('fail')} of {plural(len(outcomes), 'check')}."
-    passed = f"it passes {outcomes.count('pass')} of {plural(len(outcomes), 'check')}" if outcomes else "no sanity check was made of it"
+        without = Observations(
+            {name: a for name, a in o.arrays.items() if name != "saliency"}, o.classes, o.cluster
+        )
+        return (
+            without,
+            (
+                f" No map is shown: it fails {outcomes.count('fail')} of"
+                f" {plural(len(outcomes), 'check')}."
+            ),
+        )
+    passed = (
+        f"it passes {outcomes.count('pass')} of {plural(len(outcomes), 'check')}"
+        if outcomes
+        else "no sanity check was made of it"
+    )
     return o, f" The second picture is tinted where the map of saliency is large; {passed}."
 
 
 def _source(run: Evidence, gallery: Observations) -> tuple[str, Observations] | None:
-    """The split from which the rule and the run's seed choose this very gallery; None where there is none."""
+    """The split from which the rule and the run's seed choose this very gallery; None where there
+    is none.
+    """
     for split, o in run.observations.items():
         if split != SPLIT and all(name in o for name in NEEDED):
             chosen = choose_gallery(o["y_true"], o["y_pred"], o["y_prob"], run.run.seed)
@@ -66,37 +85,72 @@ def _source(run: Evidence, gallery: Observations) -> tuple[str, Observations] | 
 
 def _drawn(o: Observations, index: NDArray[np.int64], by_lot: bool) -> str:
     right = int((o["y_true"][index] == o["y_pred"][index]).sum())
-    return f"{plural(len(index), 'prediction')}{' drawn by lot' if by_lot else ''}: {right} right, {len(index) - right} wrong."
+    return (
+        f"{plural(len(index), 'prediction')}{' drawn by lot' if by_lot else ''}: {right} right,"
+        f" {len(index) - right} wrong."
+    )
 
 
-def _failed(o: Observations, index: NDArray[np.int64], source: tuple[str, Observations] | None) -> str:
+def _failed(
+    o: Observations, index: NDArray[np.int64], source: tuple[str, Observations] | None
+) -> str:
     least = float(o["y_prob"][index, o["y_pred"][index]].min())
-    total = len(index) if source is None else int((source[1]["y_true"] != source[1]["y_pred"]).sum())
-    which = f"The most confident {len(index)} of {total:,} errors" if total > len(index) else f"All {plural(total, 'error')}"
+    total = (
+        len(index) if source is None else int((source[1]["y_true"] != source[1]["y_pred"]).sum())
+    )
+    which = (
+        f"The most confident {len(index)} of {total:,} errors"
+        if total > len(index)
+        else f"All {plural(total, 'error')}"
+    )
     which = which if source is not None else plural(len(index), "error")
-    return f"{which}: the wrong class was called with a stated probability of {100 * least:.0f} % or more."
+    return (
+        f"{which}: the wrong class was called with a stated probability of {100 * least:.0f} % or"
+        " more."
+    )
 
 
 def _rule(run: Evidence, source: tuple[str, Observations] | None) -> str:
     if source is None:
-        return "How these images were chosen is not known: no split of the run gives them by the rule."
+        return (
+            "How these images were chosen is not known: no split of the run gives them by the rule."
+        )
     split, o = source
-    return (f"Chosen from the {plural(len(o), 'sample')} of split “{split}” by rule, which was "
-            f"checked: {DRAWN} by lot with seed {run.run.seed}, "
-            "and the errors of highest stated probability; single cases, so there is no interval.")
+    return (
+        f"Chosen from the {plural(len(o), 'sample')} of split “{split}” by rule, which was "
+        f"checked: {DRAWN} by lot with seed {run.run.seed}, "
+        "and the errors of highest stated probability; single cases, so there is no interval."
+    )
 
 
-def _figure(title: str, run: Evidence, o: Observations, index: NDArray[np.int64], answer: str, rule: str, kind: int) -> Figure:
+def _figure(
+    title: str,
+    run: Evidence,
+    o: Observations,
+    index: NDArray[np.int64],
+    answer: str,
+    rule: str,
+    kind: int,
+) -> Figure:
     columns = COLUMNS["saliency" in o][kind]
     cases = "; ".join(f"{o['sample_id'][i]}: {', '.join(_words(o, int(i)))}" for i in index)
-    return Figure(_sheet(o, index, columns), f"{title}. {answer} {cases}. {rule}", answer, rule, evidence_keys([run]))
+    return Figure(
+        _sheet(o, index, columns),
+        f"{title}. {answer} {cases}. {rule}",
+        answer,
+        rule,
+        evidence_keys([run]),
+    )
 
 
 def _words(o: Observations, i: int) -> tuple[str, str, str]:
     """Right or wrong, the true class, the class called with its stated probability."""
     true, called = int(o["y_true"][i]), int(o["y_pred"][i])
-    return ("✓ right" if true == called else "✗ wrong", f"truly {o.classes[true]}",
-            f"called {o.classes[called]}, {100 * float(o['y_prob'][i, called]):.0f} %")
+    return (
+        "✓ right" if true == called else "✗ wrong",
+        f"truly {o.classes[true]}",
+        f"called {o.classes[called]}, {100 * float(o['y_prob'][i, called]):.0f} %",
+    )
 
 
 def _sheet(o: Observations, index: NDArray[np.int64], columns: int) -> str:
@@ -113,7 +167,13 @@ def _sheet(o: Observations, index: NDArray[np.int64], columns: int) -> str:
         words = _words(o, int(i))
         for n, line in enumerate(words):
             colour = SECOND if line.endswith("wrong") and n == 0 else INK
-            drawing.text((x, y + height + LINE * (n + 1) - 1), _cut(line, cell - 4), size=SIZE, bold=n == 0, colour=colour)
+            drawing.text(
+                (x, y + height + LINE * (n + 1) - 1),
+                _cut(line, cell - 4),
+                size=SIZE,
+                bold=n == 0,
+                colour=colour,
+            )
     return drawing.svg()
 
 

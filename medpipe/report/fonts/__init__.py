@@ -1,8 +1,9 @@
 """The fonts that travel with medpipe, so that a report looks and weighs the same on every machine.
 
-Families in CSS: ``medpipe text`` (Source Sans 3: 400, 400 italic, 600), ``medpipe mono`` (Source Code Pro: 400, 600) and
-``medpipe symbols`` (the marks ● ○ ◐ ▽ ◆ ✓). The symbols stand first in the stack for text, so that all marks come from one
-drawing: they share the text's line metrics and word space.
+Families in CSS: ``medpipe text`` (Source Sans 3: 400, 400 italic, 600), ``medpipe mono`` (Source
+Code Pro: 400, 600) and ``medpipe symbols`` (the marks ● ○ ◐ ▽ ◆ ✓). The symbols stand first in the
+stack for text, so that all marks come from one drawing: they share the text's line metrics and word
+space.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ MONO_STACK: Final = '"medpipe mono", "medpipe symbols", "medpipe text"'
 
 
 def font_path(name: str) -> Path:
-    """Path of the shipped font file ``name``, such as ``SourceSans3-Regular.otf``: for figures that draw their own text."""
+    """Path of the shipped font file ``name``, such as ``SourceSans3-Regular.otf``: for figures that
+    draw their own text.
+    """
     if name not in {file for *_, file in FACES}:
         raise ValueError(f"expected one of the shipped font files, got {name!r}")
     return Path(__file__).parent / name
@@ -33,11 +36,15 @@ def font_path(name: str) -> Path:
 
 @cache
 def font_css() -> str:
-    """The ``@font-face`` rules of all shipped fonts, with the files themselves as ``data:`` URLs (about 1.6 MB of text)."""
+    """The ``@font-face`` rules of all shipped fonts, with the files themselves as ``data:`` URLs
+    (about 1.6 MB of text).
+    """
     return "\n".join(_face(*face) for face in FACES)
 
 
 def _face(family: str, weight: int, style: str, name: str) -> str:
     data = b64encode(font_path(name).read_bytes()).decode("ascii")
-    return (f'@font-face {{ font-family: "{family}"; font-weight: {weight}; font-style: {style}; '
-            f'src: url("data:font/{name[-3:]};base64,{data}"); }}')
+    return (
+        f'@font-face {{ font-family: "{family}"; font-weight: {weight}; font-style: {style}; '
+        f'src: url("data:font/{name[-3:]};base64,{data}"); }}'
+    )

@@ -1,5 +1,5 @@
-"""Related images: planted alterations are found and named, heads of other people are left alone, and
-data that is broken or made of one picture gets an answer.
+"""Related images: planted alterations are found and named, heads of other people are left alone,
+and data that is broken or made of one picture gets an answer.
 """
 
 from __future__ import annotations
@@ -10,7 +10,14 @@ from PIL import Image
 
 pytest.importorskip("cv2", reason="the training extra is not installed")
 
-from medpipe.audits.images.duplicates import ALTERED, COPIED, IDENTICAL, SAME_PATIENT, Match, find_matches
+from medpipe.audits.images.duplicates import (
+    ALTERED,
+    COPIED,
+    IDENTICAL,
+    SAME_PATIENT,
+    Match,
+    find_matches,
+)
 from medpipe.audits.images.features import ORIENTATIONS, SIDE, describe
 from medpipe.audits.images.geometry import Transform, overlaid
 from medpipe.audits.images.groups import combined, group
@@ -31,13 +38,27 @@ def heads() -> list[Image.Image]:
     """One slice each of some drawn people."""
     made = make("Training")
     _, first = np.unique([person.patient_id for person in made.people], return_index=True)
-    return [Image.fromarray(made.pixels[i]).resize((240, 240), Image.Resampling.BICUBIC) for i in sorted(first)[:HEADS]]
+    return [
+        Image.fromarray(made.pixels[i]).resize((240, 240), Image.Resampling.BICUBIC)
+        for i in sorted(first)[:HEADS]
+    ]
 
 
-def test_every_planted_alteration_joins_its_original_and_nobody_else(heads: list[Image.Image]) -> None:
-    """Each head altered in one way: the strong ones too, but for posterising to four grey levels."""
-    kinds = [(kind, strength) for kind in ALTERATIONS for strength in STRENGTHS if (kind, strength) != ("posterised", 2)]
-    planted = [ALTERATIONS[kind](heads[i % HEADS], strength) for i, (kind, strength) in enumerate(kinds)]
+def test_every_planted_alteration_joins_its_original_and_nobody_else(
+    heads: list[Image.Image],
+) -> None:
+    """Each head altered in one way: the strong ones too, but for posterising to four grey
+    levels.
+    """
+    kinds = [
+        (kind, strength)
+        for kind in ALTERATIONS
+        for strength in STRENGTHS
+        if (kind, strength) != ("posterised", 2)
+    ]
+    planted = [
+        ALTERATIONS[kind](heads[i % HEADS], strength) for i, (kind, strength) in enumerate(kinds)
+    ]
     found = group(HEADS + len(planted), find_matches(stacked([*heads, *planted], SIDE)))
     right = [found.patient[HEADS + i] == found.patient[i % HEADS] for i in range(len(planted))]
     assert [k for k, ok in zip(kinds, right, strict=True) if not ok] == []
@@ -45,7 +66,9 @@ def test_every_planted_alteration_joins_its_original_and_nobody_else(heads: list
 
 
 def test_a_copy_padded_to_another_shape_is_found(heads: list[Image.Image]) -> None:
-    """The picture is squeezed to three quarters of its height, as when a padded image is made square."""
+    """The picture is squeezed to three quarters of its height, as when a padded image is made
+    square.
+    """
     padded = Image.new("L", (240, 240))
     padded.paste(heads[0].resize((240, 180), Image.Resampling.BICUBIC), (0, 30))
     found = find_matches(stacked([*heads, padded], SIDE))
@@ -77,7 +100,12 @@ def test_says_how_a_copy_was_turned_in_both_directions(how: str, heads: list[Ima
         turned = np.ascontiguousarray(ORIENTATIONS[how](plain)).astype(np.float32)
         assert found[0].how == how
         assert np.corrcoef(overlaid(turned, transform).ravel(), plain.ravel())[0, 1] > 0.99
-        assert np.corrcoef(overlaid(plain.astype(np.float32), transform.inverse).ravel(), turned.ravel())[0, 1] > 0.99
+        assert (
+            np.corrcoef(
+                overlaid(plain.astype(np.float32), transform.inverse).ravel(), turned.ravel()
+            )[0, 1]
+            > 0.99
+        )
 
 
 def test_a_common_frame_with_text_does_not_make_two_images_alike(heads: list[Image.Image]) -> None:
@@ -98,7 +126,9 @@ def test_noise_is_related_to_nothing() -> None:
 
 
 def test_refuses_images_of_another_size() -> None:
-    with pytest.raises(DataError, match=r"expected grey images uint8 \(N, 160, 160\), got uint8 \(2, 64, 64\)"):
+    with pytest.raises(
+        DataError, match=r"expected grey images uint8 \(N, 160, 160\), got uint8 \(2, 64, 64\)"
+    ):
         describe(np.zeros((2, 64, 64), np.uint8))
 
 
@@ -106,16 +136,28 @@ def test_a_chain_of_weak_links_does_not_join_two_groups() -> None:
     """Two patients of three slices each: one weak link between them is not enough, two are."""
     inside = [link(a, b, SAME_PATIENT, 60) for a, b in ((0, 1), (1, 2), (3, 4), (4, 5))]
     assert len(np.unique(group(6, [*inside, link(2, 3, SAME_PATIENT)]).patient)) == 2
-    assert len(np.unique(group(6, [*inside, link(2, 3, SAME_PATIENT), link(1, 4, SAME_PATIENT)]).patient)) == 1
+    assert (
+        len(
+            np.unique(
+                group(6, [*inside, link(2, 3, SAME_PATIENT), link(1, 4, SAME_PATIENT)]).patient
+            )
+        )
+        == 1
+    )
     assert len(np.unique(group(6, [*inside, link(2, 3, SAME_PATIENT, 45)]).patient)) == 1
 
 
 def test_two_links_between_the_same_slices_are_one_support() -> None:
     """Image 6 is a copy of image 2, so that its link says nothing new."""
     inside = [link(a, b, SAME_PATIENT, 60) for a, b in ((0, 1), (1, 2), (3, 4), (4, 5))]
-    found = group(7, [*inside, link(2, 6, ALTERED), link(2, 3, SAME_PATIENT), link(3, 6, SAME_PATIENT)])
+    found = group(
+        7, [*inside, link(2, 6, ALTERED), link(2, 3, SAME_PATIENT), link(3, 6, SAME_PATIENT)]
+    )
     assert len(np.unique(found.patient)) == 2
-    assert [(g.images, g.kind, g.slices) for g in found.groups] == [((0, 1, 2, 6), SAME_PATIENT, 3), ((3, 4, 5), SAME_PATIENT, 3)]
+    assert [(g.images, g.kind, g.slices) for g in found.groups] == [
+        ((0, 1, 2, 6), SAME_PATIENT, 3),
+        ((3, 4, 5), SAME_PATIENT, 3),
+    ]
 
 
 def test_known_groups_are_extended_and_contested_ones_left_out() -> None:
@@ -124,7 +166,9 @@ def test_known_groups_are_extended_and_contested_ones_left_out() -> None:
     assert combined(known, inferred).tolist() == ["a", "a", "", "", ""]
 
 
-def test_the_second_method_finds_what_is_across_and_passes_a_clean_split(heads: list[Image.Image]) -> None:
+def test_the_second_method_finds_what_is_across_and_passes_a_clean_split(
+    heads: list[Image.Image],
+) -> None:
     altered = [ALTERATIONS["contrast"](ALTERATIONS["sharpened"](head, 1), 0) for head in heads[:5]]
     images = stacked([*heads, *altered], SIDE)
     ids = [str(i) for i in range(5)]
@@ -135,5 +179,3 @@ def test_the_second_method_finds_what_is_across_and_passes_a_clean_split(heads: 
     assert not clean.flagged.any() and check_split(clean, ids).passes
     with pytest.raises(DataError, match="expected images on both sides"):
         look_across(images, np.arange(HEADS), np.arange(0))
-
-

@@ -11,16 +11,28 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-RCT_TEXT = ("###101\nBACKGROUND\tPain is common .\nMETHODS\tWe gave @ mg , \"twice\" .\n\n"
-            "###102\nOBJECTIVE\tTo compare A with B .\nRESULTS\tNo difference ( p = @.@ ) .\nCONCLUSIONS\tÜber all , no .\n\n")
+RCT_TEXT = (
+    '###101\nBACKGROUND\tPain is common .\nMETHODS\tWe gave @ mg , "twice"'
+    " .\n\n###102\nOBJECTIVE\tTo compare A with B .\nRESULTS\tNo difference ( p = @.@ )"
+    " .\nCONCLUSIONS\tÜber all , no .\n\n"
+)
 
 
 @pytest.fixture(autouse=True)
 def own_homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees or writes the data, cache and credentials of whoever runs it, or what WeasyPrint's import does to Pillow."""
+    """No test sees or writes the data, cache and credentials of whoever runs it, or what
+    WeasyPrint's import does to Pillow.
+    """
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", False)
-    for name in ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY", "MEDPIPE_KAGGLE_URL", "MEDPIPE_GITHUB_URL",
-                 "http_proxy", "HTTP_PROXY"):
+    for name in (
+        "KAGGLE_API_TOKEN",
+        "KAGGLE_USERNAME",
+        "KAGGLE_KEY",
+        "MEDPIPE_KAGGLE_URL",
+        "MEDPIPE_GITHUB_URL",
+        "http_proxy",
+        "HTTP_PROXY",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("KAGGLE_CONFIG_DIR", str(tmp_path / "no-kaggle"))
     monkeypatch.setenv("MEDPIPE_DATA", str(tmp_path / "home"))
@@ -33,7 +45,9 @@ def rct_text() -> str:
     return RCT_TEXT
 
 
-def make_picture(seed: int, mode: str = "L", size: tuple[int, int] = (20, 24), kind: str = "JPEG") -> bytes:
+def make_picture(
+    seed: int, mode: str = "L", size: tuple[int, int] = (20, 24), kind: str = "JPEG"
+) -> bytes:
     """An image file of random blocks."""
     channels = {"L": 1, "RGB": 3, "RGBA": 4, "CMYK": 4}[mode]
     blocks = np.random.default_rng(seed).integers(0, 256, (4, 4, channels), dtype=np.uint8)
@@ -52,9 +66,12 @@ def picture() -> Callable[..., bytes]:
 @pytest.fixture
 def mri_files() -> dict[str, bytes]:
     """Two images of each class of each part, by relative path."""
-    return {f"{part}/{kind}/{part[:2]}_{i}.jpg": make_picture(100 * a + 10 * b + i)
-            for a, part in enumerate(("Training", "Testing"))
-            for b, kind in enumerate(("glioma", "meningioma", "notumor", "pituitary")) for i in range(2)}
+    return {
+        f"{part}/{kind}/{part[:2]}_{i}.jpg": make_picture(100 * a + 10 * b + i)
+        for a, part in enumerate(("Training", "Testing"))
+        for b, kind in enumerate(("glioma", "meningioma", "notumor", "pituitary"))
+        for i in range(2)
+    }
 
 
 Files = Mapping[str, bytes]
@@ -63,22 +80,26 @@ Files = Mapping[str, bytes]
 @pytest.fixture
 def unpacked() -> Callable[[Path, Files], Path]:
     """``unpacked(root, files)``: files by relative path, in a folder."""
+
     def write(root: Path, files: Files) -> Path:
         for name, content in files.items():
             path = root / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         return root
+
     return write
 
 
 @pytest.fixture
 def zipped() -> Callable[[Path, Files], Path]:
     """``zipped(path, files)``: files by name, in a zip file."""
+
     def write(path: Path, files: Files) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, content in files.items():
                 archive.writestr(name, content)
         return path
+
     return write

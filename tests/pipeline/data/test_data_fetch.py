@@ -66,12 +66,18 @@ def handler(server: Server) -> type[BaseHTTPRequestHandler]:
                 return
             self.send_response(206 if start else 200)
             if start:
-                self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+                self.send_header(
+                    "Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}"
+                )
             self.send_header("Content-Length", str(len(content) - start))
             if server.etag:
                 self.send_header("ETag", server.etag)
             self.end_headers()
-            self.wfile.write(content[start:start + server.cut_after.pop(0)] if server.cut_after else content[start:])
+            self.wfile.write(
+                content[start : start + server.cut_after.pop(0)]
+                if server.cut_after
+                else content[start:]
+            )
 
     return Handler
 
@@ -93,7 +99,12 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 @pytest.fixture
-def archive(tmp_path: Path, server: Server, mri_files: dict[str, bytes], zipped: Callable[[Path, Mapping[str, bytes]], Path]) -> bytes:
+def archive(
+    tmp_path: Path,
+    server: Server,
+    mri_files: dict[str, bytes],
+    zipped: Callable[[Path, Mapping[str, bytes]], Path],
+) -> bytes:
     content = zipped(tmp_path / "source.zip", mri_files).read_bytes()
     server.files[KAGGLE_PATH] = content
     return content
@@ -125,31 +136,53 @@ def test_the_next_call_resumes(tmp_path: Path, server: Server, archive: bytes) -
     assert server.asked[-1][1] == "bytes=900-"
 
 
-@pytest.mark.parametrize(("etag", "later", "ranges"), [
-    ('"one"', '"two"', True), ('"one"', '"one"', False), ('"one"', "", True), ("", "", True)])
-def test_another_version_is_fetched_from_its_start(tmp_path: Path, server: Server, archive: bytes, mri_files: dict[str, bytes],
-                                                   zipped: Callable[[Path, Mapping[str, bytes]], Path], etag: str, later: str,
-                                                   ranges: bool) -> None:
+@pytest.mark.parametrize(
+    ("etag", "later", "ranges"),
+    [('"one"', '"two"', True), ('"one"', '"one"', False), ('"one"', "", True), ("", "", True)],
+)
+def test_another_version_is_fetched_from_its_start(
+    tmp_path: Path,
+    server: Server,
+    archive: bytes,
+    mri_files: dict[str, bytes],
+    zipped: Callable[[Path, Mapping[str, bytes]], Path],
+    etag: str,
+    later: str,
+    ranges: bool,
+) -> None:
     server.etag, server.cut_after = etag, [900, 800, 700]
     if etag:
         server.cut_after = [900, 0, 0]
     with pytest.raises(UnavailableError):
         fetch.fetch(NAME, tmp_path)
     first = "Testing/glioma/Te_0.jpg"
-    server.files[KAGGLE_PATH] = zipped(tmp_path / "other.zip", {**mri_files, first: b"another picture"}).read_bytes()
+    server.files[KAGGLE_PATH] = zipped(
+        tmp_path / "other.zip", {**mri_files, first: b"another picture"}
+    ).read_bytes()
     server.etag, server.ranges = later, ranges
     assert fetch.fetch(NAME, tmp_path).read_bytes() == server.files[KAGGLE_PATH] != archive
 
 
-def test_a_part_longer_than_the_file_is_thrown_away(tmp_path: Path, server: Server, archive: bytes) -> None:
+def test_a_part_longer_than_the_file_is_thrown_away(
+    tmp_path: Path, server: Server, archive: bytes
+) -> None:
     (tmp_path / f"{NAME}.zip.part").write_bytes(archive + b"more")
     (tmp_path / f"{NAME}.zip.part.version").write_text(server.etag)
     assert fetch.fetch(NAME, tmp_path).read_bytes() == archive
 
 
-@pytest.mark.parametrize("make", [lambda raw: raw[:-40], lambda raw: b"<html>log in</html>", lambda raw: b"",
-                                  lambda raw: raw[:60] + bytes([raw[60] ^ 1]) + raw[61:]])
-def test_a_broken_body_leaves_nothing(tmp_path: Path, server: Server, archive: bytes, make: Callable[[bytes], bytes]) -> None:
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda raw: raw[:-40],
+        lambda raw: b"<html>log in</html>",
+        lambda raw: b"",
+        lambda raw: raw[:60] + bytes([raw[60] ^ 1]) + raw[61:],
+    ],
+)
+def test_a_broken_body_leaves_nothing(
+    tmp_path: Path, server: Server, archive: bytes, make: Callable[[bytes], bytes]
+) -> None:
     server.files[KAGGLE_PATH] = make(archive)
     folder = tmp_path / "new"
     with pytest.raises(DataError, match="run the command again"):
@@ -157,9 +190,14 @@ def test_a_broken_body_leaves_nothing(tmp_path: Path, server: Server, archive: b
     assert list(folder.iterdir()) == []
 
 
-def test_refused_without_and_with_a_wrong_token(tmp_path: Path, server: Server, archive: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refused_without_and_with_a_wrong_token(
+    tmp_path: Path, server: Server, archive: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server.need = "Basic " + base64.b64encode(b"ann:right").decode()
-    with pytest.raises(UnavailableError, match=r"HTTP 401.*create a Kaggle token.*KAGGLE_USERNAME.*kaggle\.json.*save it as"):
+    with pytest.raises(
+        UnavailableError,
+        match=r"HTTP 401.*create a Kaggle token.*KAGGLE_USERNAME.*kaggle\.json.*save it as",
+    ):
         fetch.fetch(NAME, tmp_path)
     monkeypatch.setenv("KAGGLE_USERNAME", "ann")
     monkeypatch.setenv("KAGGLE_KEY", "wrong-secret")
@@ -170,13 +208,18 @@ def test_refused_without_and_with_a_wrong_token(tmp_path: Path, server: Server, 
     assert fetch.fetch(NAME, tmp_path).read_bytes() == archive
 
 
-def test_every_place_for_a_token(tmp_path: Path, server: Server, archive: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_place_for_a_token(
+    tmp_path: Path, server: Server, archive: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("KAGGLE_CONFIG_DIR", str(tmp_path))
     (tmp_path / "kaggle.json").write_text(json.dumps({"username": "bob", "key": "k"}))
     fetch.fetch(NAME, tmp_path / "a")
     monkeypatch.setenv("KAGGLE_API_TOKEN", "abc")
     fetch.fetch(NAME, tmp_path / "b")
-    assert [asked[2] for asked in server.asked] == ["Basic " + base64.b64encode(b"bob:k").decode(), "Bearer abc"]
+    assert [asked[2] for asked in server.asked] == [
+        "Basic " + base64.b64encode(b"bob:k").decode(),
+        "Bearer abc",
+    ]
     monkeypatch.setenv("KAGGLE_API_TOKEN", "ab\nc")
     with pytest.raises(DataError, match="KAGGLE_API_TOKEN"):
         fetch.fetch(NAME, tmp_path / "c")
@@ -187,17 +230,24 @@ def test_every_place_for_a_token(tmp_path: Path, server: Server, archive: bytes,
             fetch.fetch(NAME, tmp_path / "c")
 
 
-def test_the_token_does_not_follow_a_redirect(tmp_path: Path, server: Server, archive: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_token_does_not_follow_a_redirect(
+    tmp_path: Path, server: Server, archive: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("KAGGLE_API_TOKEN", "abc")
     server.files["/store"] = server.files.pop(KAGGLE_PATH)
     server.redirect[KAGGLE_PATH] = server.url + "/store"
     server.cut_after = [700]
     assert fetch.fetch(NAME, tmp_path).read_bytes() == archive
-    assert [(asked[0], asked[2]) for asked in server.asked] == [(KAGGLE_PATH, "Bearer abc"), ("/store", None)] * 2
+    assert [(asked[0], asked[2]) for asked in server.asked] == [
+        (KAGGLE_PATH, "Bearer abc"),
+        ("/store", None),
+    ] * 2
     assert server.asked[-1][1] == "bytes=700-"
 
 
-def test_absent_busy_and_without_network(tmp_path: Path, server: Server, archive: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_absent_busy_and_without_network(
+    tmp_path: Path, server: Server, archive: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server.fail = [503, 429]
     assert fetch.fetch(NAME, tmp_path / "a").exists()
     server.fail = [500, 500, 500]
@@ -216,7 +266,9 @@ def test_absent_busy_and_without_network(tmp_path: Path, server: Server, archive
         fetch.fetch("pubmed", tmp_path)
 
 
-def test_announced_size_is_bounded(tmp_path: Path, server: Server, archive: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_announced_size_is_bounded(
+    tmp_path: Path, server: Server, archive: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(download, "MAX_BYTES", 100)
     with pytest.raises(DataError, match="at most 100 bytes"):
         fetch.fetch(NAME, tmp_path)
@@ -229,7 +281,9 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, server: Server, archive
             fetch.fetch(name, tmp_path / "file")
 
 
-def test_abstracts_arrive_together_or_not_at_all(tmp_path: Path, server: Server, rct_text: str) -> None:
+def test_abstracts_arrive_together_or_not_at_all(
+    tmp_path: Path, server: Server, rct_text: str
+) -> None:
     base = fetch.GITHUB_FOLDER
     server.files = {f"{base}/{name}": rct_text.encode() for name in ("train.txt", "dev.txt")}
     with pytest.raises(UnavailableError, match=r"test\.txt.*with a browser.*pubmed-rct-20k"):
@@ -240,21 +294,35 @@ def test_abstracts_arrive_together_or_not_at_all(tmp_path: Path, server: Server,
     assert not status(tmp_path)[0]["found"]
     server.files[f"{base}/test.txt"] = rct_text.encode()
     assert fetch.fetch("pubmed-rct-20k", tmp_path) == tmp_path / "pubmed-rct-20k"
-    assert {name: len(part) for name, part in load_text("pubmed-rct-20k", tmp_path).parts.items()} == {"train": 5, "dev": 5, "test": 5}
+    assert {
+        name: len(part) for name, part in load_text("pubmed-rct-20k", tmp_path).parts.items()
+    } == {"train": 5, "dev": 5, "test": 5}
     assert [asked[0] for asked in server.asked].count(f"{base}/train.txt") == 1
-    left = {path.name for path in tmp_path.iterdir()} - {"cache"}  # where `status` keeps the demonstration's images
+    left = {path.name for path in tmp_path.iterdir()} - {
+        "cache"
+    }  # where `status` keeps the demonstration's images
     assert left == {"pubmed-rct-20k"}
 
 
-def test_status_tells_found_broken_and_absent(tmp_path: Path, mri_files: dict[str, bytes],
-                                              unpacked: Callable[[Path, Mapping[str, bytes]], Path]) -> None:
+def test_status_tells_found_broken_and_absent(
+    tmp_path: Path,
+    mri_files: dict[str, bytes],
+    unpacked: Callable[[Path, Mapping[str, bytes]], Path],
+) -> None:
     unpacked(tmp_path / NAME, mri_files)
     unpacked(tmp_path / "structured-abstracts", {"train.txt": b"METHODS"})
     rows = {(row["name"], row["kind"]): row for row in status(tmp_path)}
     assert rows[NAME, "images"]["counts"] == {"Training": 8, "Testing": 8}
     assert rows[NAME, "images"]["digest"] == load_images(NAME, tmp_path).digest
-    assert rows[NAME, "images"]["place"] == str(tmp_path / NAME) and rows[NAME, "images"]["reason"] is None
+    assert (
+        rows[NAME, "images"]["place"] == str(tmp_path / NAME)
+        and rows[NAME, "images"]["reason"] is None
+    )
     broken, absent = rows["structured-abstracts", "text"], rows["pubmed-rct-20k", "text"]
     assert broken["found"] and broken["digest"] is None and "train.txt" in broken["reason"]
-    assert not absent["found"] and absent["place"] is None and "medpipe data fetch" in absent["reason"]
-    assert rows["demonstration", "text"]["found"] and rows["demonstration", "images"]["digest"].startswith("sha256:")
+    assert (
+        not absent["found"] and absent["place"] is None and "medpipe data fetch" in absent["reason"]
+    )
+    assert rows["demonstration", "text"]["found"] and rows["demonstration", "images"][
+        "digest"
+    ].startswith("sha256:")

@@ -26,9 +26,13 @@ def link_entry() -> zipfile.ZipInfo:
     return info
 
 
-@pytest.mark.parametrize("name", ["../out.jpg", "/etc/out.jpg", "a/../../b", "..\\b", "\\b", "C:\\b", "C:/b",
-                                  "a//b", "./a"])
-def test_names_that_leave_the_archive_are_refused(tmp_path: Path, zipped: Zipped, name: str) -> None:
+@pytest.mark.parametrize(
+    "name",
+    ["../out.jpg", "/etc/out.jpg", "a/../../b", "..\\b", "\\b", "C:\\b", "C:/b", "a//b", "./a"],
+)
+def test_names_that_leave_the_archive_are_refused(
+    tmp_path: Path, zipped: Zipped, name: str
+) -> None:
     with pytest.raises(DataError, match="stay inside"):
         open_files(zipped(tmp_path / "a.zip", {"fine": b"1", name: b"2"}))
 
@@ -48,7 +52,9 @@ def test_links_duplicates_and_case_twins_are_refused(tmp_path: Path, zipped: Zip
         open_files(zipped(tmp_path / "case.zip", {"a.jpg": b"1", "A.JPG": b"2"}))
 
 
-def test_declared_sizes_and_counts_are_bounded(tmp_path: Path, zipped: Zipped, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_declared_sizes_and_counts_are_bounded(
+    tmp_path: Path, zipped: Zipped, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = zipped(tmp_path / "a.zip", {"a": b"x" * 600, "b": b"x" * 600})
     monkeypatch.setattr(files, "MAX_TOTAL_BYTES", 1000)
     with pytest.raises(DataError, match="1200 so far"):
@@ -65,7 +71,7 @@ def test_a_file_longer_than_declared_is_refused(tmp_path: Path, zipped: Zipped) 
     path = zipped(tmp_path / "a.zip", {"a": bytes(100_000)})
     raw = bytearray(path.read_bytes())
     for magic, at in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
-        raw[raw.index(magic) + at:raw.index(magic) + at + 4] = struct.pack("<I", 10)
+        raw[raw.index(magic) + at : raw.index(magic) + at + 4] = struct.pack("<I", 10)
     path.write_bytes(raw)
     with pytest.raises(DataError, match="'a'"):
         open_files(path).read("a")
@@ -81,17 +87,24 @@ def test_encrypted_entries_are_refused(tmp_path: Path, zipped: Zipped) -> None:
         open_files(path)
 
 
-def test_every_flipped_or_missing_byte_is_noticed_or_harmless(tmp_path: Path, zipped: Zipped) -> None:
+def test_every_flipped_or_missing_byte_is_noticed_or_harmless(
+    tmp_path: Path, zipped: Zipped
+) -> None:
     content = {"a": os.urandom(50), "b": b"text " * 20}
     raw = zipped(tmp_path / "a.zip", content).read_bytes()
     path = tmp_path / "b.zip"
-    broken = [raw[:n] for n in range(0, len(raw), 7)] + [raw[:i] + bytes([raw[i] ^ 0x55]) + raw[i + 1:] for i in range(len(raw))]
+    broken = [raw[:n] for n in range(0, len(raw), 7)] + [
+        raw[:i] + bytes([raw[i] ^ 0x55]) + raw[i + 1 :] for i in range(len(raw))
+    ]
     noticed = 0
     for case in broken:
         path.write_bytes(case)
         try:
             found = open_files(path)
-            assert all(content[name] == data for name, data in found.read_each(n for n in found.names if n in content))
+            assert all(
+                content[name] == data
+                for name, data in found.read_each(n for n in found.names if n in content)
+            )
         except DataError as error:
             noticed += 1
             assert str(path) in str(error)
@@ -105,9 +118,17 @@ def test_hidden_files_are_not_listed(tmp_path: Path) -> None:
     assert open_files(tmp_path).names == ("a/x",)
 
 
-@pytest.mark.parametrize(("target", "says"), [
-    ("/etc/passwd", "a file outside"), ("../../outside", "a file outside"), (".", "a folder"),
-    ("nowhere", "leads nowhere"), ("y", "leads nowhere"), ("/dev/null", "a device or pipe")])
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("/etc/passwd", "a file outside"),
+        ("../../outside", "a file outside"),
+        (".", "a folder"),
+        ("nowhere", "leads nowhere"),
+        ("y", "leads nowhere"),
+        ("/dev/null", "a device or pipe"),
+    ],
+)
 def test_a_link_out_of_the_folder_is_refused(tmp_path: Path, target: str, says: str) -> None:
     (tmp_path / "outside").write_bytes(b"secret")
     (tmp_path / "set" / "a").mkdir(parents=True)
@@ -149,9 +170,13 @@ def test_the_cache_of_the_hub_is_read_through_its_links(tmp_path: Path, given: s
     assert found.names in (("train/x",), ("x",)) and found.read(found.names[0]) == b"1"
 
 
-def test_of_several_snapshots_one_must_be_given_and_other_caches_are_outside(tmp_path: Path) -> None:
+def test_of_several_snapshots_one_must_be_given_and_other_caches_are_outside(
+    tmp_path: Path,
+) -> None:
     cache = hub_cache(tmp_path / "one", ("main", "other"))
-    with pytest.raises(DataError, match="one snapshot in this cache, got main, other; give the folder"):
+    with pytest.raises(
+        DataError, match="one snapshot in this cache, got main, other; give the folder"
+    ):
         open_files(cache)
     hub_cache(tmp_path / "two")
     (cache / "snapshots" / "main" / "stolen").symlink_to(tmp_path / "two" / "blobs" / "0a")
@@ -191,19 +216,31 @@ def linked(kind: bytes, target: str = "x") -> tarfile.TarInfo:
     return info
 
 
-@pytest.mark.parametrize(("name", "member", "says"), [
-    ("../out", b"1", "stay inside"), ("/etc/out", b"1", "stay inside"), ("a/../../b", b"1", "stay inside"),
-    ("a//b", b"1", "stay inside"), ("C:/b", b"1", "stay inside"), ("..\\out", b"1", "stay inside"),
-    ("link", linked(tarfile.SYMTYPE, "/etc/passwd"), "a link 'link'"),
-    ("link", linked(tarfile.LNKTYPE), "a link 'link'"), ("pipe", linked(tarfile.FIFOTYPE), "a device"),
-    ("X", b"2", "each name once")])
-def test_what_a_tar_file_may_not_hold(tmp_path: Path, name: str, member: bytes | tarfile.TarInfo,
-                                      says: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "member", "says"),
+    [
+        ("../out", b"1", "stay inside"),
+        ("/etc/out", b"1", "stay inside"),
+        ("a/../../b", b"1", "stay inside"),
+        ("a//b", b"1", "stay inside"),
+        ("C:/b", b"1", "stay inside"),
+        ("..\\out", b"1", "stay inside"),
+        ("link", linked(tarfile.SYMTYPE, "/etc/passwd"), "a link 'link'"),
+        ("link", linked(tarfile.LNKTYPE), "a link 'link'"),
+        ("pipe", linked(tarfile.FIFOTYPE), "a device"),
+        ("X", b"2", "each name once"),
+    ],
+)
+def test_what_a_tar_file_may_not_hold(
+    tmp_path: Path, name: str, member: bytes | tarfile.TarInfo, says: str
+) -> None:
     with pytest.raises(DataError, match=says):
         open_files(tarred(tmp_path / "a.tar.gz", {"x": b"1", name: member}))
 
 
-def test_a_tar_file_is_bounded_before_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tar_file_is_bounded_before_it_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(files, "MAX_TOTAL_BYTES", 20_000)
     with pytest.raises(DataError, match="at most 20000 bytes unpacked"):
         open_files(tarred(tmp_path / "bomb.tar.gz", {"a": bytes(10_000_000)}))
@@ -224,7 +261,7 @@ def test_a_header_of_a_tar_file_is_bounded(tmp_path: Path) -> None:
 def test_every_cut_or_changed_tar_file_is_noticed_or_harmless(tmp_path: Path, mode: str) -> None:
     raw = tarred(tmp_path / "a.tar", {"a": os.urandom(900), "b": b"text " * 20}, mode).read_bytes()
     path = tmp_path / "b.tar"
-    changed = [raw[:i] + bytes([raw[i] ^ 0x55]) + raw[i + 1:] for i in range(0, len(raw), 37)]
+    changed = [raw[:i] + bytes([raw[i] ^ 0x55]) + raw[i + 1 :] for i in range(0, len(raw), 37)]
     for case in [raw[:n] for n in range(0, len(raw), 53)] + changed:
         path.write_bytes(case)
         try:
@@ -235,10 +272,12 @@ def test_every_cut_or_changed_tar_file_is_noticed_or_harmless(tmp_path: Path, mo
 
 
 def test_what_cannot_be_opened_is_named_and_nobody_is_told_to_delete_it(tmp_path: Path) -> None:
-    cases = {"empty.zip": (b"", "got an empty file; see whether its copy or download was finished"),
-             "cut.zip": (b"PK\x03\x04rest", "got a zip file whose end is missing; see whether"),
-             "make.py": (b"import x", "got a file of another kind; give the folder that holds the data"),
-             "a.tar.gz": (b"<html>", "got a file that is neither by its content")}
+    cases = {
+        "empty.zip": (b"", "got an empty file; see whether its copy or download was finished"),
+        "cut.zip": (b"PK\x03\x04rest", "got a zip file whose end is missing; see whether"),
+        "make.py": (b"import x", "got a file of another kind; give the folder that holds the data"),
+        "a.tar.gz": (b"<html>", "got a file that is neither by its content"),
+    }
     for name, (content, says) in cases.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(DataError, match=says) as caught:

@@ -17,7 +17,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def same(one: phantoms.Phantoms, other: phantoms.Phantoms) -> bool:
-    return np.array_equal(one.pixels, other.pixels) and (one.names, one.labels, one.people) == (other.names, other.labels, other.people)
+    return np.array_equal(one.pixels, other.pixels) and (one.names, one.labels, one.people) == (
+        other.names,
+        other.labels,
+        other.people,
+    )
 
 
 def test_what_is_kept_is_what_was_drawn(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,14 +29,16 @@ def test_what_is_kept_is_what_was_drawn(cache: Path, monkeypatch: pytest.MonkeyP
     first = drawn.slices("Testing")
     monkeypatch.setattr(phantoms, "make", lambda _: pytest.fail("drawn again"))
     again = drawn.slices("Testing")
-    assert same(first, plain) and same(again, plain) and isinstance(again.people[0], phantoms.Person)
+    assert (
+        same(first, plain) and same(again, plain) and isinstance(again.people[0], phantoms.Person)
+    )
     assert [p.suffix for p in (cache / "drawn").iterdir()] == [".npz"]
 
 
 @pytest.mark.parametrize("broken", [b"", b"PK\x03\x04 no zip", "half", "other"])
 def test_what_is_broken_is_drawn_again(cache: Path, broken: bytes | str) -> None:
     first = drawn.slices("Testing")
-    kept, = (cache / "drawn").iterdir()
+    (kept,) = (cache / "drawn").iterdir()
     if broken == "other":
         np.savez(kept, pixels=first.pixels)
     else:
@@ -40,7 +46,9 @@ def test_what_is_broken_is_drawn_again(cache: Path, broken: bytes | str) -> None
     assert same(drawn.slices("Testing"), first)
 
 
-def test_a_folder_that_cannot_be_written_costs_only_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_written_costs_only_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("MEDPIPE_CACHE", str(tmp_path / "file"))
     assert same(drawn.slices("Testing"), phantoms.make("Testing"))

@@ -1,4 +1,6 @@
-"""Clusters of copies across the parts of a data set: looked for once, kept, and made again where the kept file is damaged."""
+"""Clusters of copies across the parts of a data set: looked for once, kept, and made again where
+the kept file is damaged.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,12 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ImageData:
         ids = np.array([f"{name}/{i}.png" for i in range(len(rgb))])
         return ImagePart(np.zeros(len(rgb), np.int64), ids, {}, lambda size: Planes.of(rgb))
 
-    return ImageData("heads", ("a",), {"Training": part("Training", slice(4)), "Testing": part("Testing", slice(4, 7))}, "sha256:heads")
+    return ImageData(
+        "heads",
+        ("a",),
+        {"Training": part("Training", slice(4)), "Testing": part("Testing", slice(4, 7))},
+        "sha256:heads",
+    )
 
 
 def test_a_copy_on_the_other_side_is_in_the_cluster_of_its_original(data: ImageData) -> None:
@@ -40,11 +47,15 @@ def test_a_copy_on_the_other_side_is_in_the_cluster_of_its_original(data: ImageD
     assert found["Testing"].tolist() == ["Testing/0.png", "Testing/1.png", "Training/0.png"]
 
 
-def test_is_looked_for_once(data: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_is_looked_for_once(
+    data: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = matches(data)
     kept = next((tmp_path / "related_images").iterdir())
     content = kept.read_bytes()
     kept.write_bytes(content[:-3])
     assert matches(data) == first and kept.read_bytes() == content  # damaged, so made again
-    monkeypatch.setattr(image_groups, "find_matches", lambda images, digests: pytest.fail("looked for again"))
+    monkeypatch.setattr(
+        image_groups, "find_matches", lambda images, digests: pytest.fail("looked for again")
+    )
     assert matches(data) == first

@@ -8,15 +8,24 @@ from hypothesis import strategies as st
 from medpipe.pipeline.data.planes import Planes
 
 
-@given(st.lists(st.booleans(), min_size=1, max_size=8), st.integers(1, 6), st.integers(1, 6), st.integers(0, 10**6))
+@given(
+    st.lists(st.booleans(), min_size=1, max_size=8),
+    st.integers(1, 6),
+    st.integers(1, 6),
+    st.integers(0, 10**6),
+)
 def test_what_goes_in_comes_out(coloured: list[bool], height: int, width: int, seed: int) -> None:
-    pixels = np.random.default_rng(seed).integers(0, 256, (len(coloured), height, width, 3), dtype=np.uint8)
+    pixels = np.random.default_rng(seed).integers(
+        0, 256, (len(coloured), height, width, 3), dtype=np.uint8
+    )
     for image, keep in zip(pixels, coloured, strict=True):
         image[0, 0] = [1, 2, 3]
         if not keep:
             image[:] = image[..., :1]
     planes = Planes.of(pixels)
-    assert len(planes) == len(coloured) and planes.channels.tolist() == [3 if keep else 1 for keep in coloured]
+    assert len(planes) == len(coloured) and planes.channels.tolist() == [
+        3 if keep else 1 for keep in coloured
+    ]
     assert np.array_equal(planes.rgb(range(len(planes))), pixels)
     chosen = np.random.default_rng(seed).integers(0, len(planes), 4).tolist()
     assert np.array_equal(planes.rgb(chosen), pixels[chosen])

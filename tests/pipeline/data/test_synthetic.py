@@ -54,7 +54,12 @@ def refused(where: Path, *, name: str = FILE) -> None:
 
 
 def test_a_listed_file_is_refused_wherever_the_manifest_lies(
-        home: Path, place: Path, tmp_path: Path, mri_files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    home: Path,
+    place: Path,
+    tmp_path: Path,
+    mri_files: dict[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     before = load_images(SET).digest
     for folder in (place, home, tmp_path / "elsewhere"):
         write_manifest(folder / NAME, manifest_of(mri_files[FILE]))
@@ -67,7 +72,8 @@ def test_a_listed_file_is_refused_wherever_the_manifest_lies(
 
 
 def test_a_manifest_that_lists_others_refuses_nothing_and_is_no_part_of_the_data(
-        place: Path, mri_files: dict[str, bytes], picture: Callable[..., bytes]) -> None:
+    place: Path, mri_files: dict[str, bytes], picture: Callable[..., bytes]
+) -> None:
     before = load_images(SET)
     write_manifest(place / NAME, manifest_of(picture(999)))
     after = load_images(SET)
@@ -84,26 +90,41 @@ def test_saving_again_without_loss_does_not_help(place: Path, mri_files: dict[st
     refused(place, name="Testing/glioma/Te_1.png")
 
 
-def test_in_a_zip_file(home: Path, zipped: Unpacked, mri_files: dict[str, bytes], tmp_path: Path) -> None:
+def test_in_a_zip_file(
+    home: Path, zipped: Unpacked, mri_files: dict[str, bytes], tmp_path: Path
+) -> None:
     write_manifest(tmp_path / NAME, manifest_of(mri_files[FILE]))
     path = zipped(home / f"{SET}.zip", mri_files | {NAME: (tmp_path / NAME).read_bytes()})
     refused(path)
 
 
 def test_all_listed_files_are_counted(place: Path, mri_files: dict[str, bytes]) -> None:
-    write_manifest(place / NAME, SyntheticManifest(tuple(entry(mri_files[name]) for name in sorted(mri_files)[:3])))
-    with pytest.raises(DataError, match=rf"'{sorted(mri_files)[0]}' and 2 other files, listed as synthetic in .*{NAME}; take them out"):
+    write_manifest(
+        place / NAME,
+        SyntheticManifest(tuple(entry(mri_files[name]) for name in sorted(mri_files)[:3])),
+    )
+    with pytest.raises(
+        DataError,
+        match=(
+            rf"'{sorted(mri_files)[0]}' and 2 other files, listed as synthetic in .*{NAME}; take"
+            r" them out"
+        ),
+    ):
         load_images(SET)
 
 
-def test_an_unlisted_broken_file_of_a_listed_size_is_left_to_the_decoder(place: Path, mri_files: dict[str, bytes]) -> None:
+def test_an_unlisted_broken_file_of_a_listed_size_is_left_to_the_decoder(
+    place: Path, mri_files: dict[str, bytes]
+) -> None:
     write_manifest(place / NAME, manifest_of(mri_files[FILE]))
     (place / FILE).write_bytes(mri_files[FILE][:-200])
     with pytest.raises(DataError, match="damaged"):
         load_images(SET).parts["Testing"].planes(16)
 
 
-def test_manifests_that_cannot_be_used_are_not_passed_over(place: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_manifests_that_cannot_be_used_are_not_passed_over(
+    place: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (place / NAME).write_bytes(b"{}")
     with pytest.raises(DataError, match=f"{SET}/{NAME}: version"):
         load_images(SET)

@@ -19,10 +19,19 @@ pytest.importorskip("openvino", reason="openvino is not installed")
 
 def test_layers_go_back_until_calls_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
-    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 16))
+    network = nn.Sequential(
+        nn.Conv2d(3, 8, 3),
+        nn.ReLU(),
+        nn.Conv2d(8, 8, 3),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(8, 16),
+    )
     images = np.random.default_rng(0).normal(size=(40, 3, 64, 64)).astype(np.float32)
     with torch.no_grad():
-        network[-1].bias -= network.eval()(torch.from_numpy(images)).mean(0)  # all classes nearly tie: int8 calls some images otherwise
+        network[-1].bias -= network.eval()(torch.from_numpy(images)).mean(
+            0
+        )  # all classes nearly tie: int8 calls some images otherwise
     source = Source(network, images, tmp_path)
     (rung,) = [r for r in ladder("cpu") if r.slug == "openvino_int8"]
     with torch.inference_mode():

@@ -49,7 +49,9 @@ class Fixed(nn.Module):
 
 @pytest.fixture(autouse=True)
 def _one_precision() -> None:
-    """As bench sets it: exporters refuse convolutions and recurrent layers of different precision."""
+    """As bench sets it: exporters refuse convolutions and recurrent layers of different
+    precision.
+    """
     torch.backends.cudnn.allow_tf32 = False
 
 

@@ -23,23 +23,39 @@ def config(image_config: dict[str, Any]) -> dict[str, Any]:
     return {**image_config, "sources": "scanner", "least": 10}
 
 
-def test_each_source_is_left_out_and_told_from_features(tmp_path: Path, config: dict[str, Any]) -> None:
+def test_each_source_is_left_out_and_told_from_features(
+    tmp_path: Path, config: dict[str, Any]
+) -> None:
     seen: list[tuple[int, int, str]] = []
     found = image_sources.run(config, 0, RunContext(tmp_path, "cpu", lambda *p: seen.append(p)))
     scanners = set(load_images("demonstration").parts["Training"].groups["scanner"].tolist())
-    left = {str(o["source"][0]) for name, o in found.observations.items() if name.startswith("left_out_")}
+    left = {
+        str(o["source"][0])
+        for name, o in found.observations.items()
+        if name.startswith("left_out_")
+    }
     assert left == scanners and found.scalars["trainings"] == 1 + 2 * len(scanners)
     for name, o in found.observations.items():
         if name.startswith("left_out_"):
             other = found.observations[name.replace("left_out", "trained_on")]
-            assert np.array_equal(o["sample_id"], other["sample_id"]) and set(o["source"]) <= scanners and o.cluster == "patient_id"
+            assert (
+                np.array_equal(o["sample_id"], other["sample_id"])
+                and set(o["source"]) <= scanners
+                and o.cluster == "patient_id"
+            )
         if name.startswith("source_in_"):
             assert set(o.classes) <= scanners and o["y_true"].max() < len(o.classes)
-    assert [done for done, _, _ in seen] == sorted(done for done, _, _ in seen) and seen[-1][0] == seen[-1][1]
+    assert [done for done, _, _ in seen] == sorted(done for done, _, _ in seen) and seen[-1][
+        0
+    ] == seen[-1][1]
     assert sum(note.startswith("source ") for note in found.notes) == len(scanners)
 
 
-@pytest.mark.parametrize(("how", "says"), [("files", "lie in files"), ("ward", "expected the group ward")])
-def test_a_source_that_is_not_known_is_said_so(tmp_path: Path, config: dict[str, Any], how: str, says: str) -> None:
+@pytest.mark.parametrize(
+    ("how", "says"), [("files", "lie in files"), ("ward", "expected the group ward")]
+)
+def test_a_source_that_is_not_known_is_said_so(
+    tmp_path: Path, config: dict[str, Any], how: str, says: str
+) -> None:
     with pytest.raises(DataError, match=says):
         image_sources.run({**config, "sources": how}, 0, RunContext(tmp_path, "cpu"))

@@ -20,7 +20,9 @@ def picture() -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_equal_places_give_equal_images_and_a_higher_level_spoils_more(kind: str, picture: np.ndarray) -> None:
+def test_equal_places_give_equal_images_and_a_higher_level_spoils_more(
+    kind: str, picture: np.ndarray
+) -> None:
     before = picture.copy()
     once, again = (corrupted(kind, LEVELS[kind], picture, 5) for _ in range(2))
     assert (picture == before).all() and (once == again).all()
@@ -34,10 +36,14 @@ def test_equal_places_give_equal_images_and_a_higher_level_spoils_more(kind: str
 
 
 def test_noise_has_the_stated_strength() -> None:
-    """Far from black Rician noise is Gaussian of the same deviation; on black it is Rayleigh, with a mean of 1.25 deviations."""
+    """Far from black Rician noise is Gaussian of the same deviation; on black it is Rayleigh, with
+    a mean of 1.25 deviations.
+    """
     grey = np.full((200, 200, 3), 128, np.uint8)
     assert corrupted("noise", 0.05, grey, 0)[..., 0].std() == pytest.approx(0.05 * 255, rel=0.03)
-    assert corrupted("noise", 0.05, np.zeros_like(grey), 0)[..., 0].mean() == pytest.approx(0.05 * 255 * np.sqrt(np.pi / 2), rel=0.03)
+    assert corrupted("noise", 0.05, np.zeros_like(grey), 0)[..., 0].mean() == pytest.approx(
+        0.05 * 255 * np.sqrt(np.pi / 2), rel=0.03
+    )
 
 
 @given(st.integers(0, 1000))
@@ -54,10 +60,14 @@ def test_blur_agrees_with_pillow() -> None:
     picture = draw.integers(0, 256, (64, 64, 3)).astype(np.uint8)
     theirs = np.asarray(Image.fromarray(picture).filter(ImageFilter.GaussianBlur(0.05 * 64)))
     inside = slice(16, -16)
-    assert np.abs(corrupted("blur", 0.05, picture, 0).astype(int) - theirs)[inside, inside].max() <= 3  # theirs approximates by boxes
+    assert (
+        np.abs(corrupted("blur", 0.05, picture, 0).astype(int) - theirs)[inside, inside].max() <= 3
+    )  # theirs approximates by boxes
 
 
 def test_contrast_keeps_the_mean() -> None:
     picture = np.random.default_rng(0).integers(60, 200, (32, 32, 3)).astype(np.uint8)
     less = corrupted("contrast", 0.5, picture, 0)
-    assert less.mean() == pytest.approx(picture.mean(), abs=0.5) and less.std() == pytest.approx(picture.std() / 2, rel=0.01)
+    assert less.mean() == pytest.approx(picture.mean(), abs=0.5) and less.std() == pytest.approx(
+        picture.std() / 2, rel=0.01
+    )

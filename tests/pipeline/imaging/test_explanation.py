@@ -1,4 +1,6 @@
-"""What is measured on a map: against the algorithms as published, step by step, and against scipy."""
+"""What is measured on a map: against the algorithms as published, step by step, and against
+scipy.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,19 @@ from torch import nn  # noqa: E402 - after the check above
 from medpipe.errors import DataError  # noqa: E402
 from medpipe.pipeline.augmentation import normalise  # noqa: E402
 from medpipe.pipeline.imaging.explanation import explain  # noqa: E402
-from medpipe.pipeline.imaging.faithfulness import BATCH, areas, blurred, centre_map, removal_positions  # noqa: E402
-from medpipe.pipeline.imaging.randomisation import cascade, randomised, rank_correlation, stages  # noqa: E402
+from medpipe.pipeline.imaging.faithfulness import (  # noqa: E402
+    BATCH,
+    areas,
+    blurred,
+    centre_map,
+    removal_positions,
+)
+from medpipe.pipeline.imaging.randomisation import (  # noqa: E402
+    cascade,
+    randomised,
+    rank_correlation,
+    stages,
+)
 
 DRAW = np.random.default_rng(0)
 PIXELS = DRAW.integers(0, 256, (BATCH + 3, 12, 10, 3), dtype=np.uint8)
@@ -28,8 +41,16 @@ CLASSES = DRAW.integers(0, 3, len(PIXELS))
 
 def network() -> Any:
     torch.manual_seed(0)
-    return nn.Sequential(OrderedDict(conv=nn.Conv2d(3, 5, 3), norm=nn.BatchNorm2d(5), act=nn.ReLU(), mean=nn.AdaptiveAvgPool2d(1),
-                                     flat=nn.Flatten(), fc=nn.Linear(5, 3))).eval()
+    return nn.Sequential(
+        OrderedDict(
+            conv=nn.Conv2d(3, 5, 3),
+            norm=nn.BatchNorm2d(5),
+            act=nn.ReLU(),
+            mean=nn.AdaptiveAvgPool2d(1),
+            flat=nn.Flatten(),
+            fc=nn.Linear(5, 3),
+        )
+    ).eval()
 
 
 def brightness(model: Any, images: Any, classes: Any) -> Any:
@@ -44,7 +65,7 @@ def test_areas_are_those_of_the_algorithm_step_by_step() -> None:
         order = np.argsort(-MAPS[i].ravel())
         curves = np.zeros((2, steps + 1))
         for k in range(steps + 1):
-            gone = order[:k * 120 // steps]
+            gone = order[: k * 120 // steps]
             left, back = PIXELS[i].reshape(120, 3).copy(), soft[i].reshape(120, 3).copy()
             left[gone], back[gone] = 0, PIXELS[i].reshape(120, 3)[gone]
             both = normalise(np.stack([left, back]).reshape(2, 12, 10, 3))
@@ -68,7 +89,11 @@ def test_positions_sort_by_map_then_by_tie(values: list[tuple[int, int]]) -> Non
 
 def test_the_centre_map_is_largest_at_the_centre_and_alike_on_both_sides() -> None:
     m = centre_map(9, 15)
-    assert np.unravel_index(m.argmax(), m.shape) == (4, 7) and np.allclose(m, m[::-1, ::-1]) and m.max() == 1
+    assert (
+        np.unravel_index(m.argmax(), m.shape) == (4, 7)
+        and np.allclose(m, m[::-1, ::-1])
+        and m.max() == 1
+    )
 
 
 def test_rank_correlation_is_scipys() -> None:
@@ -82,7 +107,10 @@ def test_rank_correlation_is_scipys() -> None:
 
 def test_constant_maps_are_unchanged_among_themselves_and_share_nothing_with_others() -> None:
     flat, slope = np.zeros((1, 2, 2), np.float32), np.arange(4, dtype=np.float32).reshape(1, 2, 2)
-    assert rank_correlation(flat, flat + 1) == 1 and rank_correlation(flat, slope) == rank_correlation(slope, flat) == 0
+    assert (
+        rank_correlation(flat, flat + 1) == 1
+        and rank_correlation(flat, slope) == rank_correlation(slope, flat) == 0
+    )
     with pytest.raises(DataError, match="two cells at least"):
         rank_correlation(flat[:, :1, :1], flat[:, :1, :1])
 
@@ -92,10 +120,20 @@ def test_the_cascade_goes_down_from_the_head_and_leaves_the_network_alone() -> N
     before = {name: value.clone() for name, value in model.state_dict().items()}
     model.norm.running_mean.fill_(3.0)
     assert stages(model) == ("fc", "norm", "conv")
-    changed = [{name.split(".")[0] for name, value in new.state_dict().items() if not torch.equal(value, model.state_dict()[name])}
-               for _, new in cascade(model, 5)]
+    changed = [
+        {
+            name.split(".")[0]
+            for name, value in new.state_dict().items()
+            if not torch.equal(value, model.state_dict()[name])
+        }
+        for _, new in cascade(model, 5)
+    ]
     assert changed == [{"fc"}, {"fc", "norm"}, {"fc", "norm", "conv"}]
-    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items() if name != "norm.running_mean")
+    assert all(
+        torch.equal(value, before[name])
+        for name, value in model.state_dict().items()
+        if name != "norm.running_mean"
+    )
 
 
 def test_new_weights_come_from_the_seed_alone() -> None:
@@ -122,14 +160,22 @@ def test_a_network_that_keeps_weights_is_refused() -> None:
 def test_an_explanation_is_the_same_again_whole_and_by_sample() -> None:
     model = network().train()
     one, again = (explain(model, PIXELS, brightness, seed=2, draws=1) for _ in range(2))
-    assert model.training and one.stages == ("fc", "norm", "conv") and one.similarity.shape == (1, 3, len(PIXELS))
+    assert (
+        model.training
+        and one.stages == ("fc", "norm", "conv")
+        and one.similarity.shape == (1, 3, len(PIXELS))
+    )
     for name, array in one.arrays().items():
         assert len(array) == len(PIXELS) and np.array_equal(array, again.arrays()[name]), name
     assert one.saliency.shape == PIXELS.shape[:3] and (one.probability >= 1 / 3).all()
     scalars = one.scalars("explanation")
-    assert scalars["explanation_similarity_after_conv"] == 1 and scalars["explanation_deletion_area_random_n"] == len(PIXELS)
+    assert scalars["explanation_similarity_after_conv"] == 1 and scalars[
+        "explanation_deletion_area_random_n"
+    ] == len(PIXELS)
     assert scalars["explanation_deletion_against_random"] == pytest.approx(
-        scalars["explanation_deletion_area_random"] - scalars["explanation_deletion_area_saliency"], abs=1e-6)
+        scalars["explanation_deletion_area_random"] - scalars["explanation_deletion_area_saliency"],
+        abs=1e-6,
+    )
 
 
 def test_bad_input_is_refused() -> None:

@@ -1,4 +1,6 @@
-"""Which part of a set is trained on, as its name or its user says, and nothing guessed where neither does."""
+"""Which part of a set is trained on, as its name or its user says, and nothing guessed where
+neither does.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,19 @@ from medpipe.errors import DataError
 from medpipe.pipeline.imaging.relations import training_part
 
 
-@pytest.mark.parametrize(("parts", "named", "found"), [
-    (("Testing set", "Training set"), "", "Training set"), (("TRAIN", "val"), "", "TRAIN"), (("a", "b"), "", ""), (("all",), "", ""),
-    (("train", "train_more", "test"), "", ""), (("train", "train_more", "test"), "train", "train"), (("one", "train"), "one", "one"),
-    (("restrained", "test"), "", "")])
+@pytest.mark.parametrize(
+    ("parts", "named", "found"),
+    [
+        (("Testing set", "Training set"), "", "Training set"),
+        (("TRAIN", "val"), "", "TRAIN"),
+        (("a", "b"), "", ""),
+        (("all",), "", ""),
+        (("train", "train_more", "test"), "", ""),
+        (("train", "train_more", "test"), "train", "train"),
+        (("one", "train"), "one", "one"),
+        (("restrained", "test"), "", ""),
+    ],
+)
 def test_the_part_that_is_trained_on(parts: tuple[str, ...], named: str, found: str) -> None:
     assert training_part(parts, named) == found
 

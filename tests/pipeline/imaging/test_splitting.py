@@ -19,21 +19,40 @@ from medpipe.pipeline.splits import whole
 
 
 def written(**change: Any) -> Data:
-    every = {"source": "x", "part": "Training", "split": "disjoint", "validation_fraction": 0.2, "split_seed": 7}
+    every = {
+        "source": "x",
+        "part": "Training",
+        "split": "disjoint",
+        "validation_fraction": 0.2,
+        "split_seed": 7,
+    }
     return parse(Data, every | change, "data")
 
 
 def part_of(images: int, each: int) -> tuple[ImagePart, np.ndarray[Any, Any]]:
-    """Images of four classes in groups of ``each``; the last tenth of the images belongs to no known group."""
+    """Images of four classes in groups of ``each``; the last tenth of the images belongs to no
+    known group.
+    """
     ids = np.array([f"{i:05d}.png" for i in range(images)])
     groups = np.array([f"g{i // each}" if i < 0.9 * images else "" for i in range(images)])
-    return ImagePart(np.arange(images) // each % 4, ids, {}, lambda size: Planes.of(np.zeros((images, size, size, 3), np.uint8))), groups
+    return (
+        ImagePart(
+            np.arange(images) // each % 4,
+            ids,
+            {},
+            lambda size: Planes.of(np.zeros((images, size, size, 3), np.uint8)),
+        ),
+        groups,
+    )
 
 
 @given(st.integers(20, 60), st.integers(2, 6), st.integers(0, 50))
 def test_the_control_differs_in_nothing_but_relatives(patients: int, each: int, seed: int) -> None:
     part, groups = part_of(4 * patients * each, each)
-    (clean, reported), (mixed, same) = (divide(part, written(split=split, split_seed=seed), groups) for split in ("disjoint", "related"))
+    (clean, reported), (mixed, same) = (
+        divide(part, written(split=split, split_seed=seed), groups)
+        for split in ("disjoint", "related")
+    )
     assert reported.index.tolist() == same.index.tolist()
     assert np.bincount(clean.label).tolist() == np.bincount(mixed.label).tolist()
     held = set(groups[reported.index].tolist())
@@ -52,7 +71,11 @@ def test_says_what_it_needs() -> None:
     with pytest.raises(DataError, match="whose group is known, got none"):
         divide(part, written(), np.full(80, ""))
     with pytest.raises(DataError, match="at least two held-out images"):
-        divide(*part_of(20, 1)[:1], written(validation_fraction=0.25), np.array([f"g{i}" for i in range(20)]))
+        divide(
+            *part_of(20, 1)[:1],
+            written(validation_fraction=0.25),
+            np.array([f"g{i}" for i in range(20)]),
+        )
 
 
 @given(st.integers(1, 40), st.floats(0.05, 0.95), st.integers(0, 9))

@@ -28,15 +28,22 @@ def test_a_folder_is_loaded_with_a_new_head(tiny_bert: Path, capsys: Any) -> Non
 
 
 @pytest.mark.parametrize("name", ["nobody/no-such-model", "/no/such/folder", "."])
-def test_weights_that_cannot_be_had_are_unavailable(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_weights_that_cannot_be_had_are_unavailable(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(transformer, "_hub_answers", lambda: False)
-    with pytest.raises(UnavailableError, match=r"expected the transformer weights .*set model.checkpoint to a folder") as error:
+    with pytest.raises(
+        UnavailableError,
+        match=r"expected the transformer weights .*set model.checkpoint to a folder",
+    ) as error:
         load_transformer(name, classes=5)
     assert "\n" not in str(error.value)
 
 
-def test_a_damaged_folder_is_unavailable(tiny_bert: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_damaged_folder_is_unavailable(
+    tiny_bert: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     for path in tiny_bert.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "model.safetensors").write_bytes(b"\0" * 100)
