@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +106,7 @@ def register(app: typer.Typer) -> None:
 def choose_profile() -> tuple[str, str]:
     """The profile for this machine, and why."""
     from medpipe.pipeline.data.places import IMAGE_FOLDERS, TEXT_FOLDERS, find
+    from medpipe.running.processes import has_cuda
 
     found = [
         name for known in (TEXT_FOLDERS, IMAGE_FOLDERS) for name in known if find(name, known, None)
@@ -117,15 +116,6 @@ def choose_profile() -> tuple[str, str]:
     if has_cuda():
         return "published", f"a CUDA device and data are here ({', '.join(found)})"
     return "reduced", f"data is here ({', '.join(found)}), a CUDA device is not"
-
-
-def has_cuda() -> bool:
-    """Whether an NVIDIA device answers, asked without importing torch."""
-    tool = shutil.which("nvidia-smi")
-    return (
-        tool is not None
-        and subprocess.run([tool, "-L"], capture_output=True, check=False).returncode == 0
-    )
 
 
 def prepare(
@@ -144,6 +134,7 @@ def prepare(
     from medpipe.claims.checkpoint import with_checkpoint
     from medpipe.evidence import Bundle
     from medpipe.running.plan import make_plan
+    from medpipe.running.processes import has_cuda
 
     if name is not None:
         check_name(name, "--name")
