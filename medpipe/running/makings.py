@@ -71,8 +71,7 @@ def code_of(module_name: str) -> tuple[str, dict[str, str]]:
             continue
         parent = name if path.name == "__init__.py" else name.rpartition(".")[0]
         sources[name], statements = _parsed(path.read_bytes(), parent)
-        for base, member in statements:
-            imported = _home(base, member) if member else base
+        for imported in _imports(statements):
             if imported.split(".")[0] in own:
                 waiting.append(imported)
             else:
@@ -98,12 +97,12 @@ def _source(name: str) -> Path | None:
 
 @lru_cache(maxsize=2048)
 def _parsed(content: bytes, package: str) -> tuple[str, frozenset[tuple[str, str]]]:
-    """A module's code without its documentation, and what it imports."""
+    """A module's code without its documentation, and what its import statements name."""
     tree = ast.parse(content)
-    return _without_documentation(tree), frozenset(_imports(tree, package))
+    return _without_documentation(tree), frozenset(_statements(tree, package))
 
 
-def _imports(tree: ast.Module, package: str) -> Iterator[tuple[str, str]]:
+def _statements(tree: ast.Module, package: str) -> Iterator[tuple[str, str]]:
     """All modules that a module imports when it runs, inside functions too, each with the name that
     is taken from it; without one where that makes no difference.
     """
@@ -117,6 +116,13 @@ def _imports(tree: ast.Module, package: str) -> Iterator[tuple[str, str]]:
             base = ".".join([*parents, node.module] if node.module else parents)
             own = base.split(".")[0] in ("medpipe", package.split(".")[0])
             yield from ((base, alias.name if own else "") for alias in node.names)
+
+
+def _imports(statements: Iterable[tuple[str, str]]) -> set[str]:
+    """Names of the modules that statements import; for a re-exported name, the module it is
+    from.
+    """
+    return {_home(base, member) if member else base for base, member in statements}
 
 
 def _running(tree: ast.AST) -> Iterator[ast.AST]:
