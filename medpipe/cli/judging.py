@@ -33,6 +33,9 @@ OwnSpecsOption = Annotated[
 AllowCodeOption = Annotated[
     bool, typer.Option("--allow-code", help="Run the metrics that come with the evidence as code.")
 ]
+AllClaimsOption = Annotated[
+    bool, typer.Option("--all", help="Print a row for every claim, not only the headline claims.")
+]
 Pkcs12Option = Annotated[
     Path | None,
     typer.Option("--pkcs12", help="Identity to sign with; a local one is made if not given."),
@@ -105,10 +108,12 @@ def judge(
     strict: StrictOption = False,
     specs: OwnSpecsOption = None,
     allow_code: AllowCodeOption = False,
+    every: AllClaimsOption = False,
 ) -> None:
     """Judge every claim from the observations in a bundle, after checking every file of it."""
     from medpipe.claims.loading import specs_from
-    from medpipe.cli.show import print_json, print_verdicts, talk_on_stderr
+    from medpipe.cli.show import print_json, talk_on_stderr
+    from medpipe.cli.summary import print_next, print_verdicts
     from medpipe.evidence import Bundle
 
     if as_json:
@@ -119,7 +124,8 @@ def judge(
     if as_json:
         print_json(opened)
     else:
-        print_verdicts(specs_from(opened.specs(), str(bundle)), verdicts)
+        print_verdicts(specs_from(opened.specs(), str(bundle)), verdicts, every=every)
+        print_next(opened, every=every, signed=False)
     end_with(verdicts, strict)
 
 
@@ -171,7 +177,7 @@ def sign(
     """Write the report and the model card into the bundle's folder and sign them, with the evidence
     attached.
     """
-    from medpipe.cli.show import print_reports
+    from medpipe.cli.summary import print_reports
     from medpipe.evidence import Bundle
 
     opened = Bundle.open(bundle)

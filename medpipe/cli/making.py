@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medpipe.cli.codes import INCOMPLETE, check_name, check_output_folder
+from medpipe.cli.judging import AllClaimsOption
 from medpipe.phrases import plural
 
 if TYPE_CHECKING:
@@ -252,6 +253,7 @@ def verify(
     strict: StrictOption = False,
     pkcs12: Pkcs12Option = None,
     as_json: JsonOption = False,
+    every: AllClaimsOption = False,
 ) -> None:
     """Do all of it: plan, run, judge, write and sign the report, and check it as a reviewer
     would.
@@ -259,7 +261,8 @@ def verify(
     from medpipe.claims.loading import code_beside
     from medpipe.cli.auditing import say_first
     from medpipe.cli.judging import end_with, judge_and_store, sign_reports
-    from medpipe.cli.show import note, print_json, print_reports, print_verdicts, talk_on_stderr
+    from medpipe.cli.show import note, print_json, talk_on_stderr
+    from medpipe.cli.summary import print_next, print_reports, print_verdicts
 
     if as_json:
         talk_on_stderr()
@@ -276,8 +279,9 @@ def verify(
     if as_json:
         print_json(job.bundle)
     else:
-        print_verdicts(job.specs, verdicts)
+        print_verdicts(job.specs, verdicts, every=every)
         print_reports(job.bundle, paths)
+        print_next(job.bundle, every=every, signed=True)
     end_with(verdicts, strict)
 
 
