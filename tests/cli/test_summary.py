@@ -17,8 +17,6 @@ from medpipe.judging import Verdict, stored_verdicts
 from medpipe.report.case import read_case
 from medpipe.report.pageone import page_one
 
-SCREEN = 24
-
 
 @pytest.fixture(scope="module")
 def bundle(repository: Path) -> Bundle:
@@ -49,16 +47,20 @@ def printed(out: Console) -> list[str]:
     return out.file.getvalue().splitlines()
 
 
+@pytest.mark.parametrize(("width", "height"), [(60, 28), (80, 24)])
 def test_the_end_is_one_plain_screen(
-    bundle: Bundle, specs: Specs, verdicts: Sequence[Verdict], out: Console
+    specs: Specs, verdicts: Sequence[Verdict], out: Console, width: int, height: int
 ) -> None:
+    out.width = width
+    bundle = Bundle(Path("reports/medical-ai-pipeline-reduced"))
     summary.print_verdicts(specs, verdicts, every=False)
-    summary.print_reports(bundle, [bundle.folder / "audit-report.pdf"])
+    reports = [bundle.folder / name for name in ("audit-report.pdf", "model-card.pdf")]
+    summary.print_reports(bundle, reports)
     summary.print_next(bundle, every=False, signed=True)
     lines = printed(out)
-    assert len(lines) <= SCREEN
+    assert len(lines) <= height
     assert all(line == line.rstrip() and "\x1b" not in line for line in lines)
-    assert all(len(line) <= 60 or " " not in line.strip() for line in lines)
+    assert all(len(line) <= width or " " not in line.strip() for line in lines)
     assert f"--bundle {bundle.folder} --all" in " ".join(lines)
 
 
