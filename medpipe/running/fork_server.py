@@ -27,6 +27,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from medpipe.registry import OwnCode
 from medpipe.running import worker
 from medpipe.running.makings import code_of
 from medpipe.running.reads import Recorder
@@ -75,11 +76,14 @@ class Imported:
         return all(_state(path) == state for path, state in self.states.items())
 
     def shadowed_by(self, code: str | None) -> bool:
-        """Whether a folder of code that runs may use has a file named like a module that was
-        imported; a fresh process would import that one.
+        """Whether a folder of code that runs may use has a module named like one that was imported;
+        a fresh process would import that one.
         """
-        names = {path.stem for path in Path(code).iterdir()} if code else set()
-        return not names.isdisjoint(name.partition(".")[0] for name in sys.modules)
+        if code is None:
+            return False
+        own = OwnCode(Path(code), None)
+        names = {path.stem for path in own.folder.iterdir()}
+        return any(own.spec_of(n) is not None for n in names.intersection(sys.modules))
 
 
 def main() -> None:

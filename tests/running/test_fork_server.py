@@ -151,8 +151,11 @@ def table(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     table, place = tmp_path / "table", tmp_path / "installed"
     table.write_text("1", encoding="utf-8")
     place.mkdir()
+    (place / "helps_import.py").write_text("", encoding="utf-8")
+    for name in ("medpipe", "numpy"):  # folders that are no packages hide nothing
+        (tmp_path / name).mkdir()
     (place / "read_on_import.py").write_text(
-        f"import colorsys\nopen({str(table)!r}).read()\nprint('imported')\n", encoding="utf-8"
+        f"import helps_import\nopen({str(table)!r}).read()\nprint('imported')\n", encoding="utf-8"
     )
     monkeypatch.syspath_prepend(str(place))
     monkeypatch.setattr(
@@ -165,7 +168,11 @@ def digest_of(bundle: Bundle, run: PlannedRun) -> str | None:
     inputs = evidence(bundle, run).provenance.inputs
     assert inputs is not None
     assert set(inputs.files) == {"project/table"}
-    assert {"project/forked_runs.py", "project/installed/read_on_import.py"} == set(inputs.modules)
+    assert set(inputs.modules) == {
+        "project/forked_runs.py",
+        "project/installed/helps_import.py",
+        "project/installed/read_on_import.py",
+    }
     return inputs.files["project/table"]
 
 
@@ -176,7 +183,7 @@ def test_what_was_read_and_printed_by_imports_counts_for_every_run(
     made(bundle, *runs)
     assert digest_of(bundle, runs[0]) == digest_of(bundle, runs[1]) is not None
     for run in runs:
-        assert "colorsys" in state(bundle, run)["modules"]
+        assert "helps_import" in state(bundle, run)["modules"]
         log = tmp_path / "work" / f"{run.run.key}.log"
         assert log.read_text(encoding="utf-8") == "imported\n"
 
@@ -200,7 +207,7 @@ def test_a_server_that_cannot_be_is_replaced_by_fresh_processes(
     bundle: Bundle, table: Path, tmp_path: Path, why: str
 ) -> None:
     if why == "is shadowed":  # a fresh process would import this one
-        (tmp_path / "colorsys.py").write_text("", encoding="utf-8")
+        (tmp_path / "helps_import.py").write_text("", encoding="utf-8")
     else:
         table.unlink()
     runs = [planned("well", seed) for seed in range(2)]
