@@ -85,7 +85,7 @@ def _definitions(documents: Mapping[str, Mapping[str, Any]], where: str) -> dict
         for definition in _defined(path, document):
             if (earlier := found.get(definition.name)) is not None:
                 raise SpecError(
-                    f"{where}/{path}",
+                    f"{where}/{path}: {definition.prefix or 'id'}".rstrip("."),
                     "every protocol id once",
                     f"{definition.name!r}, which {where}/{earlier.file} has, too",
                 )
@@ -117,7 +117,7 @@ def _lineage(
         if following in chain:
             names = [*list(chain)[list(chain).index(following) :], following]
             place = f"{where}/{chain[following].file}: {chain[following].prefix}extends"
-            raise SpecError(place, "protocols that end at one without a parent", " → ".join(names))
+            raise SpecError(place, "parents that end somewhere", f"the cycle {' → '.join(names)}")
         if following not in definitions:
             child = list(chain.values())[-1]
             ids = [d.name for d in definitions.values() if d.kind != "template"]
@@ -228,7 +228,7 @@ def _complete(own: _Definition, draft: _Draft, where: str) -> Protocol:
     if missing:
         raise SpecError(
             f"{where}/{own.file}: {own.prefix}".rstrip(": ."),
-            f"the key {missing[0]!r}, here or where {own.name} inherits from",
+            f"the key {missing[0]!r}, in {own.name} or in what it extends",
             "none",
         )
     return Protocol(
@@ -285,23 +285,32 @@ def profile_runs(
     Raises `SpecError` for a run that stands in two places.
     """
     found: dict[str, tuple[dict[str, Any], dict[str, Origin]]] = {}
+    places: dict[str, str] = {}
     for name, layers in _entries(profile):
         place = list(layers)[-1]
         if name in found:
-            raise SpecError(f"{where}: {place}", "every run in one place", f"{name!r} in two")
+            raise SpecError(
+                f"{where}: {place}", "every run once", f"{name!r}, which {places[name]} sets, too"
+            )
+        places[name] = place
         settings: dict[str, Any] = {}
         origins: dict[str, Origin] = {}
         for prefix, given in layers.items():
-            for key, value in given.items():
-                if key == "change":
-                    settings["change"] = {**settings.get("change", {}), **value}
-                    keys = [f"change.{path}" for path in value]
-                else:
-                    settings[key], keys = value, [key]
-                for k in keys:
-                    origins[k] = Origin(file, f"{prefix}.{k}", "profile", profile["id"])
+            settings |= {k: v for k, v in given.items() if k != "change"}
+            if "change" in given:
+                settings["change"] = {**settings.get("change", {}), **given["change"]}
+            for key in _keys(given):
+                origins[key] = Origin(file, f"{prefix}.{key}", "profile", profile["id"])
         found[name] = settings, origins
     return found
+
+
+def _keys(given: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in given.items():
+        if key == "change":
+            yield from (f"change.{path}" for path in value)
+        else:
+            yield key
 
 
 def without_groups(profile: Mapping[str, Any]) -> dict[str, Any]:

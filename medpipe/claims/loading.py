@@ -62,6 +62,12 @@ class Specs:
                 return claim
         raise UnknownNameError("claim", claim_id, (c.id for c in self.claims))
 
+    def protocol(self, name: str) -> Protocol:
+        """The protocol of that id. Raises `UnknownNameError`."""
+        if name not in self.protocols:
+            raise UnknownNameError("protocol", name, self.protocols)
+        return self.protocols[name]
+
     def profile(self, name: str) -> Profile:
         """The profile of that id. Raises `UnknownNameError`."""
         if name not in self.profiles:
