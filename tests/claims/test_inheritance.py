@@ -7,6 +7,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -274,6 +275,23 @@ def test_groups_are_what_they_would_be_written_out(specs_with: Load) -> None:
 
 def indented(head: str, text: str) -> str:
     return head + text.replace("\n        ", "\n").strip() + "\n"
+
+
+def test_the_examples_of_the_page_load(repository: Path) -> None:
+    page = (repository / "specs/README.md").read_text(encoding="utf-8")
+    files, shown = {}, []
+    for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL):
+        named = re.match(r"# file: specs/(\S+)\n", block)
+        files |= {named[1]: block} if named else {}
+        shown += [] if named else [block]
+    protocol, groups = shown
+    files["protocols/forest_deep.yaml"] = protocol
+    files["profiles/published.yaml"] += groups
+    specs = specs_from({name: text.encode() for name, text in files.items()}, "specs")
+    assert specs.protocol("forest_deep_small").parameters["model"] == {"trees": 50, "depth": 20}
+    assert specs.protocol("forest_deep_seen").parameters["data"] == {"source": "breast-cancer"}
+    assert specs.profile("published").run_for("forest_deep").seeds == (0,)
+    assert specs.profile("published").run_for("forest_deep_seen").leave_out
 
 
 @pytest.mark.parametrize(
