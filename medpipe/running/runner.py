@@ -217,9 +217,7 @@ def execute(
                 listener(key, {"status": "started"})
                 job = {**common, **_job(planned.run, work, device)}
                 active[key] = processes.start(job, work / f"{key}.log", shared.get(key))
-                threading.Thread(
-                    target=_listen, args=(planned, active[key], events), daemon=True
-                ).start()
+                _listen(planned, active[key], events)
             try:
                 planned, event = events.get(timeout=0.5)
             except Empty:
@@ -277,9 +275,16 @@ def _job(run: Run, work: Path, device: str) -> dict[str, Any]:
 
 
 def _listen(planned: PlannedRun, process: Process, events: Any) -> None:
-    for event in process.events():
-        events.put((planned, event))
-    events.put((planned, None))
+    """Pass on what a process says, and None when it has ended, without waiting for it here."""
+
+    def listen() -> None:
+        try:
+            for event in process.events():
+                events.put((planned, event))
+        finally:
+            events.put((planned, None))
+
+    threading.Thread(target=listen, daemon=True).start()
 
 
 def _close(
