@@ -12,8 +12,9 @@ import pytest
 
 from medpipe import registry
 from medpipe.claims import load_specs
+from medpipe.claims.loading import code_beside
 from medpipe.evidence import Bundle, Evidence, Observations
-from medpipe.running import runner
+from medpipe.running import processes, runner
 from medpipe.running.plan import PlannedRun, make_plan
 from medpipe.running.roots import Roots
 
@@ -22,7 +23,6 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="medpipe forks only on Linux"),
 ]
 PROTOCOLS = (
-    "imaging.baseline_majority",
     "synthesis.vanish_tanh",
     "text.baseline_tfidf",
     "text.lstm_d01_l001",
@@ -72,13 +72,17 @@ def test_evidence_of_forked_and_fresh_processes_is_equal(
         p.run.key: registry.target("experiment", p.run.experiment).partition(":")[0] for p in runs
     }
     assert len(set(modules.values())) == len(runs) == len(PROTOCOLS)
-    monkeypatch.setattr(runner, "shared_modules", lambda runs: {})
-    fresh = made(runs, tmp_path / "fresh", repository, monkeypatch)
-    monkeypatch.setattr(runner, "shared_modules", lambda runs: modules)
-    forked = made(runs, tmp_path / "forked", repository, monkeypatch)
-    assert {f"{module}.server.log" for module in modules.values()} <= {
-        path.name for path in (tmp_path / "forked" / "work").iterdir()
-    }
+    with code_beside(repository / "specs", specs):  # as `verify` does
+        monkeypatch.setattr(runner, "shared_modules", lambda runs: {})
+        fresh = made(runs, tmp_path / "fresh", repository, monkeypatch)
+        monkeypatch.setattr(runner, "shared_modules", lambda runs: modules)
+        started: list[object] = []
+        fresh_process = processes.FreshProcess
+        monkeypatch.setattr(
+            processes, "FreshProcess", lambda *args: started.append(args) or fresh_process(*args)
+        )
+        forked = made(runs, tmp_path / "forked", repository, monkeypatch)
+    assert started == []  # no server ended early, which would give fresh processes
     for one, other in zip(fresh, forked, strict=True):
         assert one.failure is None and other.failure is None
         assert one.observations or one.scalars
