@@ -78,9 +78,12 @@ def test_evidence_of_forked_and_fresh_processes_is_equal(
         monkeypatch.setattr(runner, "shared_modules", lambda runs: modules)
         started: list[object] = []
         fresh_process = processes.FreshProcess
-        monkeypatch.setattr(
-            processes, "FreshProcess", lambda *args: started.append(args) or fresh_process(*args)
-        )
+
+        def noted(*arguments: Any) -> processes.FreshProcess:
+            started.append(arguments)
+            return fresh_process(*arguments)
+
+        monkeypatch.setattr(processes, "FreshProcess", noted)
         forked = made(runs, tmp_path / "forked", repository, monkeypatch)
     assert started == []  # no server ended early, which would give fresh processes
     for one, other in zip(fresh, forked, strict=True):
