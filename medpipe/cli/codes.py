@@ -1,4 +1,4 @@
-"""Exit codes of the command line, and the one place that turns an error into a sentence and a code.
+"""Exit codes, and the one place that turns an error into a message and a code.
 
 docs/exit_codes.md has the table for readers.
 """

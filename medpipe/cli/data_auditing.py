@@ -1,4 +1,4 @@
-"""The command that audits anybody's folders of images: no network, no claim needed."""
+"""The command `audit-data`: audit a folder or archive of images."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Commands that judge evidence and tell about it: judge, report, sign and check-report. None of
-them needs torch.
-"""
+"""The commands judge, report, sign and check-report. None of them needs torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the terminal shows: plans, progress with time left, verdict tables.
+"""Terminal output: plans, progress with the time left, tables of verdicts.
 
 Results go to standard output, all else to standard error. Printed text is taken literally, so that
 no specification can paint the screen. A terminal gets lines broken between words; a pipe gets

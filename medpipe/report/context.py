@@ -1,4 +1,4 @@
-"""What the audit report says, as plain data for its template. Numbers come from verdicts and
+"""Collect the data of the audit report for its template. Numbers come from verdicts and
 observations, never from anywhere else.
 """
 

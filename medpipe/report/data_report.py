@@ -1,6 +1,4 @@
-"""The short report of an audit of images: what `medpipe audit-data` found, with pictures side by
-side, as a PDF that can be signed.
-"""
+"""The report of `medpipe audit-data`: findings with pictures side by side, as a PDF to sign."""
 
 from __future__ import annotations
 
