@@ -107,7 +107,7 @@ def _legend(case: Case) -> str:
         for name, c in found
         if c["total"]
     ]
-    return "00 of 000 claims; all of them follow. " + " ".join(
+    return "00 of 000 claims; the next tables list all of them. " + " ".join(
         f"{name}, {plural(total, 'published claim')}: "
         f"{' · '.join(f'● {n} {word}' for word, n in numbers if n)}."
         for name, total, numbers in said
