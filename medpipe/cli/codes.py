@@ -75,7 +75,7 @@ def _told(error: BaseException) -> int:
 def told(error: BaseException) -> tuple[int, str]:
     """The exit code and the one sentence of an error."""
     if isinstance(error, (KeyboardInterrupt, typer.Abort)):
-        return INTERRUPTED, "interrupted; the same command goes on from where it stopped"
+        return INTERRUPTED, "interrupted; the same command continues from where it stopped"
     if isinstance(error, (TamperedError, SignatureError)):
         return ALTERED, str(error)
     unreadable = isinstance(error, BundleError) and not isinstance(error, BusyError)

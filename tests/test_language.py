@@ -1,0 +1,129 @@
+"""What readers see uses no invented words: README, docs, templates and the help of commands.
+
+`OLD_NAMES` exempts old names of modules and keys that still exist. It can only shrink: a test fails
+if a name on it is no longer used. ``tests/report/test_report_language.py`` reads rendered reports.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from plain_english import RAW, coinages, without_markup
+
+ROOT = Path(__file__).resolve().parents[1]
+OLD_NAMES = frozenset(
+    {
+        "audits/oddities.py",
+        "deployment.ladder",
+        "deployment_ladder",
+        "likeness",
+        "pipeline/imaging/oddities.py",
+    }
+)
+"""Names of modules, experiments, splits and keys in code spans that still have an old word."""
+
+
+def pages() -> list[Path]:
+    """README, CONTRIBUTING and all pages of docs; records of decisions keep their wording."""
+    return [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *sorted((ROOT / "docs").glob("*.md")),
+    ]
+
+
+def templates() -> list[Path]:
+    return sorted((ROOT / "medpipe/report/templates").glob("*.html"))
+
+
+def without_code(text: str) -> tuple[str, set[str]]:
+    """A page without blocks of code and exempt code spans, and the exemptions that it used."""
+    text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    used = {span for span in re.findall(r"`([^`]+)`", text) if span in OLD_NAMES}
+    return re.sub(r"`([^`]+)`", lambda m: "" if m[1] in OLD_NAMES else m[0], text), used
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda p: p.name)
+def test_pages_use_no_invented_words(page: Path) -> None:
+    assert coinages(without_code(page.read_text(encoding="utf-8"))[0]) == []
+
+
+@pytest.mark.parametrize("template", templates(), ids=lambda p: p.name)
+def test_templates_use_no_invented_words(template: Path) -> None:
+    assert coinages(without_markup(template.read_text(encoding="utf-8"))) == []
+
+
+def test_every_exemption_is_still_needed() -> None:
+    used = set().union(*(without_code(p.read_text(encoding="utf-8"))[1] for p in pages()))
+    assert used == OLD_NAMES
+
+
+COMMANDS = (
+    "",
+    *[
+        "verify",
+        "plan",
+        "run",
+        "judge",
+        "report",
+        "sign",
+        "signer",
+        "check-report",
+        "audit-figures",
+        "audit-data",
+        "bench",
+        "export",
+        "mark",
+        "forensics",
+        "data|status",
+        "data|fetch",
+        "reader-study|make",
+        "reader-study|score",
+    ],
+)
+PRINT_HELP = """
+import sys
+from typer.main import get_command
+from medpipe.cli import _with_commands
+command = get_command(_with_commands())
+for words in sys.argv[1:]:
+    try:
+        command.main([*filter(None, words.split("|")), "--help"], "medpipe", standalone_mode=False)
+    except SystemExit:
+        pass
+"""
+
+
+def test_the_help_of_commands_uses_no_invented_words() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PRINT_HELP, *COMMANDS],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.count("Usage: ") == len(COMMANDS), done.stderr
+    assert coinages(done.stdout.replace("--rungs", "")) == []  # the old name of --backends
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("Not as published: training.epochs 2 for 3.", "a path of parameters"),
+        ("the scalar size_mb_script is not there", "a key with underscores"),
+        ("KeyError: 'site'", "a Python exception"),
+        ("expected observations of the split", "a technical message"),
+    ],
+)
+def test_a_planted_raw_key_is_found(text: str, kind: str) -> None:
+    assert RAW[kind].search(text)
+
+
+def test_a_planted_coinage_is_found_and_its_standard_twin_passes() -> None:
+    assert coinages("every rung of the ladder leaves an innocent reading")
+    assert coinages("every backend could have a harmless explanation") == []
+    assert without_markup("<p>a {{ b_c }} <i class='x'>d</i></p>").split() == ["a", "d"]
