@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 HEADINGS = {
     "refutes": "Refuted by the published figures themselves",
-    "undermines": "Does not mean what the claim says",
-    "narrows": "Means less than the claim says",
+    "undermines": "Does not mean what the text says",
+    "narrows": "Means less than the text says",
     "clean": "Checked and in order",
 }
 SHORT = 5
@@ -52,10 +52,11 @@ def counted(findings: Sequence[Finding]) -> str:
     """How many findings of each severity, in a sentence."""
     count = Counter(f.severity for f in findings)
     doubtful = sum(not f.certain for f in findings)
+    doubts = f" {plural(doubtful, 'finding')} could have a harmless explanation."
     return (
         f"{plural(len(findings), 'check')}: {count['refutes']} refuted, "
         f"{count['undermines']} undermined, {count['narrows']} narrowed, {count['clean']} in "
-        f"order. {plural(doubtful, 'finding')} could have a harmless explanation."
+        f"order.{doubts if doubtful else ''}"
     )
 
 

@@ -82,8 +82,8 @@ def test_the_stored_reasons_do_hold_technical_messages(texts: dict[str, str]) ->
             "the sex of the patients is not known",
         ),
         (
-            "not the published protocol (training.epochs: 2 for 3; data.rows: 5 for 9); found 1",
-            "not the published protocol (training epochs: 2 for 3; data rows: 5 for 9); found 1",
+            "not the published protocol (training.epochs: 2 for 3; data.rows: 5 for 9); x",
+            "not the published protocol (training epochs: 2 for 3; data rows: 5 for 9); x",
         ),
         (
             "the interval lies inside the accepted region",
