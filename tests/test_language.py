@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from plain_english import RAW, coinages, without_markup
 
+from medpipe.report.words import GLOSSARY
+
 ROOT = Path(__file__).resolve().parents[1]
 OLD_NAMES = frozenset(
     {
@@ -123,3 +125,24 @@ def test_a_planted_coinage_is_found_and_its_standard_twin_passes() -> None:
     assert coinages("every rung of the ladder leaves an innocent reading")
     assert coinages("every backend could have a harmless explanation") == []
     assert without_markup("<p>a {{ b_c }} <i class='x'>d</i></p>").split() == ["a", "d"]
+
+
+def terms() -> list[str]:
+    """The terms of the glossary, in the order of the page."""
+    page = (ROOT / "docs/glossary.md").read_text(encoding="utf-8")
+    return re.findall(r"^\| ([^|]+) \| \S", page, re.MULTILINE)[1:]
+
+
+def test_the_glossary_defines_each_term_once_in_order() -> None:
+    found = [term.casefold().replace("-", " ") for term in terms()]
+    assert len(found) > 50 and len(found) == len(set(found))
+    assert found == sorted(found)
+
+
+def test_the_glossary_defines_the_terms_of_the_report_and_every_verdict() -> None:
+    from medpipe.judging.verdict import Outcome, Validity
+
+    defined = {term.replace("-", " ") for term in terms()}
+    printed = {part.strip() for term, _ in GLOSSARY for part in term.split(",")}
+    values = {value.value.replace("-", " ") for kind in (Outcome, Validity) for value in kind}
+    assert (printed | values) - defined == set()
