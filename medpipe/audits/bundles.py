@@ -18,6 +18,7 @@ from medpipe.audits import (
     relatives,
     shortcuts,
     sources,
+    split_leakage,
 )
 from medpipe.audits.figures import audit_figures
 from medpipe.audits.observed import EXPERIMENTS, FLAGS, observed
@@ -51,15 +52,19 @@ def findings_in(bundle: Bundle, specs: Specs) -> tuple[Finding, ...]:
     ]
     profile = bundle.header()["profile"]
     settings = settings_of(specs, profile)
+    protocols = generators.protocols_by_run(specs, profile)
+    leaking = split_leakage.leaking(evidence)
+    sound = [e for e in evidence if e.run.key not in leaking]
     of_data = (
         *(
             audit(evidence, specs.claims, settings)
-            for audit in (observed, relatives.relatives, shortcuts.shortcuts, sources.sources)
+            for audit in (observed, shortcuts.shortcuts, sources.sources)
         ),
+        relatives.relatives(sound, specs.claims, settings),
+        split_leakage.split_leakage(evidence, specs.claims, settings, protocols),
         deployment.deployment(evidence, specs.claims),
     )
     tell(1, 4, "auditing")
-    protocols = generators.protocols_by_run(specs, profile)
     of_generators = (
         audit(evidence, specs.claims, protocols)
         for audit in (collapse.collapse, memorisation.memorisation)

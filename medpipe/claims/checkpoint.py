@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from medpipe.claims.inheritance import without_groups
 from medpipe.claims.loading import Specs, specs_from
 from medpipe.claims.protocol import flatten
 from medpipe.documents import parse_yaml
@@ -30,8 +31,9 @@ def with_checkpoint(specs: Specs, profile: str, checkpoint: str) -> Specs:
         document: Any = parse_yaml(raw, path)
         if not path.startswith("profiles/") or document["id"] != profile:
             continue
+        document = without_groups(document)
         for protocol in using:
-            run = dict(document.setdefault("runs", {}).get(protocol, {}))
+            run = dict(document["runs"].get(protocol, {}))
             run.pop("leave_out", None)
             run["change"] = {**run.get("change", {}), PATH: checkpoint}
             run["because"] = "Other transformer weights were given with --checkpoint."

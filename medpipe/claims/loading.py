@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from medpipe.claims.claim import Claim, claim_from
 from medpipe.claims.figure_reading import figures_from
 from medpipe.claims.figures import Figures
-from medpipe.claims.protocol import Profile, ProfileRun, Protocol, with_changes
+from medpipe.claims.inheritance import has_path, profile_runs, protocols_from, require_path
+from medpipe.claims.protocol import Profile, ProfileRun, Protocol
 from medpipe.claims.uses import check_minus, check_uses
 from medpipe.documents import MAX_BYTES, canonical_json, parse_yaml, read_file
 from medpipe.documents import schema as schema
@@ -58,6 +59,12 @@ class Specs:
             if claim.id == claim_id:
                 return claim
         raise UnknownNameError("claim", claim_id, (c.id for c in self.claims))
+
+    def protocol(self, name: str) -> Protocol:
+        """The protocol of that id. Raises `UnknownNameError`."""
+        if name not in self.protocols:
+            raise UnknownNameError("protocol", name, self.protocols)
+        return self.protocols[name]
 
     def profile(self, name: str) -> Profile:
         """The profile of that id. Raises `UnknownNameError`."""
@@ -115,12 +122,12 @@ def specs_from(contents: Mapping[str, bytes], where: str) -> Specs:
     for path, document in data.items():
         validate(document, _kind(path), f"{where}/{path}")
     subject = _subject(data["subject.yaml"])
-    protocols = _unique(
-        (_protocol(d) for p, d in data.items() if p.startswith("protocols/")), f"{where}/protocols"
-    )
+    protocols = protocols_from({p: d for p, d in data.items() if p.startswith("protocols/")}, where)
+    for protocol in protocols.values():
+        target("experiment", protocol.experiment)
     profiles = _unique(
         (
-            _profile(d, protocols, f"{where}/{p}")
+            _profile(d, protocols, p, f"{where}/{p}")
             for p, d in data.items()
             if p.startswith("profiles/")
         ),
@@ -177,31 +184,25 @@ def _subject(data: Mapping[str, Any]) -> Subject:
     )
 
 
-def _protocol(data: Mapping[str, Any]) -> Protocol:
-    target("experiment", data["experiment"])
-    return Protocol(
-        data["id"], data["experiment"], data["title"], data["parameters"], data.get("unstated", {})
-    )
-
-
-def _profile(data: Mapping[str, Any], protocols: Mapping[str, Protocol], where: str) -> Profile:
+def _profile(
+    data: Mapping[str, Any], protocols: Mapping[str, Protocol], file: str, where: str
+) -> Profile:
+    profile = Profile(data["id"], data["title"], tuple(data["seeds"]), {}, file)
     runs = {}
-    for name, run in data.get("runs", {}).items():
+    for name, (settings, origins) in profile_runs(data, file, where).items():
         if name not in protocols:
             raise UnknownNameError(f"protocol in {where}", name, protocols)
-        change = run.get("change", {})
-        try:
-            with_changes(protocols[name].parameters, change)
-        except (KeyError, TypeError) as error:
-            raise SpecError(
-                f"{where}: runs.{name}.change", "paths of the protocol's parameters", str(error)
-            ) from error
+        for path in (change := settings.get("change", {})):
+            key = origins[f"change.{path}"].key.removesuffix(f".{path}")
+            require_path(protocols[name].parameters, path, f"{where}: {key}", name)
+        standard = profile.run_for(name)
         runs[name] = ProfileRun(
-            tuple(run.get("seeds", data["seeds"])),
+            tuple(settings.get("seeds", standard.seeds)),
             change,
-            **{key: run.get(key) for key in ("because", "minutes", "leave_out")},
+            **{key: settings.get(key) for key in ("because", "minutes", "leave_out")},
+            origins={**standard.origins, **origins},
         )
-    return Profile(data["id"], data["title"], tuple(data["seeds"]), runs)
+    return replace(profile, runs=runs)
 
 
 def _unique(items: Iterable[T], where: str) -> dict[str, T]:
@@ -234,18 +235,8 @@ def _check_references(
     check_uses(claim, place)
     parts = [protocols[part.run].parameters for part in claim.measure.parts()]
     for prefix in claim.depends_on:
-        if not any(_has(parameters, prefix) for parameters in parts):
+        if not any(has_path(parameters, prefix) for parameters in parts):
             runs = " or ".join(part.run for part in claim.measure.parts())
             raise SpecError(
                 f"{place}: depends_on", f"a path of the parameters of {runs}", repr(prefix)
             )
-
-
-def _has(parameters: Mapping[str, Any], prefix: str) -> bool:
-    """Whether nested parameters have a dotted path."""
-    node: Any = parameters
-    for step in prefix.split("."):
-        if not isinstance(node, Mapping) or step not in node:
-            return False
-        node = node[step]
-    return True

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 GRADES = ("published", "reduced", "demonstration")
@@ -12,10 +11,26 @@ _ABSENT = "not part of it"
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where a value was set: a file of the specifications and the key in it; and what that key
+    belongs to, a ``protocol``, ``grid member``, ``template`` or ``profile`` of some name.
+    """
+
+    file: str
+    key: str
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.key}"
+
+
+@dataclass(frozen=True)
 class Protocol:
     """The published way to make one kind of run: an experiment with its nested parameters.
 
-    ``unstated`` explains, by dotted path, choices that the source leaves open.
+    ``unstated`` explains, by dotted path, choices that the source leaves open. ``origins`` names
+    where each value was set: ``title``, ``parameters.model.dropout``, ``unstated.data.first``, …
     """
 
     id: str
@@ -23,6 +38,8 @@ class Protocol:
     title: str
     parameters: Mapping[str, Any]
     unstated: Mapping[str, str]
+    source: str = ""
+    origins: Mapping[str, Origin] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -31,6 +48,7 @@ class ProfileRun:
     leaves it out, with the reason.
 
     ``minutes``: about how long one run takes on one CPU core, as measured; None where nobody has.
+    ``origins`` names where each setting stands: ``seeds``, ``change.training.epochs``, …
     """
 
     seeds: tuple[int, ...]
@@ -38,6 +56,7 @@ class ProfileRun:
     because: str | None = None
     minutes: float | None = None
     leave_out: str | None = None
+    origins: Mapping[str, Origin] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -50,10 +69,12 @@ class Profile:
     title: str
     seeds: tuple[int, ...]
     runs: Mapping[str, ProfileRun]
+    file: str = field(default="", compare=False)
 
     def run_for(self, protocol: str) -> ProfileRun:
         """What this profile does with a protocol."""
-        return self.runs.get(protocol, ProfileRun(self.seeds, {}))
+        seeds = Origin(self.file, "seeds", "profile", self.id)
+        return self.runs.get(protocol, ProfileRun(self.seeds, {}, origins={"seeds": seeds}))
 
 
 def planned(protocol: Protocol, profile: Profile) -> tuple[tuple[str, dict[str, Any], int], ...]:
@@ -99,11 +120,19 @@ def flatten(parameters: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[s
             yield path, value
 
 
+def copied(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of nested parameters, section by section; lists are shared, as nobody changes them."""
+    return {
+        key: copied(value) if isinstance(value, Mapping) else value
+        for key, value in parameters.items()
+    }
+
+
 def with_changes(parameters: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of nested parameters with the values at some dotted paths replaced. Raises KeyError
     for a path that is not there.
     """
-    changed: dict[str, Any] = copy.deepcopy(dict(parameters))
+    changed = copied(parameters)
     for path, value in change.items():
         *parents, last = path.split(".")
         node = changed

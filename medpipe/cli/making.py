@@ -68,6 +68,14 @@ FolderOption = Annotated[
     Path | None,
     typer.Option("--folder", help="Target folder (default: MEDPIPE_DATA, else the cache)."),
 ]
+ExplainOption = Annotated[
+    str | None,
+    typer.Option(
+        "--explain",
+        metavar="RUN",
+        help="Show every value of one run, and the file that sets it.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Exit with 1 if a claim is refuted.")]
 Pkcs12Option = Annotated[
@@ -292,17 +300,25 @@ def verify(
 
 
 def plan(
-    specs: SpecsOption = Path("specs"), profile: ProfileOption = None, as_json: JsonOption = False
+    specs: SpecsOption = Path("specs"),
+    profile: ProfileOption = None,
+    explain: ExplainOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show the runs of a profile, their claims, and the deviations from the published protocol."""
     from medpipe.claims import load_specs
-    from medpipe.cli.show import note, print_plan, print_plan_json
+    from medpipe.claims.origins import settings
+    from medpipe.cli.show import note, print_plan, print_plan_json, print_settings
     from medpipe.running.plan import make_plan
 
     if profile is None:
         profile, why = choose_profile()
         note(f"Profile {profile}: {why}.")
     loaded = load_specs(specs)
+    if explain is not None:
+        found = loaded.protocol(explain)
+        print_settings(found, profile, settings(found, loaded.profile(profile)), as_json)
+        return
     made = make_plan(loaded, loaded.profile(profile))
     if as_json:
         print_plan_json(made)

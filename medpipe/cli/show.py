@@ -37,6 +37,8 @@ from medpipe.progress import listening
 
 if TYPE_CHECKING:
     from medpipe.claims import Specs
+    from medpipe.claims.origins import Setting
+    from medpipe.claims.protocol import Protocol
     from medpipe.evidence import Bundle
     from medpipe.judging import Verdict
     from medpipe.report.policy import Step
@@ -221,6 +223,47 @@ def print_plan_json(plan: Plan) -> None:
             },
         }
     )
+
+
+SECTIONS = {"run": "Run", "parameters": "Parameters", "unstated": "Not stated in the source"}
+"""Titles of the tables of `print_settings`, by `Setting.kind`."""
+
+
+def print_settings(
+    protocol: Protocol, profile: str, found: Sequence[Setting], as_json: bool
+) -> None:
+    """Every value of a run under a profile, and where it is set."""
+    if as_json:
+        values = [
+            {
+                "kind": s.kind,
+                "name": s.name,
+                "value": s.value,
+                "set_by": s.set_by,
+                "file": s.origin.file,
+                "key": s.origin.key,
+            }
+            for s in found
+        ]
+        say_json({"protocol": protocol.id, "profile": profile, "values": values})
+        return
+    say(f"{protocol.id} under the profile {profile}:")
+    for kind, title in SECTIONS.items():
+        rows = [[s.name, _as_written(s.value), _set_where(s)] for s in found if s.kind == kind]
+        if rows:
+            say(f"\n{title}")
+            show_table(["name", "value", "from"], rows)
+
+
+def _as_written(value: Any) -> str:
+    """A value as it stands in a specification; text without quotes."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _set_where(setting: Setting) -> str:
+    """What sets a value, with its file and key; the end of the key is the name beside it."""
+    key = setting.origin.key.removesuffix(f".{setting.name}")
+    return f"{setting.set_by}, {setting.origin.file}: {key}"
 
 
 class Watcher:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from medpipe.claims.inheritance import without_groups
 from medpipe.claims.loading import load_specs
 from medpipe.documents import parse_yaml
 from medpipe.errors import UnavailableError
@@ -85,7 +86,7 @@ def test_one_short_run_of_the_whole_chain(
     for name, content in specs.files.items():
         (tmp_path / "specs" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "specs" / name).write_bytes(content)
-    profile = parse_yaml(specs.files["profiles/reduced.yaml"], "reduced")
+    profile = without_groups(parse_yaml(specs.files["profiles/reduced.yaml"], "reduced"))
     for protocol, run in profile["runs"].items():
         run["seeds"] = [0]
         if protocol.startswith("text.lstm") and "change" in run:

@@ -18,6 +18,7 @@ from medpipe.audits.images.duplicates import Match
 from medpipe.audits.images.groups import SHEETS, Groups
 from medpipe.audits.images.split_check import FALSE_ALARMS, Nearest, look_across
 from medpipe.audits.shares import share
+from medpipe.audits.split_leakage import GROUP, SLICE
 from medpipe.evidence import Observations
 from medpipe.pipeline.config import Section, parse, stand_in
 from medpipe.pipeline.data.decoding import resize_grey
@@ -78,6 +79,7 @@ def run(config: Mapping[str, Any], seed: int, context: RunContext) -> Experiment
         observations[name] = subset.observe(
             data.classes,
             column,
+            **{SLICE: found.slice[here].astype(str), GROUP: found.patient[here].astype(str)},
             **{flag: values.astype(np.uint8) for flag, values in flags.items()},
         )
         ids, cluster = (

@@ -1,0 +1,188 @@
+"""Do the images that a run reports on, or holds out, show what it was trained on?
+
+**Purpose.** A split rests on the groups of related images that were known when it was made. A
+better search may have found more since. Then the accuracy on a leakage-free split, and the images
+that a generator is held against, are not what they were called.
+
+**Method.** The data audit keeps the slice and the group of related images of every image. Each run
+on the same data (equal digest) lists the images it was trained on and the images it reports on or
+holds out. The share of the latter whose slice or group was trained on is compared with `SMALL` and
+`LARGE` of `observed`. Splits that are random by design are left to that audit.
+
+**Limits.** Only as good as the search. Runs of one protocol share their split, so the first one is
+examined.
+
+**Example.** 57 of 96 images held out from a generator show a slice that it was trained on:
+memorisation is understated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medpipe.audits import generators
+from medpipe.audits.memorisation import THREAT as MEMORISATION
+from medpipe.audits.observed import LARGE, SMALL
+from medpipe.audits.setting import Settings, data_of, measured_in
+from medpipe.audits.shares import share
+from medpipe.claims.claim import Claim
+from medpipe.evidence import Evidence
+from medpipe.evidence.finding import Finding
+from medpipe.evidence.generated import HELD_OUT
+
+SLICE, GROUP = "slice", "related_group"
+"""Columns of the data audit: the number of an image's slice and of its group of related images."""
+AUDIT = "image_data_audit"
+VALIDATION, TRAINED, QUALITY, SEEN = "validation", "training_running", "quality", "seen"
+KINDS: Mapping[str, tuple[str, str]] = {
+    SLICE: ("duplicates", "show a slice that was trained on"),
+    GROUP: ("patient_overlap", "are likely of a patient that was trained on"),
+}
+"""Column → (the threat that it examines, what it says of an image)."""
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Of a run the images ``ids`` that it reports on or holds out, their ``group``, and ``flags``:
+    whether the group was trained on.
+    """
+
+    ids: list[str]
+    group: list[str]
+    flags: NDArray[np.bool_]
+
+
+def split_leakage(
+    evidence: Sequence[Evidence],
+    claims: Sequence[Claim],
+    settings: Settings,
+    generator_protocols: Mapping[str, Sequence[str]],
+) -> tuple[Finding, ...]:
+    """The findings on all splits that were made to be free of leakage, with the claims that they
+    bear on; ``settings``: of the protocols, ``generator_protocols``: by key of a run.
+    """
+    found: dict[str, Finding] = {}
+    for run, group_of in _examined(evidence):
+        for column, (threat, words) in KINDS.items():
+            leak = _leak(run, group_of[column])
+            if leak is None:
+                continue
+            if run.run.experiment == generators.EXPERIMENT:
+                if column == SLICE:
+                    for name in generator_protocols.get(run.run.key, ()):
+                        found.setdefault(f"held out {name}", _of_generator(leak, name, claims))
+                continue
+            data = data_of(run.run.parameters)
+            model = run.run.parameters.get("model", {}).get("kind", "model")
+            where = f"{model}.{data['groups']}.{column}"
+            bearing = tuple(c.id for c in claims if _reports(c, run, settings))
+            found.setdefault(where, _of_split(leak, where, threat, words, bearing))
+    return tuple(found.values())
+
+
+def leaking(evidence: Sequence[Evidence]) -> frozenset[str]:
+    """Keys of runs whose disjoint split surely shares slices or patients, in one image of a hundred
+    or more.
+    """
+    found = set()
+    for run, group_of in _examined(evidence):
+        leaks = (_leak(run, group_of[column]) for column in KINDS)
+        shares = (share("leak", k.flags, k.ids, k.group) for k in leaks if k is not None)
+        if any(s.interval.low >= SMALL for s in shares):
+            found.add(run.run.key)
+    return frozenset(found)
+
+
+def _examined(
+    evidence: Sequence[Evidence],
+) -> Iterator[tuple[Evidence, Mapping[str, Mapping[str, str]]]]:
+    """Runs that were made to be free of leakage, each with the group of every image, by column."""
+    known = {}
+    for e in evidence:
+        if e.run.experiment == AUDIT and e.failure is None:
+            known[_data(e)] = {column: _groups(e, column) for column in KINDS}
+    for e in evidence:
+        disjoint = data_of(e.run.parameters).get("split") == "disjoint"
+        held_out = e.run.experiment == generators.EXPERIMENT and QUALITY in e.observations
+        if e.failure is None and (disjoint or held_out) and any(known.get(_data(e), {}).values()):
+            yield e, known[_data(e)]
+
+
+def _data(e: Evidence) -> str:
+    """The digest of the data set that a run used."""
+    source = data_of(e.resolved).get("source")
+    return str(e.provenance.data_digests.get(str(source), ""))
+
+
+def _groups(e: Evidence, column: str) -> dict[str, str]:
+    return {
+        sample: group
+        for o in e.observations.values()
+        if column in o
+        for sample, group in zip(o["sample_id"].tolist(), o[column].tolist(), strict=True)
+    }
+
+
+def _leak(run: Evidence, group_of: Mapping[str, str]) -> Leak | None:
+    """None where the run does not list both sides, or lists images that the data audit lacks."""
+    held_out = run.run.experiment == generators.EXPERIMENT
+    trained = run.observations.get(SEEN if held_out else TRAINED)
+    reported = run.observations.get(QUALITY if held_out else VALIDATION)
+    if trained is None or reported is None:
+        return None
+    ids = reported["sample_id"]
+    ids = (ids[reported["origin"] == HELD_OUT] if held_out else ids).tolist()
+    sides = [[group_of.get(i, "") for i in side] for side in (ids, trained["sample_id"].tolist())]
+    if not ids or any("" in side for side in sides):
+        return None
+    return Leak(ids, sides[0], np.isin(sides[0], sides[1]))
+
+
+def _reports(claim: Claim, run: Evidence, settings: Settings) -> bool:
+    return any(
+        m.split == VALIDATION
+        for m in measured_in(claim, settings, run.run.parameters, by_network=True)
+    )
+
+
+def _of_generator(leak: Leak, protocol: str, claims: Sequence[Claim]) -> Finding:
+    bearing = tuple(
+        c.id
+        for c in claims
+        if MEMORISATION in c.threats and any(m.run == protocol for m in c.measure.parts())
+    )
+    return _finding(
+        leak,
+        MEMORISATION,
+        f"{protocol}.held_out_slices",
+        "held-out images show a slice that the generator was trained on, so that memorised shares"
+        " and membership are understated",
+        bearing,
+    )
+
+
+def _of_split(leak: Leak, where: str, threat: str, words: str, claims: tuple[str, ...]) -> Finding:
+    return _finding(leak, threat, f"disjoint.{where}", f"images reported on {words}", claims)
+
+
+def _finding(leak: Leak, threat: str, name: str, words: str, claims: tuple[str, ...]) -> Finding:
+    found = share(name, leak.flags, leak.ids, leak.group)
+    i = found.interval
+    severity = "clean" if i.high < SMALL else "undermines" if i.low >= LARGE else "narrows"
+    if not found.count:
+        words = words.partition(", so that")[0]
+    return Finding(
+        threat,
+        severity,
+        f"{found.count:,} of {i.n:,} {words}: {100 * i.estimate:.1f} %"
+        f" ({100 * i.low:.1f} to {100 * i.high:.1f}).",
+        claims,
+        {"share": i.estimate, "low": i.low, "high": i.high, "n": i.n},
+        found.samples,
+        id=f"{threat}:{name}",
+        arithmetic=f"95 % interval: {i.method}; {i.clusters or i.n} groups of related images",
+    )
