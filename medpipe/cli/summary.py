@@ -36,7 +36,7 @@ def print_verdicts(specs: Specs, verdicts: Sequence[Verdict], *, every: bool) ->
     say(f"Validity: {_counts([v.validity.value for v in verdicts])}.")
     if any(v.grade == "demonstration" for v in verdicts):
         say(
-            "Demonstration data: this shows that the machinery works and is no evidence about any"
+            "Demonstration data: this shows that medpipe works, and is not evidence about any"
             " claim."
         )
     say("")
@@ -60,7 +60,10 @@ def _print_table(verdicts: Sequence[Verdict]) -> None:
     more_columns = ("validity", "grade") if wide else ()
     show_table(["claim", "published", "found (95 % interval)", "outcome", *more_columns], rows)
     if not wide:
-        say("Validity and grade of each: in a wider window, in the report, or with --json.")
+        say(
+            "For validity and grade, use a wider window, read the report, or run: medpipe judge"
+            " --json"
+        )
 
 
 def _print_headline(specs: Specs, verdicts: Sequence[Verdict]) -> None:
