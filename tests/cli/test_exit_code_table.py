@@ -4,6 +4,7 @@ verdict.
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import signal
@@ -256,7 +257,8 @@ def test_no_message_advises_to_delete_what_a_user_made() -> None:
     found = [
         f"{path}: {hit[0]}"
         for path in sorted((ROOT / "medpipe").rglob("*.py"))
-        for line in path.read_text(encoding="utf-8").splitlines()
-        if '"' in line and (hit := MESSAGES.search(line))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if (hit := MESSAGES.search(node.value))
     ]
     assert found == []
