@@ -96,61 +96,71 @@ def _decoded(raw: bytes, where: str) -> str:
 
 
 def _build(events: Iterator[Any], where: str) -> Any:
-    """Turn YAML events into data, one explicit stack, so that depth is bounded and every refusal
-    has its line.
+    """Turn YAML events into data."""
+    builder = _Builder(where)
+    for event in events:
+        builder.take(event)
+    if not builder.root:
+        raise SpecError(where, "a document", "an empty file")
+    return builder.root[0]
+
+
+class _Builder:
+    """Data from YAML events, with one explicit stack: depth is bounded, and every refusal names its
+    line.
     """
-    stack: list[tuple[Any, str | None]] = []  # (container, pending key of a mapping)
-    root: list[Any] = []
 
-    def place(event: Any) -> str:
-        return f"{where}: line {event.start_mark.line + 1}"
+    def __init__(self, where: str) -> None:
+        self.root: list[Any] = []
+        self._where = where
+        self._stack: list[tuple[Any, str | None]] = []  # container, pending key of a mapping
 
-    def add(value: Any, event: Any) -> None:
-        if not stack:
-            if root:
-                raise SpecError(place(event), "one document", "a second one")
-            root.append(value)
+    def take(self, event: Any) -> None:
+        self._refuse_tricks(event)
+        if isinstance(event, yaml.ScalarEvent):
+            is_key = bool(self._stack) and self._awaits_key(*self._stack[-1])
+            self._add(_scalar(event, self._place(event), is_key=is_key), event)
+        elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
+            if len(self._stack) >= MAX_DEPTH:
+                raise SpecError(self._place(event), f"at most {MAX_DEPTH} levels", "more")
+            container: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
+            self._add(container, event)
+            self._stack.append((container, None))
+        elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
+            self._stack.pop()
+
+    def _refuse_tricks(self, event: Any) -> None:
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            got = f"{event.anchor!r}; write the value out"
+            raise SpecError(self._place(event), "no anchors or aliases", got)
+        if getattr(event, "tag", None) not in (None, "!"):
+            raise SpecError(self._place(event), "no tags", repr(event.tag))
+
+    def _add(self, value: Any, event: Any) -> None:
+        if not self._stack:
+            if self.root:
+                raise SpecError(self._place(event), "one document", "a second one")
+            self.root.append(value)
             return
-        container, key = stack[-1]
+        container, key = self._stack[-1]
         if isinstance(container, list):
             container.append(value)
-        elif key is None:
-            if not isinstance(value, str):
-                raise SpecError(place(event), "a text as key", repr(value))
-            if value in container:
-                raise SpecError(place(event), "every key once", f"{value!r} twice")
-            stack[-1] = (container, value)
-        else:
+        elif key is not None:
             container[key] = value
-            stack[-1] = (container, None)
+            self._stack[-1] = (container, None)
+        elif not isinstance(value, str):
+            raise SpecError(self._place(event), "a text as key", repr(value))
+        elif value in container:
+            raise SpecError(self._place(event), "every key once", f"{value!r} twice")
+        else:
+            self._stack[-1] = (container, value)
 
-    for event in events:
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise SpecError(
-                place(event), "no anchors or aliases", f"{event.anchor!r}; write the value out"
-            )
-        if getattr(event, "tag", None) not in (None, "!"):
-            raise SpecError(place(event), "no tags", repr(event.tag))
-        if isinstance(event, yaml.ScalarEvent):
-            add(
-                _scalar(
-                    event,
-                    place(event),
-                    is_key=bool(stack) and isinstance(stack[-1][0], dict) and stack[-1][1] is None,
-                ),
-                event,
-            )
-        elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
-            if len(stack) >= MAX_DEPTH:
-                raise SpecError(place(event), f"at most {MAX_DEPTH} levels", "more")
-            container: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
-            add(container, event)
-            stack.append((container, None))
-        elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
-            stack.pop()
-    if not root:
-        raise SpecError(where, "a document", "an empty file")
-    return root[0]
+    @staticmethod
+    def _awaits_key(container: Any, key: str | None) -> bool:
+        return isinstance(container, dict) and key is None
+
+    def _place(self, event: Any) -> str:
+        return f"{self._where}: line {event.start_mark.line + 1}"
 
 
 def _scalar(event: Any, place: str, *, is_key: bool) -> Any:

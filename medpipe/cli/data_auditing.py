@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -178,6 +179,23 @@ def _print(found: ImageAudit) -> None:
         ["part", *classes],
         [[part, *(f"{n:,}" for n in count.values())] for part, count in found.counts.items()],
     )
+    _print_relations(found)
+    _print_groups(found)
+    if found.contradicted:
+        say("Copies that carry two labels")
+        _print_pairs(found.contradicted)
+        _say_bearing(found, "contradicted")
+    _print_outliers(found)
+    _print_shortcuts(found)
+    if found.problems:
+        say(f"Files and folders that could not be used: {len(found.problems):,}")
+        for path, what in found.problems:
+            say(f"  {path}: {what}")
+
+
+def _print_relations(found: ImageAudit) -> None:
+    from medpipe.cli.show import say
+
     say("Relatives (share with 95 % interval over clusters of copies)")
     _print_table(
         ["part", "images that are", "share", "bears on"],
@@ -188,14 +206,19 @@ def _print(found: ImageAudit) -> None:
             say(f"{r.part}, {r.kind}: {r.note}")
         if r.examples and (r.weighs or not r.kind.endswith("itself")):
             say(f"{r.part}, {r.kind}, such as")
-            for one, other, how, score in r.examples[:SHOWN]:
-                say(f"  {one}  =  {other}  {how}, correlation {score:.4f}")
-    _print_groups(found)
-    if found.contradicted:
-        say("Copies that carry two labels")
-        for one, other, how, score in found.contradicted[:SHOWN]:
-            say(f"  {one}  =  {other}  {how}, correlation {score:.4f}")
-        _say_bearing(found, "contradicted")
+            _print_pairs(r.examples)
+
+
+def _print_pairs(pairs: Sequence[tuple[str, str, str, float]]) -> None:
+    from medpipe.cli.show import say
+
+    for one, other, how, score in pairs[:SHOWN]:
+        say(f"  {one}  =  {other}  {how}, correlation {score:.4f}")
+
+
+def _print_outliers(found: ImageAudit) -> None:
+    from medpipe.cli.show import say
+
     say("Outliers (share with 95 % interval)")
     _print_table(
         ["images that are", "share", ""],
@@ -207,13 +230,19 @@ def _print(found: ImageAudit) -> None:
             for path, what in o.examples[:SHOWN]:
                 say(f"  {path}  {what}")
     _say_bearing(found, "oddities")
+
+
+def _print_shortcuts(found: ImageAudit) -> None:
+    """What classifiers without a network reach, and which kinds of file there are."""
+    from medpipe.cli.show import say
+
     say("Accuracy without a network, in percentage points above the commonest class")
-    told = [
+    reached = [
         [b.part, b.model, f"{100 * b.right:.1f} %", _points(b.above), b.bears_on]
         for b in found.baselines
     ]
     _print_table(
-        ["part", "from", "correct", "above", "bears on"], told or [["none was tried", *[""] * 4]]
+        ["part", "from", "correct", "above", "bears on"], reached or [["none was tried", *[""] * 4]]
     )
     say("Kinds of file, and the classes in them")
     rows = [
@@ -222,10 +251,6 @@ def _print(found: ImageAudit) -> None:
     ]
     _print_table(["mode", "JPEG tables", "size", "images", "classes"], rows)
     _say_bearing(found, "sources")
-    if found.problems:
-        say(f"Files and folders that could not be used: {len(found.problems):,}")
-        for path, what in found.problems:
-            say(f"  {path}: {what}")
 
 
 def _print_groups(found: ImageAudit) -> None:

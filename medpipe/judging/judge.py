@@ -215,6 +215,28 @@ def _outcome(
     runs_made: int,
 ) -> tuple[Outcome, str, str | None, int | None]:
     """Outcome, reason, indication and the n that would be needed."""
+    shown = _shown(claim, found, side)
+    if decisive:
+        return _only_indicated(side, worst, decisive, shown)
+    if runs_made < claim.criterion.min_runs:
+        few = f"{plural(runs_made, 'run')} where the claim asks for {claim.criterion.min_runs}"
+        return Outcome.INCONCLUSIVE, f"{few}; {shown}", None, None
+    if side == "unknown":
+        reason = (
+            f"{plural(found.unknown, 'sample')} of unknown group could change the verdict,"
+            f" depending on their group: {shown}"
+        )
+        return Outcome.INCONCLUSIVE, reason, None, None
+    if side == "within":
+        reason = f"the interval lies inside the accepted region: {shown}"
+        return Outcome.SUPPORTED, reason, None, None
+    if side in ("below", "above"):
+        return Outcome.REFUTED, f"the interval lies {side} the accepted region: {shown}", None, None
+    return _straddles(claim, found, shown)
+
+
+def _shown(claim: Claim, found: Estimate, side: str) -> str:
+    """What was found and what is accepted, in words."""
     unit, region = claim.criterion.unit, claim.criterion.region
     shown = f"found {show_interval(found.decided_by, unit)}, accepted {show_region(region, unit)}"
     if (
@@ -228,45 +250,30 @@ def _outcome(
             f"; the {plural(found.unknown, 'sample')} of unknown group do not change this,"
             " whichever group they are put in"
         )
-    if decisive and worst == "demonstration":
-        return (
-            Outcome.INCONCLUSIVE,
-            f"demonstration data says nothing about this claim; {shown}",
-            None,
-            None,
-        )
-    if decisive:
-        indication = side if side in ("below", "within", "above") else None
-        towards = (
-            f"points {indication} the accepted region" if indication else "points to neither side"
-        )
-        return (
-            Outcome.INCONCLUSIVE,
-            (
-                f"not the published protocol ({'; '.join(map(str, decisive))}); the evidence"
-                f" {towards}: {shown}"
-            ),
-            indication,
-            None,
-        )
-    if runs_made < claim.criterion.min_runs:
-        few = f"{plural(runs_made, 'run')} where the claim asks for {claim.criterion.min_runs}"
-        return Outcome.INCONCLUSIVE, f"{few}; {shown}", None, None
-    if side == "unknown":
-        reason = (
-            f"{plural(found.unknown, 'sample')} of unknown group could change the verdict,"
-            f" depending on their group: {shown}"
-        )
+    return shown
+
+
+def _only_indicated(
+    side: str, worst: str, decisive: Sequence[Deviation], shown: str
+) -> tuple[Outcome, str, str | None, int | None]:
+    """Evidence that deviates in what the number depends on can only indicate."""
+    if worst == "demonstration":
+        reason = f"demonstration data says nothing about this claim; {shown}"
         return Outcome.INCONCLUSIVE, reason, None, None
-    if side == "within":
-        return (
-            Outcome.SUPPORTED,
-            f"the interval lies inside the accepted region: {shown}",
-            None,
-            None,
-        )
-    if side in ("below", "above"):
-        return Outcome.REFUTED, f"the interval lies {side} the accepted region: {shown}", None, None
+    indication = side if side in ("below", "within", "above") else None
+    towards = f"points {indication} the accepted region" if indication else "points to neither side"
+    reason = (
+        f"not the published protocol ({'; '.join(map(str, decisive))}); the evidence"
+        f" {towards}: {shown}"
+    )
+    return Outcome.INCONCLUSIVE, reason, indication, None
+
+
+def _straddles(
+    claim: Claim, found: Estimate, shown: str
+) -> tuple[Outcome, str, str | None, int | None]:
+    """No decision, and what one would take."""
+    unit, region = claim.criterion.unit, claim.criterion.region
     needed = needed_samples(found, region, claim.criterion.confidence)
     if claim.criterion.kind != "within" and unit == "points":
         error = (found.decided_by.high - found.decided_by.low) / (
@@ -277,12 +284,8 @@ def _outcome(
     would = "more samples alone would not decide it"
     if needed:
         would = f"about {needed:,} samples would be needed for a decision with 80 % power"
-    return (
-        Outcome.INCONCLUSIVE,
-        f"the interval straddles the edge of the accepted region: {shown}; {would}",
-        None,
-        needed,
-    )
+    reason = f"the interval straddles the edge of the accepted region: {shown}; {would}"
+    return Outcome.INCONCLUSIVE, reason, None, needed
 
 
 def position(interval: Interval, region: tuple[float, float]) -> str:
