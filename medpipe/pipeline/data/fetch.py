@@ -91,7 +91,7 @@ def _archive_address() -> str:
                 session.send = partial(session.send, timeout=TIMEOUT_S, allow_redirects=False)
                 response = client.datasets.dataset_api_client.download_dataset(request)
                 response.close()
-                return urljoin(response.url, response.headers.get("Location", ""))
+                return str(urljoin(response.url, response.headers.get("Location", "")))
     except ImportError as error:
         raise MissingDependency("kaggle", "train", "fetching from Kaggle") from error
     except OSError as error:  # requests' errors are among them; their text shows addresses
@@ -100,7 +100,7 @@ def _archive_address() -> str:
             raise ConnectionError(error.strerror or "no connection to Kaggle") from error
         answer.close()
         raise HTTPError(answer.url, answer.status_code, "", answer.headers, io.BytesIO()) from error
-    except Exception as error:
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise DataError(
             "expected a Kaggle token that Kaggle's client can read (KAGGLE_API_TOKEN or"
             " ~/.kaggle/kaggle.json), got something else; create the token again"

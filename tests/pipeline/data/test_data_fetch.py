@@ -281,8 +281,13 @@ def test_a_token_that_cannot_be_used(
         (kaggle_home / "kaggle.json").write_text(broken)
         with pytest.raises(UnavailableError, match=r"check the Kaggle token.*kaggle\.json"):
             fetch.fetch(NAME, tmp_path / "c")
-    (kaggle_home / "kaggle.json").write_text("[]")
-    with pytest.raises(DataError, match=r"kaggle\.json.*create the token again"):
+    for broken in ("[]", "[1]", '"text"', "1"):
+        (kaggle_home / "kaggle.json").write_text(broken)
+        with pytest.raises(DataError, match=r"kaggle\.json.*create the token again"):
+            fetch.fetch(NAME, tmp_path / "c")
+    (kaggle_home / "kaggle.json").unlink()
+    (kaggle_home / "credentials.json").write_text("{")  # of `kaggle auth login`
+    with pytest.raises(UnavailableError, match="check the Kaggle token"):
         fetch.fetch(NAME, tmp_path / "c")
     monkeypatch.setenv("KAGGLE_API_TOKEN", "ab\nc")
     with pytest.raises(DataError, match=r"KAGGLE_API_TOKEN.*create the token again"):
