@@ -1,4 +1,4 @@
-"""Reading specification files strictly: YAML and JSON without the surprises of either.
+"""Strict reading of YAML and JSON.
 
 Refused, each with its place: anchors and aliases, tags, duplicate keys, words that YAML 1.1 reads
 as truth values (``NO``, ``on``), numbers that are not what they look like (``010``, ``12:30:45``,

@@ -1,4 +1,4 @@
-"""Small pieces of sentences that every room which speaks to people needs."""
+"""Format lists, plurals and other small pieces of sentences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``pytest specs --bundle DIR``: every claim is a test item.
+"""The pytest plugin: `pytest specs --bundle DIR` makes every claim a test item.
 
 Supported passes, refuted and inconclusive fail with two different exceptions, not-tested skips; a
 claim that was not measured because a run failed is an error. ``known`` in the specification makes a

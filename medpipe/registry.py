@@ -1,4 +1,4 @@
-"""Names for things that are loaded late: experiments, metrics and audits.
+"""Names of experiments, metrics and audits, and the code behind them, loaded when needed.
 
 A name is registered here as the string ``"package.module:attribute"``, or by an installed package
 as an entry point of the group ``medpipe.<kind>s``. Only strings are kept, so that naming an

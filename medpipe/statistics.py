@@ -1,4 +1,4 @@
-"""Intervals. Each carries its n and its method; none is made from nothing.
+"""Confidence intervals. Each one carries its n and its method, and none is made without data.
 
 Plain numpy and scipy.special (scipy.stats takes as long to import as judging takes), deterministic,
 and compared with statsmodels and scipy in the tests.

@@ -1,5 +1,4 @@
-"""Image statistics: a few plain measures of each image, and which images are outliers of their set
-by one of them.
+"""Image statistics, and the images that are outliers of their set by one of them.
 
 **Method.** The measures and thresholds are those of cleanvision 0.3, which others have tried on
 many sets; on images reduced to 128 pixels a side. What a tenth of a set is or more is a property of

@@ -1,5 +1,4 @@
-"""Images that are no image of their class at all, or unlike all others of it: photographs, screens,
-noise, blank pictures.
+"""Find outliers of a class, such as photographs, screenshots, noise or blank images.
 
 **Purpose.** Folders gathered from the web hold pictures that nobody meant to be there. Each is a
 wrong label, and a network learns them.

@@ -1,6 +1,4 @@
-"""Flags of samples as a number: the share of those flagged, with n and an interval that knows which
-samples depend on each other.
-"""
+"""Proportion of flagged samples, with n and an interval that accounts for dependent samples."""
 
 from __future__ import annotations
 

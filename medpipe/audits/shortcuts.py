@@ -1,5 +1,4 @@
-"""What can be told of a class without looking at what the claim is about: file metadata, or the
-border of an image alone.
+"""Test whether file metadata or the image border alone predicts the class.
 
 **Purpose.** Where classes come from different collections, a network can learn the collection
 instead of the disease, and an accuracy on the same collections cannot tell which (Geirhos et al.

@@ -1,4 +1,4 @@
-"""What was said: claims, the published protocol, and what a profile changes of it."""
+"""Claims, published figures, protocols and profiles: loaded from YAML and validated."""
 
 from medpipe.claims.claim import Claim, Criterion, Measure, Published, Source
 from medpipe.claims.loading import Specs, Subject, load_specs

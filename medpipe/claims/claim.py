@@ -1,6 +1,4 @@
-"""What was said: a claim, where it was printed, how it is measured and when it counts as
-reproduced.
-"""
+"""A claim: where it was printed, how it is measured, and when it counts as reproduced."""
 
 from __future__ import annotations
 

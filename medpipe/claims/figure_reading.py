@@ -1,4 +1,4 @@
-"""Reading figure records: from what a schema has accepted to `Figures`, with every name checked."""
+"""Turn validated figure records into `Figures` and check every name that they refer to."""
 
 from __future__ import annotations
 

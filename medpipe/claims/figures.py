@@ -1,5 +1,5 @@
-"""What was printed, as records: every published figure with its document and place, and what the
-documents say about figures.
+"""Published figures as records: each number with its document and place, and how the numbers are
+related.
 
 A `Quantity` is one thing that has a value, such as the validation accuracy of one model; each
 `Printing` is one place where that value stands. The other records say how quantities hang together

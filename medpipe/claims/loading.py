@@ -1,6 +1,4 @@
-"""Reading a folder of specifications: everything is checked when it is loaded, and frozen and
-digested afterwards.
-"""
+"""Load a folder of specifications: validate it, freeze it and compute its digest."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""How it was published to have been done, what this machine can afford, and the difference, which
-is computed and never declared.
-"""
+"""The published protocol, the profile of this machine, and the deviations computed between them."""
 
 from __future__ import annotations
 

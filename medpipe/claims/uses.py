@@ -1,4 +1,4 @@
-"""Which keys of a measure each metric uses. A key that a metric would ignore is refused when the
+"""The keys of a measure that each metric uses. A key that a metric would ignore is refused when the
 claim is loaded.
 """
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SpecsArgument = Annotated[
     list[Path] | None,
     typer.Argument(
-        help="Folder of specifications (default: specs), or files as for --from.",
+        help="Folder of specifications (default: specs), or the same files as for --from.",
         show_default=False,
     ),
 ]
@@ -26,22 +26,20 @@ FromOption = Annotated[
     typer.Option(
         "--from",
         help=(
-            "A results table, a classification report or a confusion matrix (CSV, TSV, TXT), "
-            "or figure records (YAML), of any paper; several are held against each other."
+            "A results table, classification report or confusion matrix (CSV, TSV, TXT), or "
+            "figure records (YAML), of any paper. Several files are compared with each other."
         ),
         show_default=False,
     ),
 ]
 BuildOption = Annotated[
     bool,
-    typer.Option("--build", help="Build the recorded networks with torch, too, and count again."),
+    typer.Option("--build", help="Also build the recorded networks with torch and count."),
 ]
-AllOption = Annotated[
-    bool, typer.Option("--all", help="Show what was examined and found in order, too.")
-]
+AllOption = Annotated[bool, typer.Option("--all", help="Also show the checks that found no fault.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 StrictOption = Annotated[
-    bool, typer.Option("--strict", help="Exit with 1 if figures contradict each other for certain.")
+    bool, typer.Option("--strict", help="Exit with 1 if a contradiction is certain.")
 ]
 
 
@@ -58,7 +56,7 @@ def audit_figures(
     as_json: JsonOption = False,
     strict: StrictOption = False,
 ) -> None:
-    """Show what the published figures prove or refute by themselves, before anything is run."""
+    """Find contradictions in published figures, without data and without a run."""
     from medpipe.audits.figures import audit_figures as audit
     from medpipe.cli.findings import print_built, print_claims_touched, print_findings
     from medpipe.cli.show import say, say_json
@@ -114,7 +112,7 @@ def _records(given: list[Path], tables: list[Path]) -> tuple[Figures, tuple[Clai
         raise SpecError(
             f"{specs}/figures",
             "at least one file of figure records",
-            "none; docs/figures.md tells how to write them",
+            "none; see docs/figures.md for their format",
         )
     return loaded.figures, loaded.claims
 

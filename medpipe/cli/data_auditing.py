@@ -1,4 +1,4 @@
-"""The command that audits anybody's folders of images: no network, no claim needed."""
+"""The command `audit-data`: audit a folder or archive of images."""
 
 from __future__ import annotations
 
@@ -25,39 +25,37 @@ FolderArgument = Annotated[
 ]
 TableOption = Annotated[
     Path | None,
-    typer.Option("--table", help="CSV with the columns image and --column: who is in which image."),
+    typer.Option("--table", help="CSV with the columns image and --column (patients)."),
 ]
 ColumnOption = Annotated[
     str,
-    typer.Option("--column", help="The column of the table that names patients or other groups."),
+    typer.Option("--column", help="Column of the table with patients or other groups."),
 ]
 TrainOption = Annotated[
     str,
     typer.Option(
         "--train",
-        help="The part that is trained on; not needed where only its name begins with train.",
+        help="The training part (default: the only part whose name begins with train).",
     ),
 ]
 SplitOption = Annotated[
     Path | None,
-    typer.Option(
-        "--split", help="CSV with the columns image and split: is that split free of leakage?"
-    ),
+    typer.Option("--split", help="CSV with the columns image and split, to check for leakage."),
 ]
 WriteSplitOption = Annotated[
     Path | None,
-    typer.Option("--write-split", help="CSV to write a split to that is free of leakage."),
+    typer.Option("--write-split", help="CSV file for a leakage-free split."),
 ]
 LayoutOption = Annotated[
-    str, typer.Option("--layout", help="How the folders are to be read, such as class/part/image.")
+    str, typer.Option("--layout", help="Folder layout, such as class/part/image.")
 ]
 OutOption = Annotated[
     Path | None,
-    typer.Option("--out", help="Folder to write a short signed report to, with pictures."),
+    typer.Option("--out", help="Folder for a short signed report with pictures."),
 ]
 Pkcs12Option = Annotated[
     Path | None,
-    typer.Option("--pkcs12", help="Identity to sign with; a local one is made if not given."),
+    typer.Option("--pkcs12", help="PKCS#12 file to sign with (default: a local identity)."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 SHOWN = 5
@@ -80,8 +78,8 @@ def audit_data(
     pkcs12: Pkcs12Option = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what copies, patients, file metadata and borders say about any accuracy on images. Exits
-    with 3 if files were unusable.
+    """Find duplicates, shared patients, outliers and shortcuts in a set of images. Exits with 3 if
+    files were unusable.
     """
     from medpipe.cli.inputs import given_files
     from medpipe.cli.show import say, say_json, talk_on_stderr, transfer, working
@@ -128,7 +126,7 @@ def _write(out: Path, images: ImageSet, found: ImageAudit, pkcs12: Path | None) 
     signed = sign_pdf(
         pdf,
         signing_identity(pkcs12),
-        reason="I audited these images with medpipe; the attached file holds what was found",
+        reason="I audited these images with medpipe; the attached file holds the results",
     )
     write_atomically(out / FILE, signed)
     return out / FILE
@@ -182,7 +180,7 @@ def _print(found: ImageAudit) -> None:
     _print_relations(found)
     _print_groups(found)
     if found.contradicted:
-        say("Copies that carry two labels")
+        say("Copies with two labels")
         _print_pairs(found.contradicted)
         _say_bearing(found, "contradicted")
     _print_outliers(found)
@@ -196,9 +194,9 @@ def _print(found: ImageAudit) -> None:
 def _print_relations(found: ImageAudit) -> None:
     from medpipe.cli.show import say
 
-    say("Relatives (share with 95 % interval over clusters of copies)")
+    say("Related images (proportion with 95 % interval over clusters of copies)")
     _print_table(
-        ["part", "images that are", "share", "bears on"],
+        ["part", "images that are", "proportion", "affects"],
         [[r.part, r.kind, _share(r.found), r.bears_on] for r in found.relations],
     )
     for r in found.relations:
@@ -219,9 +217,9 @@ def _print_pairs(pairs: Sequence[tuple[str, str, str, float]]) -> None:
 def _print_outliers(found: ImageAudit) -> None:
     from medpipe.cli.show import say
 
-    say("Outliers (share with 95 % interval)")
+    say("Outliers (proportion with 95 % interval)")
     _print_table(
-        ["images that are", "share", ""],
+        ["images that are", "proportion", ""],
         [[o.kind, _share(o.found) if o.found else "–", o.note] for o in found.oddities],
     )
     for o in found.oddities:
@@ -233,18 +231,19 @@ def _print_outliers(found: ImageAudit) -> None:
 
 
 def _print_shortcuts(found: ImageAudit) -> None:
-    """What classifiers without a network reach, and which kinds of file there are."""
+    """What classifiers without a network reach, and which file types there are."""
     from medpipe.cli.show import say
 
-    say("Accuracy without a network, in percentage points above the commonest class")
+    say("Accuracy without a network, in percentage points above the most common class")
     reached = [
         [b.part, b.model, f"{100 * b.right:.1f} %", _points(b.above), b.bears_on]
         for b in found.baselines
     ]
     _print_table(
-        ["part", "from", "correct", "above", "bears on"], reached or [["none was tried", *[""] * 4]]
+        ["part", "sees", "accuracy", "above", "affects"],
+        reached or [["no baseline was trained", *[""] * 4]],
     )
-    say("Kinds of file, and the classes in them")
+    say("File types and their classes")
     rows = [
         [s["mode"], s["tables"], s["size"], f"{s['images']:,}", _counts(s["classes"])]
         for s in found.sources
@@ -270,7 +269,7 @@ def _print_groups(found: ImageAudit) -> None:
         verdict = "free of leakage" if s.is_free else "not free of leakage"
         say(f"Split, {s.part} after training on {s.trained_on}: {verdict}")
         _print_table(
-            ["images that", "share"],
+            ["images that", "proportion"],
             [
                 ["have a copy in training", _share(s.copies)],
                 ["are likely of a patient in training", _share(s.patients)],
@@ -287,7 +286,7 @@ def _percent(i: Any) -> str:
 def _say_bearing(found: ImageAudit, of: str) -> None:
     from medpipe.cli.show import say
 
-    say(f"This bears on {found.bears_on[of]}.")
+    say(f"This affects {found.bears_on[of]}.")
 
 
 def _share(found: Any) -> str:

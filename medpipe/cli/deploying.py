@@ -26,27 +26,27 @@ RoundsOption = Annotated[
     typer.Option(
         "--rounds",
         min=20,
-        help="Rounds in which all forms take turns; 60 if not given, 20 with --quick.",
+        help="Rounds in which all backends take turns (default: 60, with --quick 20).",
     ),
 ]
 BackendsOption = Annotated[
-    str | None, typer.Option("--backends", "--rungs", help="Only these forms, separated by commas.")
+    str | None, typer.Option("--backends", "--rungs", help="Only these backends, comma-separated.")
 ]
 QuickOption = Annotated[
     bool,
     typer.Option(
-        "--quick", help="Fewer forms, rounds and images: a first answer in well under a minute."
+        "--quick", help="Fewer backends, rounds and images: a first result within a minute."
     ),
 ]
 ImagesOption = Annotated[
     Path | None,
     typer.Option(
-        "--images", help="Folder of part/class/image to compare answers on; bench takes noise."
+        "--images", help="Folder of part/class/image to compare predictions (bench default: noise)."
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 OutOption = Annotated[
-    Path, typer.Option("--out", help="Folder to write the form and certificate.json to.")
+    Path, typer.Option("--out", help="Folder for the exported model and certificate.json.")
 ]
 NOISE = 256
 ROUNDS, MOST_WARM_UP_S = 60, 10.0
@@ -96,9 +96,7 @@ def bench(
     quick: QuickOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Time a classifier in every form side by side, and say whether each form gives the same
-    answers.
-    """
+    """Time a classifier on every backend, side by side, and compare the predictions."""
     from medpipe.cli.show import say_json, talk_on_stderr
 
     if as_json:
@@ -131,7 +129,7 @@ def export(
     images: ImagesOption = None,
     quick: QuickOption = False,
 ) -> None:
-    """Keep the fastest form that gives the same answers, with a certificate of its parity and speed
+    """Export the fastest backend with unchanged predictions, with a certificate of parity and speed
     on this machine.
     """
     from medpipe.cli.capture import captured
@@ -144,8 +142,8 @@ def export(
     if images is None:
         raise SpecError(
             "--images",
-            "a folder of part/class/image to compare answers on",
-            "none, and noise certifies nothing",
+            "a folder of part/class/image to compare predictions",
+            "none; noise cannot certify parity",
         )
     check_output_folder(out, "--out")
     wish = _wish(models, size, batch, rounds, backends, images, quick)
@@ -166,20 +164,18 @@ def _say_choice(choice: Choice, out: Path) -> None:
     slug, times = choice.best.built.rung.slug, choice.best.times.estimate
     if choice.ranked:
         say(
-            f"Kept: {slug}, {times:.2f} times as fast as eager here, in {out} with certificate.json"
+            f"Exported: {slug}, {times:.2f} times as fast as eager on this machine, to {out} with"
+            " certificate.json"
         )
         return
     say(
-        f"Kept: {slug}, whose answers are nearest to eager's, in {out} with certificate.json. "
-        "Timing was too unsteady to say which form is "
-        f"fastest; no answer is in doubt. {AGAIN}"
+        f"Exported: {slug}, whose predictions are closest to those of eager, to {out} with"
+        " certificate.json. Timing was too unsteady to find the fastest backend; the predictions"
+        f" are not affected. {AGAIN}"
     )
 
 
-AGAIN = (
-    "Close what else runs on this machine, or give more --rounds, and run the same command "
-    "again to rank them."
-)
+AGAIN = "To rank the backends, close other programs or use more --rounds, and run this again."
 
 
 def _wish(
@@ -292,20 +288,21 @@ def _print(result: Result, wish: Wish) -> None:
         ]
         for row in map(_row, result.found)
     ]
-    show_table(["form", "ms, p50", "p95", "times as fast as eager", "flipped", "answers"], rows)
-    say(f"weights: {result.weights}; answers were compared on {result.asked.told}")
+    show_table(
+        ["backend", "ms, p50", "p95", "speed ratio to eager", "changed", "predictions"], rows
+    )
+    say(f"weights: {result.weights}; predictions were compared on {result.asked.told}")
     if wish.quick:
         say(
-            f"Quick, and so less precise: {wish.rounds} rounds of {', '.join(wish.named or ())}. "
-            "Without --quick all forms are measured, "
-            f"over {ROUNDS} rounds and on more images."
+            f"Quick and less precise: {wish.rounds} rounds of {', '.join(wish.named or ())}. "
+            f"Without --quick, medpipe measures all backends in {ROUNDS} rounds on more images."
         )
     if any(m.one_class for m in result.found):
         say(
-            "all images get one class from eager: whether forms call alike stays open; give images "
-            "of several classes by --images"
+            "eager predicts the same class for all images, so the comparison of predictions is not "
+            "conclusive; use --images with images of several classes"
         )
     if any(m.timing_faults for m in result.found):
-        say(f"Timing was too unsteady to rank every form. {AGAIN}")
+        say(f"Timing was too unsteady to rank every backend. {AGAIN}")
     for b in result.absent:
         say(f"not built: {b.rung.slug} ({b.reason})")

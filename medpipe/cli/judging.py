@@ -1,6 +1,4 @@
-"""Commands that judge evidence and tell about it: judge, report, sign and check-report. None of
-them needs torch.
-"""
+"""The commands judge, report, sign and check-report. None of them needs torch."""
 
 from __future__ import annotations
 
@@ -28,14 +26,14 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Exit with 1 if a claim is refuted.")]
 OwnSpecsOption = Annotated[
     Path | None,
-    typer.Option("--specs", help="Your own specifications; metrics in files beside them may run."),
+    typer.Option("--specs", help="Your own specifications; metric code beside them may run."),
 ]
 AllowCodeOption = Annotated[
-    bool, typer.Option("--allow-code", help="Run the metrics that come with the evidence as code.")
+    bool, typer.Option("--allow-code", help="Run the metric code in the bundle.")
 ]
 Pkcs12Option = Annotated[
     Path | None,
-    typer.Option("--pkcs12", help="Identity to sign with; a local one is made if not given."),
+    typer.Option("--pkcs12", help="PKCS#12 file to sign with (default: a local identity)."),
 ]
 
 
@@ -106,7 +104,7 @@ def judge(
     specs: OwnSpecsOption = None,
     allow_code: AllowCodeOption = False,
 ) -> None:
-    """Judge every claim from the observations in a bundle, after checking every file of it."""
+    """Check the files of a bundle and judge every claim from its observations."""
     from medpipe.claims.loading import specs_from
     from medpipe.cli.show import print_json, print_verdicts, talk_on_stderr
     from medpipe.evidence import Bundle
@@ -143,9 +141,7 @@ def report(
     specs: OwnSpecsOption = None,
     allow_code: AllowCodeOption = False,
 ) -> None:
-    """Write report and model card without a signature, and the comparison and analysis of each
-    part, for reading only.
-    """
+    """Write unsigned PDFs of the report and the model card, and result files for each part."""
     from medpipe.cli.show import say, working
     from medpipe.evidence import Bundle
     from medpipe.evidence.files import write_atomically
@@ -168,9 +164,7 @@ def sign(
     specs: OwnSpecsOption = None,
     allow_code: AllowCodeOption = False,
 ) -> None:
-    """Write the report and the model card into the bundle's folder and sign them, with the evidence
-    attached.
-    """
+    """Write and sign the report and the model card, with the evidence attached."""
     from medpipe.cli.show import print_reports
     from medpipe.evidence import Bundle
 
@@ -249,9 +243,7 @@ def signing_identity(pkcs12: Path | None) -> Identity:
 
 
 def signer(pkcs12: Pkcs12Option = None) -> None:
-    """Print the entry of signers.toml by which others can accept what this machine signs; send it
-    another way than the report.
-    """
+    """Print your entry for other people's signers.toml. Do not send it together with a report."""
     from medpipe.report.signers import dump_signer
 
     typer.echo(dump_signer(signing_identity(pkcs12)), nl=False)
@@ -274,14 +266,12 @@ def unreadable() -> Iterator[None]:
 def check_report(
     file: Annotated[Path, typer.Argument(help="A signed report.")],
     signers: Annotated[
-        Path | None, typer.Option("--signers", help="List of signers you accept (signers.toml).")
+        Path | None, typer.Option("--signers", help="Signers that you accept (signers.toml).")
     ] = None,
     allow_code: AllowCodeOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check a signed report as a reviewer: the file, its signature, the evidence in it, and the
-    verdicts judged again.
-    """
+    """Check a signed report: the file, its signature, its evidence and its verdicts."""
     from medpipe.cli.show import print_steps, say, say_json, working
     from medpipe.documents import read_file
     from medpipe.errors import SpecError
@@ -334,7 +324,7 @@ def _conclusion(file: Path, checked: Checked, where: str) -> str:
     signed = checked.signed
     if checked.ok and signed is not None:
         local = (
-            " The identity is self-issued: it shows that nothing changed, not who stands behind it."
+            " The identity is self-issued: it shows that nothing changed, not who signed."
             if signed.is_local_marker
             else ""
         )
@@ -344,9 +334,9 @@ def _conclusion(file: Path, checked: Checked, where: str) -> str:
         )
     if checked.only_signer_unknown and signed is not None:
         return (
-            f"Not decided: {file} is intact, but you accept no signer yet; ask for the signer's"
-            " entry by another way than this file and pass it with --signers FILE (the file names"
-            f" {signed.fingerprint})."
+            f"Not decided: {file} is intact, but you accept no signer yet. Ask the signer for an"
+            " entry through another channel and pass it with --signers FILE (fingerprint in this"
+            f" file: {signed.fingerprint})."
         )
     failed = next((step.detail for step in checked.steps if not step.ok), "")
     if checked.code in ("not-checked", "unreadable"):

@@ -24,18 +24,21 @@ if TYPE_CHECKING:
 SpecsOption = Annotated[Path, typer.Option("--specs", help="Folder of specifications.")]
 ProfileOption = Annotated[
     str | None,
-    typer.Option("--profile", help="published, reduced or demonstration; chosen if not given."),
+    typer.Option(
+        "--profile",
+        help="published, reduced or demonstration (default: the best that this machine can run).",
+    ),
 ]
 NameOption = Annotated[
     str | None,
     typer.Option(
-        "--name", help="Name of the bundle below --reports; subject and profile if not given."
+        "--name", help="Name of the bundle below --reports (default: subject and profile)."
     ),
 ]
 ReportsOption = Annotated[Path, typer.Option("--reports", help="Folder that holds the bundles.")]
 JobsOption = Annotated[
     int | None,
-    typer.Option("--jobs", min=1, help="Runs at a time; one a core, at most four, if not given."),
+    typer.Option("--jobs", min=1, help="Parallel runs (default: one per core, at most four)."),
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 CheckpointOption = Annotated[
@@ -46,8 +49,8 @@ FromOption = Annotated[
     typer.Option(
         "--from",
         help=(
-            "Another bundle, whose evidence is used again where it still "
-            "matches; may be given several times."
+            "Another bundle; its evidence is used again where it still matches. "
+            "You can repeat this option."
         ),
     ),
 ]
@@ -56,14 +59,14 @@ AnyCodeOption = Annotated[
     typer.Option(
         "--any-code",
         help=(
-            "With --from: keep evidence of the same data that other code or "
-            "packages made, too; the ledger says so."
+            "With --from: also use evidence of the same data from other code or "
+            "packages; the ledger records this."
         ),
     ),
 ]
 FolderOption = Annotated[
     Path | None,
-    typer.Option("--folder", help="Where to put them, if not into MEDPIPE_DATA or the cache."),
+    typer.Option("--folder", help="Target folder (default: MEDPIPE_DATA, else the cache)."),
 ]
 ExplainOption = Annotated[
     str | None,
@@ -77,7 +80,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Exit with 1 if a claim is refuted.")]
 Pkcs12Option = Annotated[
     Path | None,
-    typer.Option("--pkcs12", help="Identity to sign with; a local one is made if not given."),
+    typer.Option("--pkcs12", help="PKCS#12 file to sign with (default: a local identity)."),
 ]
 
 WORK = Path(".medpipe")
@@ -85,7 +88,7 @@ WORK = Path(".medpipe")
 
 data_app = typer.Typer(
     no_args_is_help=True,
-    help="See which data sets are here, and fetch them.",
+    help="List and download data sets.",
     rich_markup_mode=None,
 )
 
@@ -123,8 +126,8 @@ def choose_profile() -> tuple[str, str]:
     if not found:
         return "demonstration", "no data set was found (MEDPIPE_DATA, or: medpipe data fetch NAME)"
     if has_cuda():
-        return "published", f"a CUDA device and data are here ({', '.join(found)})"
-    return "reduced", f"data is here ({', '.join(found)}), a CUDA device is not"
+        return "published", f"found data ({', '.join(found)}) and a CUDA device"
+    return "reduced", f"found data ({', '.join(found)}) but no CUDA device"
 
 
 def has_cuda() -> bool:
@@ -216,8 +219,8 @@ def make_evidence(job: Job) -> int:
         print_reasons(waiting)
         if old := trusted_without_files(job.plan, job.bundle, waiting):
             note(
-                f"{plural(old, 'run')} from before medpipe noted which files a run reads: used"
-                " again because code, packages and the digests of the data are unchanged."
+                f"{plural(old, 'older run')} without a record of the files read: used again"
+                " because code, packages and data digests are unchanged."
             )
         if waiting:
             with Watcher(waiting) as watcher:
@@ -270,9 +273,7 @@ def verify(
     pkcs12: Pkcs12Option = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Do all of it: plan, run, judge, write and sign the report, and check it as a reviewer
-    would.
-    """
+    """Run the whole audit: plan, run, judge, write and sign the report, and check it."""
     from medpipe.claims.loading import code_beside
     from medpipe.cli.auditing import say_first
     from medpipe.cli.judging import end_with, judge_and_store, sign_reports
@@ -280,7 +281,7 @@ def verify(
 
     if as_json:
         talk_on_stderr()
-    why = "asked for"
+    why = "given by --profile"
     if profile is None:
         profile, why = choose_profile()
     job = prepare(specs, profile, name, reports, jobs, device, checkpoint, sources, any_code)
@@ -304,9 +305,7 @@ def plan(
     explain: ExplainOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show which runs a profile makes, for which claims, and how they deviate from the published
-    protocol.
-    """
+    """Show the runs of a profile, their claims, and the deviations from the published protocol."""
     from medpipe.claims import load_specs
     from medpipe.claims.origins import settings
     from medpipe.cli.show import note, print_plan, print_plan_json, print_settings
@@ -338,9 +337,7 @@ def run(
     sources: FromOption = None,
     any_code: AnyCodeOption = False,
 ) -> None:
-    """Make the evidence that is not there yet. A run that was killed goes on from its
-    checkpoint.
-    """
+    """Make the missing evidence. Interrupted runs continue from their checkpoint."""
     from medpipe.claims.loading import code_beside
     from medpipe.cli.show import say
 
@@ -359,13 +356,13 @@ def run(
         failed = make_evidence(job)
     say(f"Evidence: {job.bundle.folder}  root digest {job.bundle.root_digest}")
     if failed:
-        say(f"Not complete: {plural(failed, 'run')} of {len(job.plan.runs)} failed.")
+        say(f"Incomplete: {failed} of {plural(len(job.plan.runs), 'run')} failed.")
         raise typer.Exit(INCOMPLETE)
 
 
 @data_app.command("status")
 def data_status(as_json: JsonOption = False) -> None:
-    """List the known data sets, and what is here of each."""
+    """List the known data sets and which of them are present."""
     from medpipe.cli.show import print_data
     from medpipe.pipeline.data.describe import status
 
@@ -375,11 +372,11 @@ def data_status(as_json: JsonOption = False) -> None:
 @data_app.command("fetch")
 def data_fetch(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Data sets to fetch; all if none is named.")
+        list[str] | None, typer.Argument(help="Data sets to download (default: all).")
     ] = None,
     folder: FolderOption = None,
 ) -> None:
-    """Download data sets; goes on where an earlier try broke off."""
+    """Download data sets; an interrupted download resumes."""
     from medpipe.cli.show import say, transfer
     from medpipe.pipeline.data.fetch import fetch
     from medpipe.pipeline.data.places import FETCHABLE, data_home

@@ -19,41 +19,39 @@ RealOption = Annotated[
     Path, typer.Option("--real", help="Folder of real images (JPEG or PNG, at any depth).")
 ]
 SyntheticOption = Annotated[Path, typer.Option("--synthetic", help="Folder of synthetic images.")]
-StudyOption = Annotated[
-    Path, typer.Option("--out", help="Folder to write reading.html and key.json to.")
+StudyOption = Annotated[Path, typer.Option("--out", help="Folder for reading.html and key.json.")]
+ImagesOption = Annotated[
+    int, typer.Option("--n", help="Number of images, real and synthetic together.")
 ]
-ImagesOption = Annotated[int, typer.Option("--n", help="Images, real and synthetic together.")]
-ShareOption = Annotated[float, typer.Option("--share", help="Share of synthetic ones.")]
-RepeatOption = Annotated[int, typer.Option("--repeat", help="Images shown twice.")]
+ShareOption = Annotated[float, typer.Option("--share", help="Proportion of synthetic images.")]
+RepeatOption = Annotated[int, typer.Option("--repeat", help="Number of images shown twice.")]
 ControlOption = Annotated[
-    int, typer.Option("--controls", help="Real images bent for all to see, on top of --n.")
+    int, typer.Option("--controls", help="Number of distorted real images, in addition to --n.")
 ]
 SizeOption = Annotated[
     int | None,
-    typer.Option("--size", help="Pixels a side; if not given, so that no image is enlarged."),
+    typer.Option("--size", help="Pixels per side (default: no image is enlarged)."),
 ]
 FitOption = Annotated[
     str,
-    typer.Option(
-        "--fit", help="crop: the middle square; stretch: the whole image squeezed to a square."
-    ),
+    typer.Option("--fit", help="crop: the central square; stretch: the whole image as a square."),
 ]
-ColourOption = Annotated[bool, typer.Option("--colour", help="Keep colour; else all become grey.")]
+ColourOption = Annotated[bool, typer.Option("--colour", help="Keep colour (default: grey).")]
 MarginOption = Annotated[
     float,
     typer.Option(
-        "--margin", help="How far from 0.5 an area under the ROC curve still counts as guessing."
+        "--margin", help="Largest distance from 0.5 at which an ROC area counts as guessing."
     ),
 ]
 SeedOption = Annotated[
-    str | None, typer.Option("--seed", help="Draw again what was drawn; as secret as the key.")
+    str | None, typer.Option("--seed", help="Seed to repeat a draw; as secret as the key.")
 ]
-TitleOption = Annotated[str, typer.Option("--title", help="What readers see on top.")]
+TitleOption = Annotated[str, typer.Option("--title", help="Title of the page.")]
 KeyOption = Annotated[Path, typer.Option("--key", help="The study's key.json.")]
 AnswersArgument = Annotated[list[Path], typer.Argument(help="Files that readers downloaded.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 OutOption = Annotated[
-    Path | None, typer.Option("--out", help="Folder to write result.json and result.html to.")
+    Path | None, typer.Option("--out", help="Folder for result.json and result.html.")
 ]
 
 
@@ -84,7 +82,7 @@ def make(
     seed: SeedOption = None,
     title: TitleOption = "Real or synthetic?",
 ) -> None:
-    """Write a page that readers open offline (reading.html), and the secret of which image is which
+    """Write a page for readers (reading.html, works offline) and the secret key of the study
     (key.json).
     """
     from medpipe.cli.show import say
@@ -132,14 +130,14 @@ def _say_plan(drawn: Drawn) -> None:
         f"{synthetic} synthetic, the rest repeats and controls."
     )
     say(
-        "Shorter sides as they came: "
+        "Shorter sides of the original images: "
         + "; ".join(f"{name} {low} to {high} pixels" for name, (low, high) in drawn.sides.items())
         + "."
     )
     if drawn.enlarged:
         say(
             f"{plural(drawn.enlarged, 'image')} {agree(drawn.enlarged, 'was', 'were')} enlarged, "
-            "which blurs them: readers may tell by that. Leave out --size to enlarge none."
+            "which blurs them; readers may notice. Leave out --size to enlarge none."
         )
     telling = listed(
         f"{c.name} (area {c.area.estimate:.2f}, {c.area.low:.2f} to {c.area.high:.2f})"
@@ -148,23 +146,21 @@ def _say_plan(drawn: Drawn) -> None:
     )
     if telling:
         say(
-            f"Tells the origin without anatomy, so that readers may judge by it: {telling}; 95 %"
-            " for all such cues together."
+            f"These image statistics reveal the origin without anatomy, and readers may use them:"
+            f" {telling}. Intervals: 95 % for all statistics together."
         )
     wanted = {r: images_needed(guessing(real, synthetic), r, study.margin) for r in (1, 3, 5, 10)}
     enough = listed(f"{n:,} images with {r}" for r, n in wanted.items() if n is not None)
     say(
-        f"To show that readers guess (the area within {study.margin:g} of 0.5, 80 % power) takes"
-        f" about {enough} readers."
+        f"To show that readers guess (an area within {study.margin:g} of 0.5, 80 % power), you"
+        f" need about {enough} readers."
     )
 
 
 def score(
     answers: AnswersArgument, key: KeyOption, as_json: JsonOption = False, out: OutOption = None
 ) -> None:
-    """Say what readers told apart, whether "cannot be told apart" is shown, and how real images
-    were rated.
-    """
+    """Compute how well readers distinguish real from synthetic images, and how they rate them."""
     from medpipe.cli.show import say, say_json, talk_on_stderr
     from medpipe.documents import pretty_json
     from medpipe.evidence.files import write_atomically

@@ -1,4 +1,4 @@
-"""What the terminal shows: plans, progress with time left, verdict tables.
+"""Terminal output: plans, progress with the time left, tables of verdicts.
 
 Results go to standard output, all else to standard error. Printed text is taken literally, so that
 no specification can paint the screen. A terminal gets lines broken between words; a pipe gets
@@ -172,14 +172,14 @@ def print_plan(
         if minutes >= 1
         else "about a minute"
         if minutes
-        else "of unknown length"
+        else "of unknown duration"
     )
     if unknown and minutes:
-        long += f" and {unknown} of unknown length"
+        long += f" and {unknown} of unknown duration"
     say(
         f"{plural(len(specs.claims), 'claim')} {agree(len(specs.claims), 'needs', 'need')} "
-        f"{plural(len(plan.runs), 'run')}; {again} {agree(again, 'is', 'are')} there already, "
-        f"{len(waiting)} to make" + (f", {long} with {jobs} at a time." if waiting else "."),
+        f"{plural(len(plan.runs), 'run')}; {again} {agree(again, 'is', 'are')} finished, "
+        f"{len(waiting)} to make" + (f", {long} with {jobs} in parallel." if waiting else "."),
         out,
     )
     rows = []
@@ -188,15 +188,15 @@ def print_plan(
         todo = sum(p in waiting for p in mine)
         each = f"{mine[0].minutes:g}" if mine[0].minutes else "?"
         rows.append([name, specs.protocols[name].title, str(len(mine)), str(todo), each])
-    rows += [[name, specs.protocols[name].title, "–", "–", "left out"] for name in plan.left_out]
+    rows += [[name, specs.protocols[name].title, "–", "–", "not run"] for name in plan.left_out]
     numbers = ("runs", "to make", "minutes each")
-    show_table(["protocol", "what", *numbers], rows, numbers, out)
+    show_table(["protocol", "title", *numbers], rows, numbers, out)
     if deviations:
         for name, found in plan.deviations.items():
             for d in found:
                 say(f"  {name}: {d}", out)
         for name, reason in plan.left_out.items():
-            say(f"  {name}: left out. {reason}", out)
+            say(f"  {name}: not run. {reason}", out)
 
 
 def print_plan_json(plan: Plan) -> None:
@@ -379,7 +379,7 @@ def print_verdicts(specs: Specs, verdicts: Sequence[Verdict]) -> None:
     show_table(["claim", "published", "found (95 % interval)", "outcome", *more_columns], rows)
     if not wide:
         say(
-            "Validity and grade of each: in a wider window, in the report, or with: medpipe judge"
+            "For validity and grade, use a wider window, read the report, or run: medpipe judge"
             " --json"
         )
     counts = {o: sum(v.outcome.value == o for v in verdicts) for o in SHAPES}
@@ -388,7 +388,7 @@ def print_verdicts(specs: Specs, verdicts: Sequence[Verdict]) -> None:
     )
     if any(v.grade == "demonstration" for v in verdicts):
         say(
-            "Demonstration data: this shows that the machinery works and is no evidence about any"
+            "Demonstration data: this shows that medpipe works, and is not evidence about any"
             " claim."
         )
 

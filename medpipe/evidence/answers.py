@@ -1,4 +1,4 @@
-"""Whether two forms of a network answer alike: what is called otherwise, and what is lost by it.
+"""Compare the predictions of two backends: changed predictions and the accuracy lost.
 
 Audits and judging tell the same numbers with the same intervals, by the same functions.
 """

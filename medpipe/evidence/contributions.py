@@ -1,4 +1,4 @@
-"""Estimates that bring their own error: what each sample adds to it, by independent stratum.
+"""Estimates with their own sampling error: the contribution of each sample, by independent stratum.
 
 A bootstrap draws samples twice, and a sample is its own nearest neighbour: for U-statistics and
 neighbour counts it gives another quantity than the one estimated. Here the influence of each sample

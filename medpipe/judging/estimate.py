@@ -1,5 +1,5 @@
-"""From observations to an estimate with its interval: over samples (in clusters), over training
-runs, and of the published figure.
+"""Estimate a measure with its interval, over samples in clusters, training runs and the published
+figure.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""The one rule: an interval inside the accepted region supports, one disjoint from it refutes, one
-that straddles decides nothing.
+"""The decision rule: the interval lies inside the accepted region, outside it, or across its edge.
 
 Our own short-cuts never judge the claimant: evidence that deviates from the published protocol in
 something on which the claim's number depends can only indicate. What the published figures

@@ -1,6 +1,4 @@
-"""Which samples a measure counts, and as what: some of the true classes alone, or one side of the
-classes against the other.
-"""
+"""Select the samples that a measure counts, and group classes where it asks for that."""
 
 from __future__ import annotations
 

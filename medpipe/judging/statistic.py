@@ -1,4 +1,4 @@
-"""A metric over training runs together with its sampling error, and how such errors combine.
+"""A metric over training runs with its sampling error, and how such errors combine.
 
 The error of a proportion comes from its effective sample size; that of an average or a difference
 from the intervals of what it is made of (MOVER: the method of variance estimates recovery, Zou and

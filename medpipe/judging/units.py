@@ -1,6 +1,4 @@
-"""What is independent: the clusters of samples, numbered over all runs and parts of a measure at
-once.
-"""
+"""Number the independent units (clusters of samples) over all runs and parts of a measure."""
 
 from __future__ import annotations
 

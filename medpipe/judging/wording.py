@@ -1,4 +1,4 @@
-"""Numbers as people read them: as many decimals as the interval deserves, units always said."""
+"""Format numbers, intervals and accepted regions for readers, with units and sensible decimals."""
 
 from __future__ import annotations
 

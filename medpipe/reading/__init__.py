@@ -1,7 +1,6 @@
-"""Can radiologists tell synthetic images from real ones? A blinded reading, and the statistics of
-its answers.
+"""Reader studies: a blinded comparison of real and synthetic images, and its statistics.
 
-`drawing` makes a study out of two pools of images, `study` holds its secret key, `answers` reads
-what readers sent back, and `scoring` says what it shows. The page itself is written by
-`medpipe.report.reading_page`.
+`drawing` makes a study from two pools of images, `study` holds its secret key, `answers` reads the
+files that readers send back, and `scoring` computes the result. `medpipe.report.reading_page`
+writes the page that readers use.
 """

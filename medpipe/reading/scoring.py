@@ -6,7 +6,7 @@ random.
 
 - *not told apart*: both one-sided tests at 5 % put the area within the margin of 0.5 that was fixed
   with the study (equivalence), the interval holds 0.5, no single reader told apart, and every
-  reader recognised the bent controls, so that guessing is no lack of attention;
+  reader recognised the distorted controls, so that guessing is no lack of attention;
 - *told apart*: the interval leaves 0.5 out, or one of several readers told apart alone (Mann and
   Whitney's test at 2.5 % over all readers);
 - *told apart within the margin*: the interval leaves 0.5 out and no single reader told apart, but
@@ -42,9 +42,9 @@ class ReaderResult:
     """One reader: shares with Wilson's interval, the area with DeLong's, and how far second answers
     agreed with first ones.
 
-    ``sensitivity`` is the share of synthetic images called synthetic, ``specificity`` that of real
-    ones called real. ``controls`` is the area of bent controls against real images; None without
-    controls. ``same_side`` is None without repeats.
+    ``sensitivity`` is the share of synthetic images called synthetic, ``specificity`` that of
+    real ones called real. ``controls`` is the area of distorted controls against real images; None
+    without controls. ``same_side`` is None without repeats.
     """
 
     reader: str
@@ -262,7 +262,7 @@ def _verdict(
         why = (
             "there were no controls"
             if readers[0].controls is None
-            else f"{', '.join(asleep)} did not recognise the bent controls"
+            else f"{', '.join(asleep)} did not recognise the distorted controls"
         )
         return (
             "inconclusive",

@@ -112,7 +112,7 @@ def _keywords(case: Case) -> Filled:
 
 def _out_of_scope(case: Case) -> Filled:
     return [
-        "See the box above. The author must add the settings that the evidence does not speak of."
+        "See the box above. The author must add the settings that the evidence does not cover."
     ], "verdicts.json"
 
 
@@ -140,7 +140,7 @@ def _biases(case: Case) -> Filled:
     if left:
         tested.append(
             f"{plural(left, 'claim')} about gaps between groups {'was' if left == 1 else 'were'}"
-            " not tested: whether there is a gap is not known."
+            " not tested, so it is not known whether there is a gap."
         )
     return tested, "verdicts.json"
 
@@ -218,9 +218,7 @@ def _development(case: Case) -> Filled:
         groups = sorted({g for _, o in splits for g in o.groups})
         if splits:
             known = (
-                f"columns {', '.join(groups)}"
-                if groups
-                else "nothing recorded about the people behind it"
+                f"columns {', '.join(groups)}" if groups else "no information about the patients"
             )
             sizes = ", ".join(f"{name} {len(o):,}" for name, o in splits)
             said.append(f"{case.specs.protocols[p].title}: {sizes} samples; {known}.")
@@ -355,7 +353,7 @@ def _group(case: Case, title: str, items: Sequence[Item]) -> dict[str, Any]:
         "left": _left(len(items), len(tested), len(shown)),
         "goals": list(goals)[:2],
         "test": (
-            "Retrospective; the published figures measured again on stored predictions."
+            "Retrospective: the published figures were measured again on stored predictions."
             if methods
             else ""
         ),
@@ -386,21 +384,20 @@ def _not_for(case: Case) -> list[str]:
     said = ["The care of patients. No claim about clinical use was tested."]
     if case.is_demonstration:
         said.append(
-            "Any statement about these models. The evidence was made on demonstration data, which"
-            " is not evidence."
+            "Any statement about these models. The runs used demonstration data, which is not"
+            " evidence about a claim."
         )
     failed = [i for i in case.items if may_not_be_relied_on(i)]
     if failed:
         said.append(
-            "Decisions that rest on claims that were refuted or do not mean what they say:"
-            f" {named(failed, 4)}."
+            f"Decisions that rest on claims that were refuted or undermined: {named(failed, 4)}."
         )
     held = sum(may_be_relied_on(i) for i in case.items)
     rest = [i for i in case.items if not may_be_relied_on(i) and not may_not_be_relied_on(i)]
     if rest:
         said.append(
-            f"Decisions that rest on any of the {plural(len(rest), 'claim')} that are not known to"
-            f" hold (numbers {spans(i.number for i in rest)} of the audit report)."
-            f" {plural(held, 'claim')} of {len(case.items)} may be relied on."
+            f"Decisions that rest on {plural(len(rest), 'claim')} not known to be true (numbers"
+            f" {spans(i.number for i in rest)} of the audit report). You may rely on {held} of"
+            f" {plural(len(case.items), 'claim')}."
         )
     return said

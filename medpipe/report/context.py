@@ -1,4 +1,4 @@
-"""What the audit report says, as plain data for its template. Numbers come from verdicts and
+"""Collect the data of the audit report for its template. Numbers come from verdicts and
 observations, never from anywhere else.
 """
 
@@ -40,7 +40,16 @@ from medpipe.report.per_class import per_class
 from medpipe.report.published import published_figures
 from medpipe.report.related import related
 from medpipe.report.repaired import pair_members, repaired
-from medpipe.report.words import GLOSSARY, MARKS, SIGNATURE_MEANS, as_sentence, day, grouped, minute
+from medpipe.report.words import (
+    GLOSSARY,
+    MARKS,
+    SIGNATURE_MEANS,
+    as_sentence,
+    day,
+    grouped,
+    minute,
+    plain_reason,
+)
 from medpipe.report.worths import worths
 
 MOST_SPLITS = 2
@@ -127,7 +136,7 @@ def line(case: Case, item: Item) -> dict[str, Any]:
         "outcome": v.outcome.value,
         "validity": v.validity.value,
         "grade": v.grade or "–",
-        "reason": as_sentence(v.reason),
+        "reason": as_sentence(plain_reason(v.reason)),
         "validity_reason": as_sentence(f"validity: {_validity(case, item)}"),
         "known": (
             as_sentence(f" known to be {claim.known['outcome']}: {claim.known['reason']}")
@@ -147,7 +156,7 @@ def _convention(v: Verdict) -> str:
 def _asked(case: Case, item: Item) -> str:
     """Beside which published claim medpipe asks this; empty where it is published itself."""
     beside = next((i.number for i in case.items if i.claim.id == item.claim.counterpart_of), None)
-    return "" if beside is None else f"Asked by medpipe beside claim {beside}; nobody published it."
+    return "" if beside is None else f"medpipe added this to claim {beside}; nobody published it."
 
 
 def _validity(case: Case, item: Item) -> str:
@@ -175,7 +184,7 @@ def _part(case: Case, part: str) -> dict[str, Any]:
         "about": (
             ""
             if any(i.verdict.interval for i in items)
-            else "No claim of this part was tested, so there is nothing to draw."
+            else "No claim of this part was tested, so there are no figures."
         ),
         "grids": _pairs(grid_figures(titled)),
         "sizes": size_figures(titled),

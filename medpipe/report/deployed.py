@@ -25,7 +25,7 @@ SCALARS = (("memory_mb", 0), ("energy_j", 2))
 """With their digits after the point."""
 BLOCKS = 12
 """Rounds of a batch size are put into so many blocks at most for an interval."""
-WORDS = {"clean": "the same", "narrows": "open", "undermines": "differ"}
+WORDS = {"clean": "the same", "narrows": "not assessed", "undermines": "differ"}
 
 
 def deployed(case: Case, part: str) -> dict[str, Any] | None:

@@ -12,19 +12,19 @@ from medpipe.report.case import Case
 
 ASKED = {
     "deletion": (
-        "is the probability lost sooner where the map is large than where {other} is, by more"
-        f" than {WORTH:g}?"
+        "does deleting pixels by this map reduce the probability faster than deleting them by"
+        f" {{other}}, by more than {WORTH:g}?"
     ),
     "insertion": (
-        "does the probability return sooner where the map is large than where {other} is, by"
-        f" more than {WORTH:g}?"
+        "does inserting pixels by this map restore the probability faster than inserting them by"
+        f" {{other}}, by more than {WORTH:g}?"
     ),
     "randomisation": (
-        f"is the map another one with new weights (rank correlation below {UNCHANGED:g})?"
+        f"does the map change with random weights (rank correlation below {UNCHANGED:g})?"
     ),
 }
 """What a check asks, by the head of its name."""
-OTHERS = {"random": "a map of noise", "centre": "a map of the middle alone"}
+OTHERS = {"random": "a random map", "centre": "a map of the centre"}
 
 
 def explained(case: Case, part: str) -> list[dict[str, Any]]:

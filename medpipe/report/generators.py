@@ -38,14 +38,19 @@ def _of(split: str, metric: str) -> Measure:
 
 
 MEASURED: tuple[Row, ...] = (
-    ("classes surely made", "", _of("quality", "classes_covered"), "count"),
+    ("classes covered", "", _of("quality", "classes_covered"), "count"),
     (
         "precision",
-        "1: all within reach of a real image",
+        "1: all generated images are near a real image",
         _of("quality", "improved_precision"),
         "proportion",
     ),
-    ("recall", "1: all real ones within reach", _of("quality", "improved_recall"), "proportion"),
+    (
+        "recall",
+        "1: all real images are near a generated image",
+        _of("quality", "improved_recall"),
+        "proportion",
+    ),
     ("density", "about 1 for a second real sample", _of("quality", "density"), "number"),
     (
         "coverage",
@@ -62,12 +67,12 @@ MEASURED: tuple[Row, ...] = (
     ),
     (
         "MS-SSIM, generated minus training pairs",
-        "above 0: more alike",
+        "above 0: more similar",
         _of("pairs", "ms_ssim_excess"),
         "number",
     ),
     (
-        "share memorised from {compared}",
+        "proportion memorised from {compared}",
         "0 or below: none{times}",
         _of("memory", "memorised_share"),
         "proportion",
@@ -106,12 +111,12 @@ USEFUL: tuple[Row, ...] = (
     ),
     (
         "the same, trained on synthetic images alone",
-        "labels of a network that is {right} right",
+        "labels from a network with {right} accuracy",
         _of("trained_on_synthetic", "accuracy"),
         "proportion",
     ),
     (
-        "the same, rare classes filled up with synthetic images",
+        "the same, rare classes extended with synthetic images",
         "",
         _of("trained_balanced", "accuracy"),
         "proportion",
@@ -171,14 +176,14 @@ def _reads(e: Evidence) -> dict[str, str]:
     words = {
         "coverage": f"{100 * usual_coverage(real, made):.3g} %",
         "compared": str(pool),
-        "times": "" if pool.times == 1 else f"; of all seen up to {pool.times:.1f} times as many",
+        "times": "" if pool.times == 1 else f"; up to {pool.times:.1f} times as many of all seen",
     }
     if _tried(e):
         labels = np.unique(e.observations["trained_on_real"]["y_true"], return_counts=True)[1]
         right = e.scalars.get("audit_network_accuracy")
         words |= {
             "largest": f"{100 * labels.max() / labels.sum():.0f} %",
-            "right": "an unknown share" if right is None else f"{100 * right:.0f} %",
+            "right": "unknown" if right is None else f"{100 * right:.0f} %",
         }
     return words
 
@@ -261,9 +266,9 @@ def _came_about(case: Case, part: str, baseline: str) -> str:
     for failure, has in (FAILURES[name] for name in names if name in FAILURES):
         count = sum(has(e) for e in runs)
         told.append(
-            f"{failure} came about in {count} of {plural(len(runs), 'run')}"
+            f"{failure} occurred in {count} of {plural(len(runs), 'run')}"
             if count
-            else f"{failure} did not come about"
+            else f"{failure} did not occur"
         )
     return "; ".join(told)
 

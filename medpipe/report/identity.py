@@ -1,4 +1,4 @@
-"""Who signs: a local identity made on first use, or a real one from a PKCS#12 file.
+"""The signer's identity: a local one made on first use, or one from a PKCS#12 file.
 
 A local identity proves "unchanged since", never "who": its certificate says *self-issued*, and a
 reader has to be told its fingerprint by another way. It lives in one folder (mode 0700)::

@@ -1,6 +1,4 @@
-"""Issues self-issued signing certificates: a throw-away root, one signer under it, and a key for
-statements.
-"""
+"""Issue a self-signed identity: a throw-away root, one signer and a key for statements."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from medpipe.phrases import listed, plural
 from medpipe.report.case import Case, Item
 from medpipe.report.figures.svg import text_width
 from medpipe.report.sentences import Row, box, headline_order
-from medpipe.report.words import as_sentence, day, first_clause, value
+from medpipe.report.words import as_sentence, day, first_clause, parameter_name, value
 
 PAGE = 738.0  # points between the margins
 TEXT, BOX, CLAIM, PRINTED, FOUND = 481.0, 401.0, 123.0, 55.0, 89.0  # widths in points
@@ -107,7 +107,7 @@ def _legend(case: Case) -> str:
         for name, c in found
         if c["total"]
     ]
-    return "00 of 000 claims; all of them follow. " + " ".join(
+    return "00 of 000 claims; the next tables list all of them. " + " ".join(
         f"{name}, {plural(total, 'published claim')}: "
         f"{' · '.join(f'● {n} {word}' for word, n in numbers if n)}."
         for name, total, numbers in said
@@ -172,12 +172,11 @@ def _evidence(case: Case) -> str:
     none = len(case.items) - sum(tested.values())
     said = as_sentence(listed([*parts, *([f"none for {none}"] if none else [])]))
     if case.is_demonstration:
-        return (
-            f"{said} Demonstration data is made by medpipe itself and says nothing about the"
-            " claims."
-        )
+        return f"{said} medpipe makes demonstration data itself; it says nothing about the claims."
     decisive = Counter(
-        f"{d.path} {value(d.used)} for {value(d.published)}" for i in case.items for d in i.decisive
+        f"{parameter_name(d.path)} {value(d.used)} instead of {value(d.published)}"
+        for i in case.items
+        for d in i.decisive
     )
     if decisive:
         shown = [shorten(text, 80, placeholder=" …") for text, _ in decisive.most_common(5)]
@@ -191,13 +190,13 @@ def _trust(case: Case) -> str:
     said = []
     if count["L2"]:
         said.append(
-            f"L2 recomputed for {plural(count['L2'], 'claim')}: computed from the per-sample"
-            " predictions attached to this file, which medpipe check-report does again"
+            f"L2 recomputed for {plural(count['L2'], 'claim')}: medpipe check-report computes the"
+            " verdict again from the attached per-sample predictions"
         )
     if count["L1"]:
         said.append(
-            f"L1 bound for {plural(count['L1'], 'claim')}: as a run reported it, unchanged since"
+            f"L1 bound for {plural(count['L1'], 'claim')}: as the run reported it, unchanged since"
         )
     return (
-        "; ".join(said) or "None: nothing was tested"
-    ) + ". The models were not run again for this file."
+        "; ".join(said) or "None: no claim was tested"
+    ) + ". The models did not run again for this file."

@@ -1,6 +1,4 @@
-"""What may be printed of a text that somebody else wrote: what the shipped fonts draw, and nothing
-that steers the line.
-"""
+"""Clean text from other authors: keep characters that the fonts have, drop control characters."""
 
 from __future__ import annotations
 

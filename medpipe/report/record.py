@@ -14,7 +14,15 @@ from medpipe.evidence.ledger import ENDS, START, TAKEN
 from medpipe.judging import Outcome
 from medpipe.phrases import listed, plural
 from medpipe.report.case import Case, Item
-from medpipe.report.words import as_sentence, duration, minute, spans, value
+from medpipe.report.words import (
+    as_sentence,
+    duration,
+    minute,
+    parameter_name,
+    plain_reason,
+    spans,
+    value,
+)
 
 
 def deviations(case: Case) -> list[dict[str, Any]]:
@@ -27,7 +35,7 @@ def deviations(case: Case) -> list[dict[str, Any]]:
         using = [i for i in case.items if name in {m.run for m in i.claim.measure.parts()}]
         rows = [
             {
-                "path": d.path,
+                "path": parameter_name(d.path),
                 "published": value(d.published),
                 "used": value(d.used),
                 "stops": spans(i.number for i in using if d in i.decisive),
@@ -44,7 +52,8 @@ def deviations(case: Case) -> list[dict[str, Any]]:
                 "made": bool(case.made(name)),
                 "claims": spans(i.number for i in using),
                 "unstated": [
-                    {"path": path, "text": text} for path, text in protocol.unstated.items()
+                    {"path": parameter_name(path), "text": text}
+                    for path, text in protocol.unstated.items()
                 ],
             }
         )
@@ -71,15 +80,13 @@ def unknown(case: Case) -> list[dict[str, str]]:
 def _why(item: Item) -> tuple[str, str]:
     v = item.verdict
     if v.outcome is Outcome.NOT_TESTED:
-        reason, _, step = v.reason.partition("; ")
-        takes = (
-            as_sentence(step)
-            or "Runs of the published protocol, or data that holds what is missing."
-        )
+        reason, _, step = plain_reason(v.reason).partition("; ")
+        takes = as_sentence(step) or "A run of the published protocol, or the missing data."
         return f"Not tested: {reason}", takes
     if item.decisive:
         takes = "; ".join(
-            f"{d.path} {value(d.published)} (here {value(d.used)})" for d in item.decisive
+            f"{parameter_name(d.path)} {value(d.published)} (here {value(d.used)})"
+            for d in item.decisive
         )
         kind = (
             "Run on demonstration data." if v.grade == "demonstration" else "Not run as published."
@@ -91,8 +98,8 @@ def _why(item: Item) -> tuple[str, str]:
             f"About {plural(v.needed_n, 'sample')}.",
         )
     return (
-        v.reason,
-        "More training runs or a narrower question; more samples alone would not decide it.",
+        plain_reason(v.reason),
+        "More training runs or a narrower question. More samples alone would not decide it.",
     )
 
 
@@ -106,11 +113,7 @@ def runs(case: Case) -> list[dict[str, Any]]:
         if rows:
             groups.append(_group(protocol.title, rows))
     strangers = [_run(e, key, e.run.seed) for key, e in case.evidence.items() if key not in named]
-    return (
-        [*groups, _group("In the evidence, but not in the plan", strangers)]
-        if strangers
-        else groups
-    )
+    return [*groups, _group("Runs that are not in the plan", strangers)] if strangers else groups
 
 
 def _group(title: str, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -188,7 +191,7 @@ def provenance(case: Case) -> list[tuple[str, list[tuple[str, str]]]]:
         ("Specifications", [("claims, protocols, profiles", case.specs.digest)]),
         ("Documents", list(case.specs.subject.documents.items())),
         ("Data", data),
-        ("Weights and files, left outside", files),
+        ("Weights and files outside the bundle", files),
         ("Code", _shared(everything, "code_digest")),
         ("Repository", sorted({("", _repository(e)) for e in everything})),
         (
@@ -196,7 +199,7 @@ def provenance(case: Case) -> list[tuple[str, list[tuple[str, str]]]]:
             (
                 [
                     (
-                        "those that compute",
+                        "used for computation",
                         ", ".join(f"{name} {version}" for name, version in packages),
                     )
                 ]
@@ -243,7 +246,7 @@ def findings(case: Case, items: Iterable[Item]) -> list[dict[str, Any]]:
     return [
         {
             "audit": _named(case, f),
-            "severity": "looked for, in order" if f.severity == "clean" else f.severity,
+            "severity": "in order" if f.severity == "clean" else f.severity,
             "statement": f.statement,
             "figures": listed(
                 [

@@ -1,4 +1,4 @@
-"""HTML → one PDF/A-3a file with PDF/UA markers, attachments and an empty, tagged signature field.
+"""Render HTML as one PDF/A-3a file with PDF/UA tags, attachments and an empty signature field.
 
 Equal inputs give equal bytes. Nothing is fetched: the HTML carries its images as ``data:`` URLs,
 the fonts come with medpipe. The claims "PDF/A-3a" and "PDF/UA-1" are declared and partly checked by

@@ -88,8 +88,8 @@ def analysis_text(case: Case, part: str) -> bytes:
     title = case.specs.subject.parts[part]
     head = (
         f"{title}\n\nWritten by medpipe from the evidence with the root digest {case.root_digest}."
-        f" Grade of evidence: {' and '.join(case.grades) or 'none'}. What was not run as published"
-        " decides nothing about a claim.\n"
+        f" Grade of evidence: {' and '.join(case.grades) or 'none'}. Runs that deviate from the"
+        " published protocol do not decide a claim.\n"
     )
     paragraphs = [
         (name, list(lines))
@@ -97,7 +97,7 @@ def analysis_text(case: Case, part: str) -> bytes:
             ("Configurations side by side", _grids(case, part)),
             ("Claims that were tested", _claims(case, part)),
             ("Gradients", _gradients(case, part)),
-            ("What a trivial method already reaches", _trivial(case, part)),
+            ("Accuracy of trivial methods", _trivial(case, part)),
         )
     ]
     body = "\n".join(

@@ -10,9 +10,9 @@ from textwrap import shorten
 
 from medpipe.judging import Outcome, Validity
 from medpipe.judging.wording import show_interval, show_region, show_runs
-from medpipe.phrases import listed, plural
+from medpipe.phrases import agree, listed, plural
 from medpipe.report.case import Case, Item
-from medpipe.report.words import first_clause
+from medpipe.report.words import first_clause, plain_reason
 
 LONGEST = 260
 
@@ -75,14 +75,14 @@ def box(case: Case, room: int, most: int) -> tuple[Row, Row, Row]:
             held,
             room,
             most,
-            "No claim was both reproduced and examined for what it means.",
+            "No claim was both reproduced and found sound.",
         ),
         _row(
             "May not be relied on",
             failed,
             room,
             most,
-            "No claim was refuted, and none was found to mean something else.",
+            "No claim was refuted or undermined.",
         ),
         _unknown(case, most),
     )
@@ -126,11 +126,7 @@ def _row(heading: str, items: Sequence[Item], room: int, most: int, none: str) -
         chosen.append(said)
         told |= {i.number for i in (item, *alike)}
     left = len(items) - len(told)
-    rest = (
-        f"{left} more {'claim stands' if left == 1 else 'claims stand'} in the tables that follow."
-        if left
-        else ""
-    )
+    rest = f"The next tables list {plural(left, 'more claim')}." if left else ""
     return Row(heading, tuple(chosen) or (none,), rest)
 
 
@@ -141,40 +137,42 @@ def sentence(item: Item) -> str:
     if item.printed == "–" and v.outcome in (Outcome.SUPPORTED, Outcome.REFUTED):
         held = "holds" if v.outcome is Outcome.SUPPORTED else "does not hold"
         text = (
-            f"{subject}, asked by medpipe: {_found(item)}; this {held} (accepted:"
+            f"{subject}, added by medpipe: {_found(item)}; this {held} (accepted:"
             f" {show_region(v.accepted, v.unit)})."
         )
     elif v.outcome is Outcome.SUPPORTED:
-        text = f"{subject}: {_found(item)}; the published {v.printed} was found again."
+        text = f"{subject}: {_found(item)}; this reproduces the published {v.printed}."
     elif v.outcome is Outcome.REFUTED and v.interval is None:
         text = (
-            f"{subject}: published is “{v.printed}”; the published figures themselves rule it out:"
+            f"{subject}: published “{v.printed}”; the published figures themselves rule it out:"
             f" {clause(v.reason)}."
         )
     elif v.outcome is Outcome.REFUTED:
         text = (
-            f"{subject}: {_found(item)}; the published {v.printed} was not found (accepted:"
-            f" {show_region(v.accepted, v.unit)})."
+            f"{subject}: {_found(item)}; this does not reproduce the published {v.printed}"
+            f" (accepted: {show_region(v.accepted, v.unit)})."
         )
     elif v.outcome is Outcome.NOT_TESTED:
         text = f"{subject}: {_published(item)}not tested here."
     elif v.grade == "demonstration" and item.decisive:
         text = (
-            f"{subject}: {_published(item)}run here on demonstration data only, which says nothing"
+            f"{subject}: {_published(item)}run on demonstration data only, which is not evidence"
             " about the number."
         )
     else:
         how = ", not run as published" if item.decisive else ""
         text = f"{subject}: {_published(item)}found here{how}: {_found(item)}."
     if v.validity is Validity.UNDERMINED:
-        text += f" The number does not mean what is said: {_lower(clause(v.validity_reason))}."
+        text += (
+            f" The number does not mean what the claim says: {_lower(clause(v.validity_reason))}."
+        )
     elif v.validity is Validity.NARROWED:
-        text += f" It means less than is said: {_lower(clause(v.validity_reason))}."
+        text += f" It means less than the claim says: {_lower(clause(v.validity_reason))}."
     return text
 
 
 def _published(item: Item) -> str:
-    return "asked by medpipe, " if item.printed == "–" else f"published is {item.printed}, "
+    return "added by medpipe, " if item.printed == "–" else f"published {item.printed}, "
 
 
 def _found(item: Item) -> str:
@@ -187,7 +185,7 @@ def _found(item: Item) -> str:
     interval = shown.replace("(", f"({100 * v.interval.confidence:g} % interval ", 1)
     m = item.claim.measure
     if v.unit == "proportion" and m.metric == "accuracy" and m.minus is None and m.by is None:
-        interval = f"right in about {round(100 * v.interval.estimate)} of 100, {interval}"
+        interval = f"correct for about {round(100 * v.interval.estimate)} of 100, {interval}"
     return f"{interval}, {population(item)}"
 
 
@@ -212,7 +210,8 @@ def population(item: Item) -> str:
 
 def clause(text: str) -> str:
     """A reason as the end of a sentence on page one: short, without a full stop of its own."""
-    return shorten(text.strip().rstrip("."), LONGEST, placeholder=" … (in full in the tables)")
+    plain = plain_reason(text.strip().rstrip("."))
+    return shorten(plain, LONGEST, placeholder=" … (full text in the tables)")
 
 
 def _unknown(case: Case, most: int) -> Row:
@@ -231,8 +230,8 @@ def _unknown(case: Case, most: int) -> Row:
         )
     return Row(
         "Not known",
-        tuple(sentences) or ("Every claim was decided.",),
-        "What each would take stands under “What is not known”." if left else "",
+        tuple(sentences) or ("All claims were decided.",),
+        "“What is not known” lists what each claim would need." if left else "",
     )
 
 
@@ -247,8 +246,8 @@ def _demonstration(left: Sequence[Item], most: int) -> str:
     if not here:
         return ""
     return (
-        f"{_claims_were(here)} run on demonstration data only, which says nothing about them; "
-        "it shows that the machinery works."
+        f"{_claims_were(here)} run on demonstration data only. This shows that the software works"
+        f" and says nothing about the {agree(len(here), 'claim', 'claims')}."
     )
 
 
@@ -265,22 +264,22 @@ def _deviating(left: Sequence[Item], most: int) -> str:
     sides = [
         (where, [i for i in here if i.verdict.indication == side])
         for side, where in (
-            ("below", "below the accepted region"),
-            ("within", "inside it"),
-            ("above", "above it"),
-            (None, "to neither side"),
+            ("below", "below"),
+            ("within", "inside"),
+            ("above", "above"),
+            (None, "across an edge"),
         )
     ]
     points = listed(
         [
-            f"{where} for {len(items)}" + (f" ({named(items, most)})" if most else "")
+            f"{len(items)} {where}" + (f" ({named(items, most)})" if most else "")
             for where, items in sides
             if items
         ]
     )
     return (
-        f"{_claims_were(here)} not run as published, so that no evidence here can decide them. It"
-        f" points {points}."
+        f"{_claims_were(here)} not run as published, so the evidence cannot decide"
+        f" {agree(len(here), 'it', 'them')}. Results relative to the accepted region: {points}."
     )
 
 
@@ -295,7 +294,7 @@ def _undecided(left: Sequence[Item], most: int) -> str:
         )
         return f"{item.claim.title}, {_found(item)}{needed}"
 
-    return f"{_claims_were(here)} tested without an answer: {_listed(here, most, tell)}."
+    return f"{_claims_were(here)} tested, but the result is inconclusive{_named(here, most, tell)}."
 
 
 def _unexamined(left: Sequence[Item], most: int) -> str:
@@ -303,8 +302,9 @@ def _unexamined(left: Sequence[Item], most: int) -> str:
     if not here:
         return ""
     return (
-        f"{_claims_were(here)} reproduced as a number, but what the number means was not examined: "
-        + _listed(here, most, lambda i: f"{i.claim.title}, {_found(i)}")
+        f"{_claims_were(here)} reproduced, but no audit examined what"
+        f" {agree(len(here), 'the number means', 'the numbers mean')}"
+        + _named(here, most, lambda i: f"{i.claim.title}, {_found(i)}")
         + "."
     )
 
@@ -317,14 +317,21 @@ def _untested(left: Sequence[Item], most: int) -> str:
     for i in here:
         reasons.setdefault(i.verdict.reason, []).append(i)
     often = sorted(reasons.items(), key=lambda pair: -len(pair[1]))
-    shown = "; ".join(
-        f"{len(items)} because {_lower(clause(first_clause(reason)))}"
-        for reason, items in often[:2]
-    )
-    more = (
-        f"; {sum(len(items) for _, items in often[2:])} for other reasons" if len(often) > 2 else ""
-    )
-    return f"{_claims_were(here)} not tested: {shown}{more}."
+    if len(often) == 1:
+        return f"{_claims_were(here)} not tested: {_because(often[0][0])}."
+    shown = "; ".join(f"{_because(reason)} ({len(items)})" for reason, items in often[:2])
+    rest = sum(len(items) for _, items in often[2:])
+    more = f"; other reasons ({rest})" if rest else ""
+    return f"{_claims_were(here)} not tested, for these reasons: {shown}{more}."
+
+
+def _because(reason: str) -> str:
+    return _lower(first_clause(clause(reason)))
+
+
+def _named(items: Sequence[Item], most: int, tell: Callable[[Item], str]) -> str:
+    """The first items after a colon; nothing where there is no space to name one."""
+    return f": {_listed(items, most, tell)}" if most else ""
 
 
 def named(items: Sequence[Item], most: int) -> str:

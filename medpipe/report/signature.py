@@ -1,5 +1,4 @@
-"""Signs a report: PAdES baseline B-B, as a certification that allows no change, with a visible
-stamp.
+"""Sign a report: PAdES baseline B-B, certified against any change, with a visible stamp.
 
 Only a PDF that medpipe has just rendered is signed, never one handed in from elsewhere: what was
 prepared before signing (hidden layers, scripts, switchable content) would be certified with it.

@@ -37,24 +37,24 @@ GLOSSARY: Final = (
     (
         "validity",
         (
-            "Does the number mean what is said? Sound: the named threats were looked for and not"
-            " found. Narrowed: it means less. Undermined: it does not mean what is said. Not"
-            " assessed: the named threats were not looked for."
+            "Does the number mean what the claim says? Sound: audits looked for the named threats"
+            " and found none. Narrowed: the number means less. Undermined: it means something else."
+            " Not assessed: no audit looked for the named threats."
         ),
     ),
     (
         "grade",
         (
             "How close was the test to the published protocol? Published: no deviation. Reduced:"
-            " deviations, which are listed. Demonstration: on data that medpipe made itself, which"
+            " with the listed deviations. Demonstration: on data that medpipe made itself, which"
             " is never evidence about a claim."
         ),
     ),
     (
         "interval",
         (
-            "The range of values that fit what was seen, at the stated confidence. A 95 % interval"
-            " made in this way holds the true value in about 95 of 100 repeats. It covers chance"
+            "The values that are compatible with the observations, at the stated confidence. In"
+            " about 95 of 100 repeats, a 95 % interval contains the true value. It covers chance"
             " only, not faults of the data or the design."
         ),
     ),
@@ -62,7 +62,7 @@ GLOSSARY: Final = (
         "n",
         (
             "The number of samples, such as images or sentences. Samples that depend on each other"
-            " form clusters and are drawn together."
+            " form clusters, and resampling draws whole clusters."
         ),
     ),
     (
@@ -75,47 +75,47 @@ GLOSSARY: Final = (
     (
         "indication",
         (
-            "On which side of the accepted region evidence lies that was not made as published. It"
-            " decides nothing."
+            "The side of the accepted region on which reduced evidence lies. It does not decide the"
+            " claim."
         ),
     ),
     (
         "deviation",
         (
-            "A parameter of the published protocol that was not as published in the run. Deviations"
-            " are computed, never declared."
+            "A parameter whose value in the run differs from the published protocol. medpipe"
+            " computes deviations from what ran."
         ),
     ),
     (
         "threat",
         (
-            "A way in which a right number could still mislead, such as patients on both sides of a"
-            " split. Audits look for it."
+            "A way in which a correct number could still mislead, such as patients on both sides of"
+            " a split. Audits look for threats."
         ),
     ),
-    ("confusion matrix", "How often each true class was called each class."),
-    ("calibration", "Agreement of stated confidence with the share of right answers."),
-    ("digest", "A fingerprint (SHA-256) of bytes. Other bytes have another digest."),
+    ("confusion matrix", "Counts of samples by true class and predicted class."),
+    ("calibration", "Agreement of predicted probability with the proportion of correct answers."),
+    ("digest", "A fingerprint (SHA-256) of bytes. Different bytes have different digests."),
     (
         "root digest",
         (
-            "The digest of the list of all files of the evidence with their digests: it names this"
+            "The digest of the list of all evidence files and their digests. It identifies this"
             " evidence and no other."
         ),
     ),
     (
         "ledger",
         (
-            "A list of every start of a run, written before it begins, each entry chained to the"
-            " one before."
+            "A list of all starts of runs. medpipe writes each entry before the run begins and"
+            " chains it to the previous one."
         ),
     ),
     (
         "trust level",
         (
-            "L0 declared: numbers as typed. L1 bound: nothing changed since it was sealed. L2"
-            " recomputed: every verdict computed again from per-sample predictions. L3 re-inferred:"
-            " predictions made again with the same weights. L4 retrained: weights made again."
+            "L0 declared: numbers as stated. L1 bound: unchanged since the evidence was sealed. L2"
+            " recomputed: verdicts computed again from per-sample predictions. L3 re-inferred:"
+            " predictions made again with the same weights. L4 retrained: the model trained again."
         ),
     ),
 )
@@ -125,7 +125,7 @@ SIGNATURE_MEANS: Final = (
         "It means",
         (
             "that the file has not changed since it was signed, and that the holder of the signing"
-            " key signed it, at the time that the signer's clock showed."
+            " key signed it, at the time of the signer's clock."
         ),
     ),
     (
@@ -138,11 +138,11 @@ SIGNATURE_MEANS: Final = (
     (
         "A local identity",
         (
-            "was made on the signer's machine and vouched for by nobody. It shows that nothing"
-            " changed, not who signed. Ask the signer for the fingerprint by another way."
+            "was made on the signer's machine, and nobody has confirmed it. It shows that nothing"
+            " changed, not who signed. Ask the signer for the fingerprint through another channel."
         ),
     ),
-    ("Archiving", "PDF/A-3a and PDF/UA-1 are declared, not certified."),
+    ("Archiving", "The file declares PDF/A-3a and PDF/UA-1; no validator has certified it."),
 )
 
 _MONTHS: Final = (
@@ -192,6 +192,53 @@ def value(given: Any) -> str:
     if isinstance(given, list | tuple):
         return " or ".join(value(v) for v in given)
     return f"{given:g}" if isinstance(given, float) else str(given)
+
+
+_ASSESSMENTS: Final = {"inflated": "leakage-inflated", "open": "not assessed"}
+
+
+def assessment(stored: str) -> str:
+    """The assessment of an accuracy in the words of the report."""
+    return " and ".join(_ASSESSMENTS.get(word, word) for word in stored.split(" and "))
+
+
+def parameter_name(path: str) -> str:
+    """A parameter of a protocol as people read it: ``training.learning_rate`` is ``training
+    learning rate``.
+    """
+    return path.replace(".", " ").replace("_", " ")
+
+
+def plain_reason(stored: str) -> str:
+    """A stored reason without run keys, names of parameters and technical messages."""
+    text = stored
+    for pattern, plain in _TECHNICAL:
+        text = pattern.sub(plain, text)
+    return text
+
+
+def _without_name(found: re.Match[str]) -> str:
+    """What a run lacks, in words."""
+    name = found["name"]
+    if name.endswith("_cuda"):
+        return "the run has no GPU measurements"
+    return f"the run has no results for “{parameter_name(name)}”"
+
+
+_TECHNICAL: Final = (
+    (
+        re.compile(
+            r"run \S+: expected (?:observations of the split|the scalar) '(?P<name>\w+)', got .*"
+        ),
+        _without_name,
+    ),
+    (re.compile(r"the data has no column '\w+': "), lambda _: "the "),
+    (
+        re.compile(r"(?<=[(; ])[a-z]\w*(?:\.[a-z]\w*)+(?=: \S+ for )"),
+        lambda found: parameter_name(found[0]),
+    ),
+)
+"""Technical messages in the stored reasons of verdicts, and what to print in their place."""
 
 
 def duration(seconds: float) -> str:

@@ -10,6 +10,7 @@ from medpipe.audits.worth import worth
 from medpipe.judging.wording import show, show_interval
 from medpipe.phrases import listed
 from medpipe.report.case import Case
+from medpipe.report.words import assessment
 
 MOST_FINDINGS = 6
 
@@ -37,7 +38,7 @@ def worths(case: Case, part: str) -> list[dict[str, Any]]:
                 "title": item.claim.title,
                 "published": show(verdict.published, verdict.unit),
                 "found": show_interval(verdict.interval, verdict.unit),
-                "words": " and ".join(found.words),
+                "words": assessment(" and ".join(found.words)),
                 "because": (
                     (listed(numbers[:MOST_FINDINGS]) + (f" and {more} more" if more > 0 else ""))
                     if numbers

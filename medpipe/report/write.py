@@ -1,6 +1,4 @@
-"""A bundle's reports: from what it holds to HTML by Jinja2, and from there to PDF. Equal bundles
-give equal bytes.
-"""
+"""Render the reports of a bundle: HTML by Jinja2, then PDF. Equal bundles give equal bytes."""
 
 from __future__ import annotations
 

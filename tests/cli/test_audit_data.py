@@ -410,7 +410,7 @@ def test_what_people_see(tmp_path: Path) -> None:
         "Copies that carry two labels",
         "file metadata alone",
         "Read as <part>/<class>/<image>",
-        "This bears on any accuracy that is to hold for images of another collection",
+        "This affects any accuracy that is to hold for images of another collection",
     ):
         assert words in result.output
 

@@ -206,7 +206,7 @@ def test_ctrl_c_says_in_one_line_that_the_same_command_goes_on(tmp_path: Path) -
         process.kill()
     assert process.returncode == 130
     assert said.strip().splitlines()[-1:] == [
-        "medpipe: interrupted; the same command goes on from where it stopped"
+        "medpipe: interrupted; the same command continues from where it stopped"
     ]
     assert "Traceback" not in said
 

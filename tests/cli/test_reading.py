@@ -87,7 +87,7 @@ def test_making_says_what_to_give_and_what_to_keep(place: Path) -> None:
         and "Keep secret until all have answered: study/key.json" in said
     )
     assert study.commitment in said and "31 showings at 48 × 48: 12 real, 12 synthetic" in said
-    assert "Tells the origin without anatomy" in said and "sharpness" in said
+    assert "reveal the origin without anatomy" in said and "sharpness" in said
     assert "80 % power" in said
     assert study.nonce not in said and study.seed not in said
     assert stat.S_IMODE((place / "study/key.json").stat().st_mode) == 0o600

@@ -79,20 +79,20 @@ def test_each_claim_stands_in_one_row_of_the_box(case: Case) -> None:
         "on 900 samples",
         "“validation”",
         "2 runs",
-        "the published 80% was found again",
-        "It means less than is said: 3 of 900 sentences",
+        "this reproduces the published 80%",
+        "It means less than the claim says: 3 of 900 sentences",
     ):
         assert said in relied
     assert failed.sentences == (
         (
-            "Number of parameters (claim 2): 1,234, counted exactly; the published 1000 was not"
-            " found (accepted: 995 to 1,005)."
+            "Number of parameters (claim 2): 1,234, counted exactly; this does not reproduce the"
+            " published 1000 (accepted: 995 to 1,005)."
         ),
     )
     everything = " ".join(unknown.sentences)
     assert "1 claim was not run as published" in everything
-    assert "below the accepted region for 1 (Accuracy on slices)" in everything
-    assert "1 claim was not tested: 1 because the data has no column 'site'" in everything
+    assert "Results relative to the accepted region: 1 below (Accuracy on slices)." in everything
+    assert "1 claim was not tested: the site of the patients is not known." in everything
     assert "Not part of this audit: Speed." in everything
     assert all("Accuracy on slices" not in s for s in (*held.sentences, *failed.sentences))
 
@@ -119,9 +119,7 @@ def test_a_crowded_row_counts_what_it_leaves_out(
     ]
     failed = box(read_case(bundle_maker(claims)), 300, 2)[1]
     assert 1 <= len(failed.sentences) < 9
-    assert (
-        failed.rest == f"{9 - len(failed.sentences)} more claims stand in the tables that follow."
-    )
+    assert failed.rest == f"The next tables list {9 - len(failed.sentences)} more claims."
 
 
 def test_a_claim_that_was_not_tested_stays_in_the_denominator(audit: dict[str, Any]) -> None:
@@ -160,7 +158,7 @@ def test_what_medpipe_asks_is_no_published_figure(
     case = read_case(bundle_maker([asked, again, said]))
     audit = audit_context(case)
     rows = {r["title"]: (r["printed"], r["asked"]) for r in audit["parts"][0]["rows"]}
-    beside = "Asked by medpipe beside claim 3; nobody published it."
+    beside = "medpipe added this to claim 3; nobody published it."
     assert rows == {"Accuracy": ("80%", ""), "Elsewhere": ("80%", beside), "Copies": ("–", beside)}
     counts = audit["counts"][0]
     assert (counts["published"]["total"], counts["asked"]["total"], audit["asked"]["total"]) == (
@@ -175,7 +173,7 @@ def test_what_medpipe_asks_is_no_published_figure(
     ]
     failed = " ".join(box(case, 600, 5)[1].sentences)
     assert (
-        "Copies (claim 1), asked by medpipe: " in failed
+        "Copies (claim 1), added by medpipe: " in failed
         and "this does not hold (accepted: at most 1.0" in failed
     )
     assert "published no copies" not in " ".join(texts(audit))
@@ -218,12 +216,13 @@ def test_page_one_tells_grade_and_trust(audit: dict[str, Any]) -> None:
     assert (
         audit["first"].evidence
         == "Published for 2 claims, reduced for 1 claim and none for 1. Not as published:"
-        " training.epochs 2 for 3."
+        " training epochs 2 instead of 3."
     )
     assert audit["first"].trust.startswith(
-        "L2 recomputed for 2 claims: computed from the per-sample predictions attached to this file"
+        "L2 recomputed for 2 claims: medpipe check-report computes the verdict again from the"
+        " attached per-sample predictions"
     )
-    assert "L1 bound for 1 claim: as a run reported it, unchanged since." in audit["first"].trust
+    assert "L1 bound for 1 claim: as the run reported it, unchanged since." in audit["first"].trust
     assert audit["grade"] == "published and reduced"
     assert audit["demonstration"] == ""
 
@@ -233,7 +232,8 @@ def test_demonstration_data_is_called_so(bundle_maker: Maker) -> None:
     audit = audit_context(case)
     assert audit["demonstration"] == "demonstration data: not evidence"
     unknown = " ".join(audit["first"].rows[2].sentences)
-    assert "2 claims were run on demonstration data only, which says nothing about them" in unknown
+    assert "2 claims were run on demonstration data only. This shows that the software" in unknown
+    assert "says nothing about the claims." in unknown
     assert "demonstration" in card_context(case)["not_for"][1]
 
 
@@ -241,7 +241,7 @@ def test_deviations_name_the_claims_that_they_stop(audit: dict[str, Any]) -> Non
     tables = {t["name"]: t for t in audit["deviations"]}
     assert tables["text.toy"]["rows"] == []
     assert tables["imaging.toy"]["rows"] == [
-        {"path": "training.epochs", "published": "3", "used": "2", "stops": "3"}
+        {"path": "training epochs", "published": "3", "used": "2", "stops": "3"}
     ]
     assert tables["imaging.toy"]["because"] == "Time is short."
     assert (
@@ -251,8 +251,8 @@ def test_deviations_name_the_claims_that_they_stop(audit: dict[str, Any]) -> Non
 
 def test_what_is_not_known_says_what_it_would_take(audit: dict[str, Any]) -> None:
     assert [(u["claims"], u["takes"]) for u in audit["unknown"]] == [
-        ("3", "A run with training.epochs 3 (here 2)."),
-        ("4", "Runs of the published protocol, or data that holds what is missing."),
+        ("3", "A run with training epochs 3 (here 2)."),
+        ("4", "A run of the published protocol, or the missing data."),
     ]
 
 

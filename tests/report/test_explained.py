@@ -83,6 +83,6 @@ def test_rows_count_the_runs(small_bundle: Bundle, monkeypatch: pytest.MonkeyPat
     ) == ("1 of 3", "2 of 3")
     assert (
         rows["randomisation"]["passed"] == "3 of 3"
-        and "the middle alone" in rows["insertion against centre"]["asks"]
+        and "a map of the centre" in rows["insertion against centre"]["asks"]
     )
     assert all(r["asks"].endswith("?") for r in rows.values())

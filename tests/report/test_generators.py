@@ -79,7 +79,7 @@ def test_each_generator_stands_once_with_every_measurement(case: Case) -> None:
     cells = {r["what"]: r["cells"][0] for r in table["rows"]}
     assert (
         "to" in cells["coverage"]
-        and cells["classes surely made"] != "–"
+        and cells["classes covered"] != "–"
         and "40 generated and 40 real" in table["n"]
     )
     reads = {r["what"]: r["reads"] for r in table["rows"]}
@@ -120,15 +120,15 @@ def test_what_was_compared_with_and_what_classifiers_reach_is_said(
     table = measured_generators(case, case.parts[0])
     assert table is not None
     rows = {r["what"]: r for r in table["rows"]}
-    assert rows["share memorised from the 40 of 160 training images compared"]["reads"].endswith(
-        "of all seen up to 4.0 times as many"
-    )
+    assert rows["proportion memorised from the 40 of 160 training images compared"][
+        "reads"
+    ].endswith("up to 4.0 times as many of all seen")
     real, synthetic = (
         rows["accuracy on real images, trained on real ones"],
         rows["the same, trained on synthetic images alone"],
     )
     assert real["reads"] == "the largest class: 75 %" and real["cells"][0].startswith("75")
-    assert synthetic["reads"] == "labels of a network that is 90 % right"
+    assert synthetic["reads"] == "labels from a network with 90 % accuracy"
 
 
 def test_remedies_stand_below_their_failure(case: Case) -> None:
@@ -145,19 +145,19 @@ def test_remedies_stand_below_their_failure(case: Case) -> None:
 @pytest.mark.parametrize(
     ("metric", "failing", "words"),
     [
-        ("coverage", {"called": 4}, "mode collapse did not come about"),
-        ("coverage", {"called": 3}, "mode collapse came about in 1 of 1 run"),
-        ("membership_auc_discriminator", {}, "an overfitting discriminator did not come about"),
+        ("coverage", {"called": 4}, "mode collapse did not occur"),
+        ("coverage", {"called": 3}, "mode collapse occurred in 1 of 1 run"),
+        ("membership_auc_discriminator", {}, "an overfitting discriminator did not occur"),
         (
             "membership_auc_discriminator",
             {"knows": 1.0},
-            "an overfitting discriminator came about in 1 of 1 run",
+            "an overfitting discriminator occurred in 1 of 1 run",
         ),
-        ("generator_gradient_log10", {}, "vanishing gradients did not come about"),
+        ("generator_gradient_log10", {}, "vanishing gradients did not occur"),
         (
             "generator_gradient_log10",
             {"gradient": -3.0},
-            "vanishing gradients came about in 1 of 1 run",
+            "vanishing gradients occurred in 1 of 1 run",
         ),
     ],
 )

@@ -71,7 +71,7 @@ def test_every_claim_is_listed_with_its_findings(figured: Bundle) -> None:
 def test_the_chapter_stands_in_the_report_only_where_there_are_figures(
     figured: Bundle, small_bundle: Bundle
 ) -> None:
-    heading = "What the published figures show by themselves"
+    heading = "What the published figures show without a run"
     assert heading in audit_html(read_case(figured))
     assert heading not in audit_html(read_case(small_bundle))
 

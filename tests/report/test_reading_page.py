@@ -249,8 +249,8 @@ def test_the_result_page_says_who_read_what_and_shows_comments_as_text() -> None
     found = score(collect(key(), documents))
     page = result_page(found)
     assert (
-        "3 readers read 60 images, 30 real and 30 synthetic, 10 of them twice, and 6 bent controls."
-        in page
+        "3 readers read 60 images, 30 real and 30 synthetic, 10 of them twice, and 6 distorted"
+        " controls." in page
     )
     assert found.verdict in page and "&lt;script&gt;alert(1)" in page and "<script" not in page
     assert "default-src 'none'" in page and page.count('<tr><th scope="row">R') >= 6

@@ -85,7 +85,7 @@ def test_every_heading_is_a_bookmark(reports: dict[str, bytes]) -> None:
         "All claims",
         "Part text: Sentences of trials",
         "What was not done as published",
-        "What is not known, and what it would take",
+        "What is not known, and what would be needed",
         "Runs",
         "Provenance",
         "What a signature does and does not mean",

@@ -1,5 +1,5 @@
-"""Metrics of classification, all computed from confusion matrices, so that a bootstrap of thousands
-of replicates is one matrix product.
+"""Classification metrics, computed from confusion matrices so that a bootstrap is one matrix
+product.
 
 A metric of medpipe is a `ConfusionMetric`. A stranger's metric is any function ``(Observations) ->
 float``.

@@ -1,4 +1,4 @@
-"""The files of a data set, in a folder, zip file or tar file, read without trusting any of them.
+"""Read the files of a data set from a folder, zip or tar file without trusting any of them.
 
 Refused are names that leave the folder, links that lead out of it, names that differ only in case,
 sizes beyond the limits, encryption and damage. Nothing is repaired, but for names with backslashes,

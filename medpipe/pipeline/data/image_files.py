@@ -1,4 +1,4 @@
-"""Metadata of image files: what collections and exporting programs leave, whatever an image shows.
+"""Metadata of image files: the traces of collections and export programs.
 
 The size in bytes is not among it: of two files stored alike, the one that shows more is larger.
 """

@@ -1,4 +1,4 @@
-"""Groups of related images in a data set, across its parts: searched once and kept."""
+"""Group related images of a data set across its parts, and cache the result."""
 
 from __future__ import annotations
 

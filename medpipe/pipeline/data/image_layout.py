@@ -1,5 +1,4 @@
-"""How images lie in folders: which folder is a class, which a part such as ``train``, which a
-patient.
+"""Recognise the folder layout of an image set: which folder is a class, a part or a patient.
 
 Read are ``class/image``, ``part/class/image`` and both with a folder for each patient;
 ``class/part`` where the second folders are called as parts are (``train``, ``test``,

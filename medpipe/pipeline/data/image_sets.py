@@ -1,5 +1,4 @@
-"""Anybody's images, in folders or an archive, for audits: what can be read is read, what cannot is
-listed.
+"""Read any folder or archive of images for an audit; list the files that cannot be read.
 
 Parts, classes and patients are told as `medpipe.pipeline.data.image_layout` says.
 """

@@ -1,4 +1,4 @@
-"""Labelled brain MRI slices: the Kaggle set, zipped or unpacked, or the package's demonstration."""
+"""Labelled brain MRI slices: the Kaggle set, zipped or unpacked, or the drawn demonstration set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where data lies and where things made from it are kept."""
+"""The folders for data sets and for the files that medpipe caches."""
 
 from __future__ import annotations
 

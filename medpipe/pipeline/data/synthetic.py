@@ -1,4 +1,4 @@
-"""Synthetic images are no real data: the loaders refuse what a manifest of synthetic images lists.
+"""Refuse image files that a manifest of synthetic images lists.
 
 Manifests are looked for in the data set itself (``synthetic-manifest.json`` at its top), in the
 folder of data sets, and where the environment variable ``MEDPIPE_SYNTHETIC`` names files (several

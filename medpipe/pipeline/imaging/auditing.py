@@ -1,5 +1,4 @@
-"""Everything that images and their files say about an accuracy measured on them, as one document,
-without training a network.
+"""Run all audits of an image set, without training a network, and collect them in one document.
 
 Between the part that is trained on and every other: copies, likely slices of one patient, groups of
 a table on both sides. Within the set: copies, labels that a copy contradicts, sources that files

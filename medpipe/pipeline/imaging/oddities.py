@@ -1,6 +1,4 @@
-"""Images of a set that are outliers by a rule or of their class, or similar to another class: with
-counts and examples.
-"""
+"""Outliers of an image set, with counts and examples."""
 
 from __future__ import annotations
 

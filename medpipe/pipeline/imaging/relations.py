@@ -1,5 +1,5 @@
-"""Images of a set that have relatives elsewhere in it: copies, likely slices of one patient, groups
-that a table names.
+"""Find images with duplicates, likely slices of the same patient, or a listed group elsewhere in
+the set.
 """
 
 from __future__ import annotations

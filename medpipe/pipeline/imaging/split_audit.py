@@ -1,4 +1,4 @@
-"""Whether a split of images is free of leakage, and a split that is."""
+"""Check whether a split of images is free of leakage, and make a split that is."""
 
 from __future__ import annotations
 

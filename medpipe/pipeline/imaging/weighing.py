@@ -1,6 +1,4 @@
-"""The verdict on a set of images: what is surely so, what is surely not, and what is open because
-too little was seen.
-"""
+"""The verdict on an image set: what is certain, what is excluded, and what stays undecided."""
 
 from __future__ import annotations
 

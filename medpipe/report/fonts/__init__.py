@@ -1,4 +1,4 @@
-"""The fonts that travel with medpipe, so that a report looks and weighs the same on every machine.
+"""The fonts in the package, so that a report looks the same on every machine.
 
 Families in CSS: ``medpipe text`` (Source Sans 3: 400, 400 italic, 600), ``medpipe mono`` (Source
 Code Pro: 400, 600) and ``medpipe symbols`` (the marks ● ○ ◐ ▽ ◆ ✓). The symbols stand first in the
