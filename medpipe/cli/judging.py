@@ -31,6 +31,9 @@ OwnSpecsOption = Annotated[
 AllowCodeOption = Annotated[
     bool, typer.Option("--allow-code", help="Run the metric code in the bundle.")
 ]
+AllClaimsOption = Annotated[
+    bool, typer.Option("--all", help="Print a row for every claim, not only the headline claims.")
+]
 Pkcs12Option = Annotated[
     Path | None,
     typer.Option("--pkcs12", help="PKCS#12 file to sign with (default: a local identity)."),
@@ -103,10 +106,12 @@ def judge(
     strict: StrictOption = False,
     specs: OwnSpecsOption = None,
     allow_code: AllowCodeOption = False,
+    every: AllClaimsOption = False,
 ) -> None:
     """Check the files of a bundle and judge every claim from its observations."""
     from medpipe.claims.loading import specs_from
-    from medpipe.cli.show import print_json, print_verdicts, talk_on_stderr
+    from medpipe.cli.show import print_json, talk_on_stderr
+    from medpipe.cli.summary import print_next, print_verdicts
     from medpipe.evidence import Bundle
 
     if as_json:
@@ -117,7 +122,8 @@ def judge(
     if as_json:
         print_json(opened)
     else:
-        print_verdicts(specs_from(opened.specs(), str(bundle)), verdicts)
+        print_verdicts(specs_from(opened.specs(), str(bundle)), verdicts, every=every)
+        print_next(opened, every=every, signed=False)
     end_with(verdicts, strict)
 
 
@@ -165,7 +171,7 @@ def sign(
     allow_code: AllowCodeOption = False,
 ) -> None:
     """Write and sign the report and the model card, with the evidence attached."""
-    from medpipe.cli.show import print_reports
+    from medpipe.cli.summary import print_reports
     from medpipe.evidence import Bundle
 
     opened = Bundle.open(bundle)

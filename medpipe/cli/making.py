@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medpipe.cli.codes import INCOMPLETE, check_name, check_output_folder
+from medpipe.cli.judging import AllClaimsOption
 from medpipe.phrases import plural
 
 if TYPE_CHECKING:
@@ -119,6 +118,7 @@ def register(app: typer.Typer) -> None:
 def choose_profile() -> tuple[str, str]:
     """The profile for this machine, and why."""
     from medpipe.pipeline.data.places import IMAGE_FOLDERS, TEXT_FOLDERS, find
+    from medpipe.running.processes import has_cuda
 
     found = [
         name for known in (TEXT_FOLDERS, IMAGE_FOLDERS) for name in known if find(name, known, None)
@@ -128,15 +128,6 @@ def choose_profile() -> tuple[str, str]:
     if has_cuda():
         return "published", f"found data ({', '.join(found)}) and a CUDA device"
     return "reduced", f"found data ({', '.join(found)}) but no CUDA device"
-
-
-def has_cuda() -> bool:
-    """Whether an NVIDIA device answers, asked without importing torch."""
-    tool = shutil.which("nvidia-smi")
-    return (
-        tool is not None
-        and subprocess.run([tool, "-L"], capture_output=True, check=False).returncode == 0
-    )
 
 
 def prepare(
@@ -155,6 +146,7 @@ def prepare(
     from medpipe.claims.checkpoint import with_checkpoint
     from medpipe.evidence import Bundle
     from medpipe.running.plan import make_plan
+    from medpipe.running.processes import has_cuda
 
     if name is not None:
         check_name(name, "--name")
@@ -272,12 +264,14 @@ def verify(
     strict: StrictOption = False,
     pkcs12: Pkcs12Option = None,
     as_json: JsonOption = False,
+    every: AllClaimsOption = False,
 ) -> None:
     """Run the whole audit: plan, run, judge, write and sign the report, and check it."""
     from medpipe.claims.loading import code_beside
     from medpipe.cli.auditing import say_first
     from medpipe.cli.judging import end_with, judge_and_store, sign_reports
-    from medpipe.cli.show import note, print_json, print_reports, print_verdicts, talk_on_stderr
+    from medpipe.cli.show import note, print_json, talk_on_stderr
+    from medpipe.cli.summary import print_next, print_reports, print_verdicts
 
     if as_json:
         talk_on_stderr()
@@ -294,8 +288,9 @@ def verify(
     if as_json:
         print_json(job.bundle)
     else:
-        print_verdicts(job.specs, verdicts)
+        print_verdicts(job.specs, verdicts, every=every)
         print_reports(job.bundle, paths)
+        print_next(job.bundle, every=every, signed=True)
     end_with(verdicts, strict)
 
 

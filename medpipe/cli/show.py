@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -40,11 +39,9 @@ if TYPE_CHECKING:
     from medpipe.claims.origins import Setting
     from medpipe.claims.protocol import Protocol
     from medpipe.evidence import Bundle
-    from medpipe.judging import Verdict
     from medpipe.report.policy import Step
     from medpipe.running.plan import Plan, PlannedRun
 
-SHAPES = {"supported": "●", "refuted": "○", "inconclusive": "◐", "not-tested": "–"}
 PIPE_WIDTH = 140
 """Columns of a table in a log or a pipe, unless COLUMNS says otherwise."""
 FIRST_S, EVERY_S = 2.0, 30.0
@@ -361,45 +358,6 @@ def _bars() -> Progress:
 
 def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
-
-
-def print_verdicts(specs: Specs, verdicts: Sequence[Verdict]) -> None:
-    """The table of verdicts, and how many of each."""
-    from medpipe.judging.wording import show_interval
-
-    wide = console.width >= 120
-    rows = []
-    for v in verdicts:
-        found = "–" if v.interval is None else show_interval(v.interval, v.unit)
-        shape = SHAPES[v.outcome.value]
-        side = f", {v.indication}" if v.indication else ""
-        more = (v.validity.value, v.grade or "–") if wide else ()
-        rows.append([v.claim, v.printed, found, f"{shape} {v.outcome.value}{side}", *more])
-    more_columns = ("validity", "grade") if wide else ()
-    show_table(["claim", "published", "found (95 % interval)", "outcome", *more_columns], rows)
-    if not wide:
-        say(
-            "For validity and grade, use a wider window, read the report, or run: medpipe judge"
-            " --json"
-        )
-    counts = {o: sum(v.outcome.value == o for v in verdicts) for o in SHAPES}
-    say(
-        "; ".join(f"{n} {o}" for o, n in counts.items()) + f"; of {plural(len(verdicts), 'claim')}."
-    )
-    if any(v.grade == "demonstration" for v in verdicts):
-        say(
-            "Demonstration data: this shows that medpipe works, and is not evidence about any"
-            " claim."
-        )
-
-
-def print_reports(bundle: Bundle, paths: Sequence[Path]) -> None:
-    """Where everything lies and how to check it."""
-    say(f"Bundle: {bundle.folder}  root digest {bundle.root_digest}")
-    for path in paths:
-        say(f"Signed: {path}")
-    if paths:
-        say(f"Check it: medpipe check-report {paths[0]}")
 
 
 def print_json(bundle: Bundle) -> None:

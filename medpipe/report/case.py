@@ -196,6 +196,11 @@ def _items(bundle: Bundle, specs: Specs) -> tuple[Item, ...]:
             f"{bundle.folder}: expected one verdict for every claim, got none or no claim for"
             f" {odd}; run: medpipe judge"
         )
+    return numbered(specs, verdicts)
+
+
+def numbered(specs: Specs, verdicts: Mapping[str, Verdict]) -> tuple[Item, ...]:
+    """All claims with their verdicts (by the claim's id), numbered as in the report."""
     order = list(specs.subject.parts)
     ordered = sorted(
         specs.claims, key=lambda c: order.index(c.part)

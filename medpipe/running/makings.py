@@ -69,11 +69,9 @@ def code_of(module_name: str) -> tuple[str, dict[str, str]]:
         path = _source(name)
         if name in sources or path is None:
             continue
-        tree = ast.parse(path.read_bytes())
-        sources[name] = _without_documentation(tree)
-        for imported in _imports(
-            tree, name if path.name == "__init__.py" else name.rpartition(".")[0]
-        ):
+        parent = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        sources[name], statements = _parsed(path.read_bytes(), parent)
+        for imported in _imports(statements):
             if imported.split(".")[0] in own:
                 waiting.append(imported)
             else:
@@ -97,22 +95,34 @@ def _source(name: str) -> Path | None:
     )
 
 
-def _imports(tree: ast.Module, package: str) -> set[str]:
-    """Names of all modules that a module imports when it runs, inside functions too; for a
-    re-exported name, the module it is from.
+@lru_cache(maxsize=2048)
+def _parsed(content: bytes, package: str) -> tuple[str, frozenset[tuple[str, str]]]:
+    """A module's code without its documentation, and what its import statements name."""
+    tree = ast.parse(content)
+    return _without_documentation(tree), frozenset(_statements(tree, package))
+
+
+def _statements(tree: ast.Module, package: str) -> Iterator[tuple[str, str]]:
+    """All modules that a module imports when it runs, inside functions too, each with the name that
+    is taken from it; without one where that makes no difference.
     """
-    found: set[str] = set()
     for node in _running(tree):
         if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
+            yield from ((alias.name, "") for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             parents = (
                 package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
             )
             base = ".".join([*parents, node.module] if node.module else parents)
             own = base.split(".")[0] in ("medpipe", package.split(".")[0])
-            found.update(_home(base, alias.name) if own else base for alias in node.names)
-    return found
+            yield from ((base, alias.name if own else "") for alias in node.names)
+
+
+def _imports(statements: Iterable[tuple[str, str]]) -> set[str]:
+    """Names of the modules that statements import; for a re-exported name, the module it is
+    from.
+    """
+    return {_home(base, member) if member else base for base, member in statements}
 
 
 def _running(tree: ast.AST) -> Iterator[ast.AST]:

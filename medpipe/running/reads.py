@@ -144,6 +144,19 @@ class Recorder:
         _WORKING[:] = [self]
         self.on = True
 
+    def add(self, earlier: Recorder) -> None:
+        """Count what another recorder saw, in the process that this one was forked from, as read
+        here.
+        """
+        kept = {p: seen for p, seen in earlier.files.items() if not earlier._temporary(p)}
+        self.files.update(kept)
+        self.folders.update(earlier.folders)
+        self.sources.update(earlier.sources)
+        self.written |= earlier.written
+        self.changed |= earlier.changed
+        self.unseen |= earlier.unseen
+        self.declared = self.declared or earlier.declared
+
     def _hook(self, event: str, args: tuple[Any, ...]) -> None:
         handler = self.handlers.get(event)
         if handler is None or not self.on or getattr(self.busy, "now", False):
@@ -200,7 +213,7 @@ class Recorder:
         place = os.path.abspath(os.fsdecode(path))
         if os.path.dirname(place).endswith((".egg-info", ".dist-info")):
             return None
-        return None if below_any(place, self.own) or below_any(place, self.skipped) else place
+        return None if below_any(place, (*self.skipped, *self.own)) else place
 
     def _open(self, path: Any, mode: Any, flags: Any) -> None:
         if isinstance(path, int):

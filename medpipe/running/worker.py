@@ -36,11 +36,18 @@ def main() -> None:
     job = json.load(sys.stdin)
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a library prints goes to the log, not between our lines
+    work(job, out)
+
+
+def work(job: Mapping[str, Any], out: IO[str], *, earlier: Recorder | None = None) -> None:
+    """Do a job and write lines of JSON to ``out``. ``earlier``: what was read before this process
+    was forked.
+    """
     with registry.code_from(Path(job["code"])) if job["code"] else nullcontext():
-        _do(job, out)
+        _do(job, out, earlier)
 
 
-def _do(job: Mapping[str, Any], out: IO[str]) -> None:
+def _do(job: Mapping[str, Any], out: IO[str], earlier: Recorder | None) -> None:
     if job["task"] == "probe":
         with _without_collecting():
             probed = [_probe(r) for r in job["runs"]]
@@ -61,6 +68,8 @@ def _do(job: Mapping[str, Any], out: IO[str]) -> None:
             *(beside.with_name(beside.name + end) for end in (".log", ".lock", ".reads")),
         )
         recorder = Recorder(roots, own, beside.with_name(beside.name + ".reads"))
+        if earlier is not None:
+            recorder.add(earlier)
         evidence = _make(run, job["device"], work, _Reporter(out), recorder)
         _keep(bundle, evidence)
     status = "finished" if evidence.failure is None else evidence.failure.kind

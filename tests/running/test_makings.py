@@ -72,8 +72,6 @@ def test_the_makings_hold_the_data_too(package: Path) -> None:
 @pytest.mark.parametrize("room", ["judging.judge", "report.write", "cli.making", "audits"])
 def test_judging_and_reporting_are_no_part_of_an_experiments_code(room: str) -> None:
     """Otherwise every change of a sentence in the report would train everything again."""
-    import ast
-
     from medpipe.running import makings as module
 
     seen: set[str] = set()
@@ -90,7 +88,7 @@ def test_judging_and_reporting_are_no_part_of_an_experiments_code(room: str) -> 
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
         waiting += [
             n
-            for n in module._imports(ast.parse(path.read_bytes()), package)
+            for n in module._imports(module._parsed(path.read_bytes(), package)[1])
             if n.startswith("medpipe")
         ]
     assert len(seen) > 15
