@@ -260,7 +260,7 @@ def _require_whole_characters(data: Any, where: str) -> None:
 
 
 @cache
-def schema(kind: str, package: str = "medpipe.claims", version: int = 1) -> dict[str, Any]:
+def schema(kind: str, package: str = "medpipe.specs", version: int = 1) -> dict[str, Any]:
     """The JSON Schema of a kind of document, such as ``claims`` or ``verdicts``, which lies in
     ``package``.
     """
@@ -268,7 +268,7 @@ def schema(kind: str, package: str = "medpipe.claims", version: int = 1) -> dict
     return dict(json.loads(text))
 
 
-def validate(data: Any, kind: str, where: str, package: str = "medpipe.claims") -> None:
+def validate(data: Any, kind: str, where: str, package: str = "medpipe.specs") -> None:
     """Hold a document against its schema. Raises `SpecError` with the path of the first fault."""
     from jsonschema import (
         Draft202012Validator,

@@ -55,9 +55,9 @@ def files_run_by(call: Callable[[], object]) -> list[str]:
 
 def follow_a_claim() -> list[str]:
     """From the YAML file of a claim to its verdict: load the specifications, judge the bundle."""
-    from medpipe.claims import load_specs
     from medpipe.evidence import Bundle
     from medpipe.judging import judge_bundle
+    from medpipe.specs import load_specs
 
     bundle = ROOT / "tests/data/bundle-1"
 
@@ -70,7 +70,7 @@ def follow_a_claim() -> list[str]:
 
 def follow_an_image() -> list[str]:
     """From a zip file of images to the figures in a signed report, by ``medpipe audit-data``."""
-    from medpipe.cli.data_auditing import audit_data
+    from medpipe.cli.data_audits import audit_data
 
     with tempfile.TemporaryDirectory() as folder:
         images = Path(folder) / "images.zip"

@@ -13,7 +13,7 @@ import pytest
 from architecture_page import files_run_by, follow_a_claim, follow_an_image, listed_files, part
 from test_layers import LAYERS
 
-from medpipe import phrases
+from medpipe import formatting
 
 COMMAND = "run: python tests/architecture_page.py"
 
@@ -51,8 +51,8 @@ def test_the_page_lists_every_file_that_runs(
 
 
 def test_the_trace_counts_functions_and_not_imports() -> None:
-    assert files_run_by(lambda: importlib.reload(phrases)) == []
-    assert files_run_by(lambda: phrases.plural(2, "claim")) == ["phrases.py"]
+    assert files_run_by(lambda: importlib.reload(formatting)) == []
+    assert files_run_by(lambda: formatting.plural(2, "claim")) == ["phrases.py"]
 
 
 def test_a_file_that_the_page_lacks_is_missed(page: str) -> None:

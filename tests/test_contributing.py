@@ -17,9 +17,9 @@ import yaml
 from made_up import claim_data, evidence_of, observations, write_files_of
 from sklearn.metrics import balanced_accuracy_score
 
-from medpipe.claims.claim import claim_from
 from medpipe.judging.estimate import estimate
 from medpipe.registry import code_from
+from medpipe.specs.claim import claim_from
 
 LONGEST = 30
 

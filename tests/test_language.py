@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from plain_english import RAW, coinages, without_markup
 
-from medpipe.report.words import GLOSSARY
+from medpipe.report.labels import GLOSSARY
 
 ROOT = Path(__file__).resolve().parents[1]
 OLD_NAMES = frozenset(
@@ -23,7 +23,7 @@ OLD_NAMES = frozenset(
         "deployment.ladder",
         "deployment_ladder",
         "likeness",
-        "medpipe/audits/relatives.py",
+        "medpipe/audits/leakage_effect.py",
         "pipeline/imaging/oddities.py",
         "relatives",
     }

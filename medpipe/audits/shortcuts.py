@@ -28,13 +28,13 @@ from typing import Any
 
 import numpy as np
 
-from medpipe.audits.setting import Settings, measured_in
-from medpipe.claims.claim import Claim
+from medpipe.audits.scope import Settings, measured_in
 from medpipe.evidence import Evidence, Observations
-from medpipe.evidence.answers import paired_difference
 from medpipe.evidence.finding import Finding
-from medpipe.phrases import plural
-from medpipe.statistics import Interval
+from medpipe.formatting import plural
+from medpipe.metrics.intervals import Interval
+from medpipe.metrics.prediction_changes import paired_difference
+from medpipe.specs.claim import Claim
 
 THREAT = "shortcuts"
 EXPERIMENTS: Mapping[str, tuple[str, str]] = {"image_baselines": ("imaging", "images")}

@@ -79,13 +79,21 @@ def main() -> None:
 
 
 def _with_commands() -> typer.Typer:
-    from medpipe.cli import auditing, data_auditing, deploying, judging, making, marking, reading
+    from medpipe.cli import (
+        data_audits,
+        deployment_commands,
+        figure_audits,
+        judging,
+        making,
+        marking,
+        reader_study,
+    )
 
     making.register(app)
     judging.register(app)
-    auditing.register(app)
-    data_auditing.register(app)
-    reading.register(app)
-    deploying.register(app)
+    figure_audits.register(app)
+    data_audits.register(app)
+    reader_study.register(app)
+    deployment_commands.register(app)
     marking.register(app)
     return app

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from medpipe.cli.show import plain, say, show_table
-from medpipe.phrases import plural
+from medpipe.formatting import plural
 
 if TYPE_CHECKING:
     from medpipe.evidence.finding import Finding

@@ -14,12 +14,12 @@ import typer
 from medpipe.cli.codes import ALTERED, DONE, INCOMPLETE, REFUTED, USAGE, check_output_folder
 
 if TYPE_CHECKING:
+    from medpipe.checking.check import Checked
     from medpipe.evidence import Bundle
     from medpipe.judging import Verdict
-    from medpipe.report.check import Checked
-    from medpipe.report.identity import Identity
-    from medpipe.report.policy import SignedPdf
-    from medpipe.report.signers import TrustedSigner
+    from medpipe.signing.identity import Identity
+    from medpipe.signing.policy import SignedPdf
+    from medpipe.signing.signers import TrustedSigner
 
 BundleOption = Annotated[Path, typer.Option("--bundle", help="Folder of a bundle.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -56,10 +56,10 @@ def permitted_code(bundle: Bundle, own_specs: Path | None, allow_code: bool) -> 
 
     Raises `BundleError` where the reader's own code is not what the bundle was made with.
     """
-    from medpipe.claims import load_specs
-    from medpipe.claims.loading import code_beside
     from medpipe.judging.estimate import own_metrics
     from medpipe.registry import code_from
+    from medpipe.specs import load_specs
+    from medpipe.specs.loading import code_beside
 
     if own_specs is not None:
         specs = load_specs(own_specs)
@@ -84,10 +84,10 @@ def judge_and_store(bundle: Bundle) -> Sequence[Verdict]:
     again where they are new.
     """
     from medpipe.audits.bundles import keep_findings
-    from medpipe.claims.loading import specs_from
     from medpipe.cli.show import working
     from medpipe.judging import judge_bundle
     from medpipe.judging.judge import verdicts_document
+    from medpipe.specs.loading import specs_from
 
     with working(str(bundle.folder)):
         keep_findings(bundle, specs_from(bundle.specs(), f"{bundle.folder}/specs"))
@@ -109,10 +109,10 @@ def judge(
     every: AllClaimsOption = False,
 ) -> None:
     """Check the files of a bundle and judge every claim from its observations."""
-    from medpipe.claims.loading import specs_from
     from medpipe.cli.show import print_json, talk_on_stderr
     from medpipe.cli.summary import print_next, print_verdicts
     from medpipe.evidence import Bundle
+    from medpipe.specs.loading import specs_from
 
     if as_json:
         talk_on_stderr()
@@ -189,11 +189,11 @@ def sign_reports(bundle: Bundle, pkcs12: Path | None) -> list[Path]:
     from medpipe.cli.show import working
     from medpipe.documents import pretty_json
     from medpipe.evidence.files import sha256, write_atomically
-    from medpipe.report.signing import signed_reports
-    from medpipe.running.makings import code_of
+    from medpipe.report.signed_reports import signed_reports
+    from medpipe.running.provenance import code_of
 
     own = signing_identity(pkcs12)
-    code, packages = code_of("medpipe.report.signing")
+    code, packages = code_of("medpipe.report.signed_reports")
     made_of = {
         "version": 1,
         "root_digest": bundle.root_digest,
@@ -222,9 +222,9 @@ def check_own(signed: Mapping[str, bytes], identity: Identity) -> None:
     """Check reports as their reviewer will, before they are written. Raises `SignatureError` at the
     first step that fails.
     """
+    from medpipe.checking.check import check_report as check
     from medpipe.errors import SignatureError
-    from medpipe.report.check import check_report as check
-    from medpipe.report.signers import trusted_from
+    from medpipe.signing.signers import trusted_from
 
     for name, content in signed.items():
         checked = check(
@@ -237,7 +237,7 @@ def check_own(signed: Mapping[str, bytes], identity: Identity) -> None:
 
 def signing_identity(pkcs12: Path | None) -> Identity:
     """The identity to sign with: that of a file, or this machine's own."""
-    from medpipe.report.identity import local_identity, pkcs12_identity
+    from medpipe.signing.identity import local_identity, pkcs12_identity
 
     if pkcs12 is None:
         return local_identity()
@@ -250,7 +250,7 @@ def signing_identity(pkcs12: Path | None) -> Identity:
 
 def signer(pkcs12: Pkcs12Option = None) -> None:
     """Print your entry for other people's signers.toml. Do not send it together with a report."""
-    from medpipe.report.signers import dump_signer
+    from medpipe.signing.signers import dump_signer
 
     typer.echo(dump_signer(signing_identity(pkcs12)), nl=False)
 
@@ -278,11 +278,11 @@ def check_report(
     as_json: JsonOption = False,
 ) -> None:
     """Check a signed report: the file, its signature, its evidence and its verdicts."""
+    from medpipe.checking.check import check_report as check
     from medpipe.cli.show import print_steps, say, say_json, working
     from medpipe.documents import read_file
     from medpipe.errors import SpecError
-    from medpipe.report.check import check_report as check
-    from medpipe.report.policy import MAX_PDF_BYTES
+    from medpipe.signing.policy import MAX_PDF_BYTES
 
     data = read_file(file, MAX_PDF_BYTES)
     if not data.startswith(b"%PDF-"):
@@ -355,8 +355,8 @@ def accepted_signers(path: Path | None) -> tuple[dict[str, TrustedSigner], str]:
 
     The given list; else ``signers.toml`` in this folder and this machine's own identity.
     """
-    from medpipe.report.identity import existing_identity
-    from medpipe.report.signers import load_signers, trusted_from
+    from medpipe.signing.identity import existing_identity
+    from medpipe.signing.signers import load_signers, trusted_from
 
     if path is not None:
         with unreadable():

@@ -12,13 +12,13 @@ import typer
 
 from medpipe.cli.codes import INCOMPLETE, check_name, check_output_folder
 from medpipe.cli.judging import AllClaimsOption
-from medpipe.phrases import plural
+from medpipe.formatting import plural
 
 if TYPE_CHECKING:
-    from medpipe.claims import Specs
     from medpipe.evidence import Bundle
     from medpipe.running.plan import Plan, PlannedRun
     from medpipe.running.roots import Roots
+    from medpipe.specs import Specs
 
 SpecsOption = Annotated[Path, typer.Option("--specs", help="Folder of specifications.")]
 ProfileOption = Annotated[
@@ -117,7 +117,7 @@ def register(app: typer.Typer) -> None:
 
 def choose_profile() -> tuple[str, str]:
     """The profile for this machine, and why."""
-    from medpipe.pipeline.data.places import IMAGE_FOLDERS, TEXT_FOLDERS, find
+    from medpipe.pipeline.data.paths import IMAGE_FOLDERS, TEXT_FOLDERS, find
     from medpipe.running.processes import has_cuda
 
     found = [
@@ -142,11 +142,11 @@ def prepare(
     any_code: bool,
 ) -> Job:
     """Load the specifications and make the plan and the bundle's folder."""
-    from medpipe.claims import load_specs
-    from medpipe.claims.checkpoint import with_checkpoint
     from medpipe.evidence import Bundle
     from medpipe.running.plan import make_plan
     from medpipe.running.processes import has_cuda
+    from medpipe.specs import load_specs
+    from medpipe.specs.other_weights import with_checkpoint
 
     if name is not None:
         check_name(name, "--name")
@@ -175,7 +175,7 @@ def prepare(
 
 def roots_of(specs_folder: Path) -> Roots:
     """The folders below which the files of runs are named."""
-    from medpipe.pipeline.data.places import cache_home, data_home
+    from medpipe.pipeline.data.paths import cache_home, data_home
     from medpipe.running.roots import Roots
 
     hub = os.environ.get("HF_HUB_CACHE") or os.path.join(
@@ -267,11 +267,11 @@ def verify(
     every: AllClaimsOption = False,
 ) -> None:
     """Run the whole audit: plan, run, judge, write and sign the report, and check it."""
-    from medpipe.claims.loading import code_beside
-    from medpipe.cli.auditing import say_first
+    from medpipe.cli.figure_audits import say_first
     from medpipe.cli.judging import end_with, judge_and_store, sign_reports
     from medpipe.cli.show import note, print_json, talk_on_stderr
     from medpipe.cli.summary import print_next, print_reports, print_verdicts
+    from medpipe.specs.loading import code_beside
 
     if as_json:
         talk_on_stderr()
@@ -301,10 +301,10 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Show the runs of a profile, their claims, and the deviations from the published protocol."""
-    from medpipe.claims import load_specs
-    from medpipe.claims.origins import settings
     from medpipe.cli.show import note, print_plan, print_plan_json, print_settings
     from medpipe.running.plan import make_plan
+    from medpipe.specs import load_specs
+    from medpipe.specs.origins import settings
 
     if profile is None:
         profile, why = choose_profile()
@@ -333,8 +333,8 @@ def run(
     any_code: AnyCodeOption = False,
 ) -> None:
     """Make the missing evidence. Interrupted runs continue from their checkpoint."""
-    from medpipe.claims.loading import code_beside
     from medpipe.cli.show import say
+    from medpipe.specs.loading import code_beside
 
     job = prepare(
         specs,
@@ -374,7 +374,7 @@ def data_fetch(
     """Download data sets; an interrupted download resumes."""
     from medpipe.cli.show import say, transfer
     from medpipe.pipeline.data.fetch import fetch
-    from medpipe.pipeline.data.places import FETCHABLE, data_home
+    from medpipe.pipeline.data.paths import FETCHABLE, data_home
 
     check_output_folder(folder or data_home(), "--folder" if folder else "MEDPIPE_DATA")
     for name in names or FETCHABLE:

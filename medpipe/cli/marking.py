@@ -70,9 +70,9 @@ def mark(
     """
     from medpipe.cli.show import say, transfer
     from medpipe.errors import SpecError
+    from medpipe.formatting import plural
     from medpipe.marking.key import new_key as make
     from medpipe.marking.key import read_key
-    from medpipe.phrases import plural
 
     if new_key is not None:
         check_output_folder(new_key.absolute().parent, "--new-key")

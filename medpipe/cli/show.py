@@ -31,16 +31,16 @@ from rich.segment import Segment, Segments
 from rich.table import Column, Table
 from rich.text import Text
 
-from medpipe.phrases import agree, plural
+from medpipe.formatting import agree, plural
 from medpipe.progress import listening
 
 if TYPE_CHECKING:
-    from medpipe.claims import Specs
-    from medpipe.claims.origins import Setting
-    from medpipe.claims.protocol import Protocol
     from medpipe.evidence import Bundle
-    from medpipe.report.policy import Step
     from medpipe.running.plan import Plan, PlannedRun
+    from medpipe.signing.policy import Step
+    from medpipe.specs import Specs
+    from medpipe.specs.origins import Setting
+    from medpipe.specs.protocol import Protocol
 
 PIPE_WIDTH = 140
 """Columns of a table in a log or a pipe, unless COLUMNS says otherwise."""

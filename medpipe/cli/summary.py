@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from medpipe.cli import show
 from medpipe.cli.show import say, show_table
-from medpipe.phrases import plural
+from medpipe.formatting import plural
 
 if TYPE_CHECKING:
-    from medpipe.claims import Specs
     from medpipe.evidence import Bundle
     from medpipe.judging import Verdict
-    from medpipe.report.case import Item
+    from medpipe.report.report_data import ClaimResult
+    from medpipe.specs import Specs
 
 SHAPES = {"supported": "●", "refuted": "○", "inconclusive": "◐", "not-tested": "–"}
 MOST_CLAIMS = 4
@@ -68,7 +68,7 @@ def _print_table(verdicts: Sequence[Verdict]) -> None:
 
 def _print_headline(specs: Specs, verdicts: Sequence[Verdict]) -> None:
     """The claims that come first on the report's first page, in the order of the report."""
-    from medpipe.report.case import numbered
+    from medpipe.report.report_data import numbered
     from medpipe.report.sentences import headline_order
 
     items = numbered(specs, {v.claim: v for v in verdicts})
@@ -87,7 +87,7 @@ def _outcome(verdict: Verdict) -> str:
     return f"{SHAPES[verdict.outcome.value]} {word}{side}"
 
 
-def _figures(item: Item) -> str:
+def _figures(item: ClaimResult) -> str:
     """``published 94 %; found 93.1 % (91.2 to 94.5); validity narrowed``."""
     from medpipe.judging.wording import show_interval
 

@@ -12,19 +12,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import NormalDist
 
-from medpipe.claims.claim import Claim
-from medpipe.claims.loading import Specs, specs_from, validate
-from medpipe.claims.protocol import GRADES, Deviation, bearing, deviations, grade, planned
 from medpipe.documents import pretty_json
 from medpipe.errors import DataError
 from medpipe.evidence import Bundle, Evidence, Run
 from medpipe.evidence.finding import Finding, stored_findings
+from medpipe.formatting import plural
 from medpipe.judging.estimate import Estimate, estimate
 from medpipe.judging.verdict import Outcome, Validity, Verdict, verdict_from
 from medpipe.judging.wording import show, show_interval, show_region, show_runs
-from medpipe.phrases import plural
+from medpipe.metrics.intervals import Interval, detectable, normal_quantile
 from medpipe.progress import tell
-from medpipe.statistics import Interval, detectable, normal_quantile
+from medpipe.specs.claim import Claim
+from medpipe.specs.loading import Specs, specs_from, validate
+from medpipe.specs.protocol import GRADES, Deviation, bearing, deviations, grade, planned
 
 
 def judge_bundle(bundle: Bundle) -> tuple[Specs, tuple[Verdict, ...]]:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from medpipe.claims.claim import Measure
 from medpipe.errors import DataError
 from medpipe.evidence import Observations
 from medpipe.evidence.observations import PROBABILITY_ROUNDING
+from medpipe.specs.claim import Measure
 
 SIDES = ("negative", "positive")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from medpipe.claims.claim import FREE_UNITS
-from medpipe.phrases import plural
-from medpipe.statistics import Interval
+from medpipe.formatting import plural
+from medpipe.metrics.intervals import Interval
+from medpipe.specs.claim import FREE_UNITS
 
 
 def decimals_for(width: float) -> int:

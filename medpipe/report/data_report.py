@@ -10,12 +10,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from medpipe.phrases import plural
+from medpipe.formatting import plural
 from medpipe.report.context import package_version
+from medpipe.report.labels import assessment
 from medpipe.report.render import AttachedFile, render_pdf
-from medpipe.report.statement import DATA_AUDIT
-from medpipe.report.words import assessment
 from medpipe.report.write import to_html
+from medpipe.signing.statement import DATA_AUDIT
 
 FILE = "data-report.pdf"
 MEANINGS = {

@@ -6,7 +6,7 @@ import unicodedata
 from functools import cache
 
 from medpipe.errors import MissingDependency
-from medpipe.report.fonts import FACES, font_path
+from medpipe.fonts import FACES, font_path
 
 
 def printable(text: str) -> str:

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from medpipe.phrases import plural
-from medpipe.reading.agreement import Agreement
-from medpipe.reading.scoring import ReaderResult, Result
+from medpipe.fonts import font_css
+from medpipe.formatting import plural
+from medpipe.metrics.intervals import Interval
+from medpipe.reader_study.agreement import Agreement
+from medpipe.reader_study.scoring import ReaderResult, Result
 from medpipe.report.context import package_version
-from medpipe.report.fonts import font_css
 from medpipe.report.write import to_html
-from medpipe.statistics import Interval
 
 MARKS: Final = {
     "told apart": "○",

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from textwrap import shorten
 
+from medpipe.formatting import agree, listed, plural
 from medpipe.judging import Outcome, Validity
 from medpipe.judging.wording import show_interval, show_region, show_runs
-from medpipe.phrases import agree, listed, plural
-from medpipe.report.case import Case, Item
-from medpipe.report.words import first_clause, plain_reason
+from medpipe.report.labels import first_clause, plain_reason
+from medpipe.report.report_data import ClaimResult, ReportData
 
 LONGEST = 260
 
@@ -28,27 +28,27 @@ class Row:
     rest: str = ""
 
 
-def headline_order(items: Iterable[Item]) -> list[Item]:
+def headline_order(items: Iterable[ClaimResult]) -> list[ClaimResult]:
     """The claims a reader asks for first: what the authors claim before what medpipe asks, their
     headline before the rest; accuracies, gaps between groups, other scores, differences, counts,
     words; parts take turns.
     """
-    queues: dict[str, list[Item]] = {}
+    queues: dict[str, list[ClaimResult]] = {}
     for item in sorted(
         items, key=lambda i: (i.claim.is_asked, not _in_headline(i), _weight(i), i.number)
     ):
         queues.setdefault(item.claim.part, []).append(item)
-    ordered: list[Item] = []
+    ordered: list[ClaimResult] = []
     while any(queues.values()):
         ordered += [queue.pop(0) for queue in queues.values() if queue]
     return ordered
 
 
-def _in_headline(item: Item) -> bool:
+def _in_headline(item: ClaimResult) -> bool:
     return item.claim.source.place.lower().startswith(("headline", "title", "abstract"))
 
 
-def _weight(item: Item) -> int:
+def _weight(item: ClaimResult) -> int:
     m = item.claim.measure
     if not m.run:
         return 2 if item.verdict.outcome is Outcome.REFUTED else 6
@@ -63,7 +63,7 @@ def _weight(item: Item) -> int:
     return 0 if m.metric == "accuracy" else 3
 
 
-def box(case: Case, room: int, most: int) -> tuple[Row, Row, Row]:
+def box(case: ReportData, room: int, most: int) -> tuple[Row, Row, Row]:
     """The three rows of page one. Each claim stands in exactly one of them; ``room``: characters
     for each of the first two rows, ``most``: claims named in a list before the rest is counted.
     """
@@ -88,7 +88,7 @@ def box(case: Case, room: int, most: int) -> tuple[Row, Row, Row]:
     )
 
 
-def may_be_relied_on(item: Item) -> bool:
+def may_be_relied_on(item: ClaimResult) -> bool:
     """Reproduced, and the number means what is said, or a named part of it."""
     return item.verdict.outcome is Outcome.SUPPORTED and item.verdict.validity in (
         Validity.SOUND,
@@ -96,12 +96,12 @@ def may_be_relied_on(item: Item) -> bool:
     )
 
 
-def may_not_be_relied_on(item: Item) -> bool:
+def may_not_be_relied_on(item: ClaimResult) -> bool:
     """Refuted, or the number does not mean what is said, whatever its size."""
     return item.verdict.outcome is Outcome.REFUTED or item.verdict.validity is Validity.UNDERMINED
 
 
-def _row(heading: str, items: Sequence[Item], room: int, most: int, none: str) -> Row:
+def _row(heading: str, items: Sequence[ClaimResult], room: int, most: int, none: str) -> Row:
     """Sentences in headline order while there is room; claims that fail for one reason share a
     sentence.
     """
@@ -130,7 +130,7 @@ def _row(heading: str, items: Sequence[Item], room: int, most: int, none: str) -
     return Row(heading, tuple(chosen) or (none,), rest)
 
 
-def sentence(item: Item) -> str:
+def sentence(item: ClaimResult) -> str:
     """Subject, number, uncertainty, population and limit of one claim, in full sentences."""
     v = item.verdict
     subject = f"{item.claim.title} (claim {item.number})"
@@ -171,11 +171,11 @@ def sentence(item: Item) -> str:
     return text
 
 
-def _published(item: Item) -> str:
+def _published(item: ClaimResult) -> str:
     return "added by medpipe, " if item.printed == "–" else f"published {item.printed}, "
 
 
-def _found(item: Item) -> str:
+def _found(item: ClaimResult) -> str:
     v = item.verdict
     if v.interval is None:
         return "not tested"
@@ -189,7 +189,7 @@ def _found(item: Item) -> str:
     return f"{interval}, {population(item)}"
 
 
-def population(item: Item) -> str:
+def population(item: ClaimResult) -> str:
     """On what: ``on 5,000 samples of “validation” (556 clusters), 3 runs``."""
     interval, m = item.verdict.interval, item.claim.measure
     if interval is None:
@@ -214,7 +214,7 @@ def clause(text: str) -> str:
     return shorten(plain, LONGEST, placeholder=" … (full text in the tables)")
 
 
-def _unknown(case: Case, most: int) -> Row:
+def _unknown(case: ReportData, most: int) -> Row:
     """Grouped by why, because most claims share a reason."""
     left = [i for i in case.items if not may_be_relied_on(i) and not may_not_be_relied_on(i)]
     sentences = [
@@ -235,7 +235,7 @@ def _unknown(case: Case, most: int) -> Row:
     )
 
 
-def _demonstration(left: Sequence[Item], most: int) -> str:
+def _demonstration(left: Sequence[ClaimResult], most: int) -> str:
     here = [
         i
         for i in left
@@ -251,7 +251,7 @@ def _demonstration(left: Sequence[Item], most: int) -> str:
     )
 
 
-def _deviating(left: Sequence[Item], most: int) -> str:
+def _deviating(left: Sequence[ClaimResult], most: int) -> str:
     here = [
         i
         for i in left
@@ -283,12 +283,12 @@ def _deviating(left: Sequence[Item], most: int) -> str:
     )
 
 
-def _undecided(left: Sequence[Item], most: int) -> str:
+def _undecided(left: Sequence[ClaimResult], most: int) -> str:
     here = [i for i in left if i.verdict.outcome is Outcome.INCONCLUSIVE and not i.decisive]
     if not here:
         return ""
 
-    def tell(item: Item) -> str:
+    def tell(item: ClaimResult) -> str:
         needed = (
             f", about {item.verdict.needed_n:,} samples needed" if item.verdict.needed_n else ""
         )
@@ -297,7 +297,7 @@ def _undecided(left: Sequence[Item], most: int) -> str:
     return f"{_claims_were(here)} tested, but the result is inconclusive{_named(here, most, tell)}."
 
 
-def _unexamined(left: Sequence[Item], most: int) -> str:
+def _unexamined(left: Sequence[ClaimResult], most: int) -> str:
     here = [i for i in left if i.verdict.outcome is Outcome.SUPPORTED]
     if not here:
         return ""
@@ -309,11 +309,11 @@ def _unexamined(left: Sequence[Item], most: int) -> str:
     )
 
 
-def _untested(left: Sequence[Item], most: int) -> str:
+def _untested(left: Sequence[ClaimResult], most: int) -> str:
     here = [i for i in left if i.verdict.outcome is Outcome.NOT_TESTED]
     if not here:
         return ""
-    reasons: dict[str, list[Item]] = {}
+    reasons: dict[str, list[ClaimResult]] = {}
     for i in here:
         reasons.setdefault(i.verdict.reason, []).append(i)
     often = sorted(reasons.items(), key=lambda pair: -len(pair[1]))
@@ -329,17 +329,17 @@ def _because(reason: str) -> str:
     return _lower(first_clause(clause(reason)))
 
 
-def _named(items: Sequence[Item], most: int, tell: Callable[[Item], str]) -> str:
+def _named(items: Sequence[ClaimResult], most: int, tell: Callable[[ClaimResult], str]) -> str:
     """The first items after a colon; nothing where there is no space to name one."""
     return f": {_listed(items, most, tell)}" if most else ""
 
 
-def named(items: Sequence[Item], most: int) -> str:
+def named(items: Sequence[ClaimResult], most: int) -> str:
     """Titles in headline order, the rest counted."""
     return _listed(items, most, lambda i: i.claim.title)
 
 
-def _listed(items: Sequence[Item], most: int, tell: Callable[[Item], str]) -> str:
+def _listed(items: Sequence[ClaimResult], most: int, tell: Callable[[ClaimResult], str]) -> str:
     first = [tell(i) for i in headline_order(items)[:most]]
     left = len(items) - len(first)
     return " · ".join(
@@ -355,5 +355,5 @@ def _lower(text: str) -> str:
     return text[:1].lower() + text[1:] if first == "A" or first[1:].islower() else text
 
 
-def _claims_were(items: Sequence[Item]) -> str:
+def _claims_were(items: Sequence[ClaimResult]) -> str:
     return f"{plural(len(items), 'claim')} {'was' if len(items) == 1 else 'were'}"

@@ -29,8 +29,8 @@ from typing import Any
 
 from medpipe.registry import OwnCode
 from medpipe.running import worker
-from medpipe.running.makings import code_of
-from medpipe.running.reads import Recorder
+from medpipe.running.provenance import code_of
+from medpipe.running.recorded_inputs import Recorder
 from medpipe.running.roots import Roots, installed
 
 MOST_BYTES = 1 << 20

@@ -23,7 +23,7 @@ from medpipe.errors import BusyError, ExperimentError
 from medpipe.evidence import Bundle, Evidence, Failure, Inputs, Provenance, Run, ledger
 from medpipe.running.plan import Plan, PlannedRun
 from medpipe.running.processes import Process, Processes, command, may_fork
-from medpipe.running.reads import Unchanged
+from medpipe.running.recorded_inputs import Unchanged
 from medpipe.running.roots import Roots
 
 ALLOCATOR = {

@@ -24,10 +24,10 @@ from medpipe import registry
 from medpipe.errors import UnavailableError
 from medpipe.evidence import Bundle, Evidence, Failure, Provenance, Run
 from medpipe.evidence.files import sha256
-from medpipe.phrases import listed
+from medpipe.formatting import listed
 from medpipe.running.experiment import ExperimentResult, RunContext
-from medpipe.running.makings import machine, makings, makings_without_data
-from medpipe.running.reads import Recorder
+from medpipe.running.provenance import machine, makings_without_data, provenance_of
+from medpipe.running.recorded_inputs import Recorder
 from medpipe.running.roots import Roots, below_any, installed, package
 
 
@@ -118,7 +118,7 @@ def _probe(run: Mapping[str, Any]) -> dict[str, Any] | None:
     """
     with suppress(Exception):  # such as a mistake in the syntax of one experiment among others
         try:
-            return makings(run["experiment"], run["parameters"])
+            return provenance_of(run["experiment"], run["parameters"])
         except UnavailableError:
             return makings_without_data(run["experiment"])
     return None
@@ -135,7 +135,7 @@ def _make(run: Run, device: str, work: Path, progress: _Reporter, recorder: Reco
     recorder.start()
     try:
         with _without_collecting():
-            made = makings(run.experiment, run.parameters, recorder.paused)
+            made = provenance_of(run.experiment, run.parameters, recorder.paused)
         experiment = registry.resolve("experiment", run.experiment)
         returned = experiment(run.parameters, run.seed, RunContext(work, device, progress))
         if not isinstance(returned, ExperimentResult):

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from medpipe.claims import load_specs
 from medpipe.evidence import Bundle
 from medpipe.running import runner
 from medpipe.running.plan import make_plan
 from medpipe.running.roots import Roots
+from medpipe.specs import load_specs
 
 pytest.importorskip("torch")
 PROTOCOLS = {

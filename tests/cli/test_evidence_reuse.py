@@ -182,7 +182,7 @@ def test_a_report_of_failed_runs_says_so_in_its_first_line(tmp_path: Path) -> No
     for package in ("weasyprint", "pyhanko", "jinja2"):
         pytest.importorskip(package)
     from medpipe.evidence import Bundle
-    from medpipe.report.case import read_case
+    from medpipe.report.report_data import read_case
     from medpipe.report.write import audit_html, card_html
 
     folder = make_project(tmp_path / "project", "column")

@@ -21,9 +21,9 @@ import typer
 from made_up_readers import answers, folders
 from typer.testing import CliRunner
 
-from medpipe.cli import reading
+from medpipe.cli import reader_study
 from medpipe.errors import DataError, SpecError
-from medpipe.reading.study import read_key
+from medpipe.reader_study.study import read_key
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -189,7 +189,7 @@ def test_faults(
 ) -> None:
     monkeypatch.chdir(place)
     app = typer.Typer()
-    reading.register(app)
+    reader_study.register(app)
     done = CliRunner().invoke(app, ["reader-study", *words])
     assert (
         isinstance(done.exception, error)

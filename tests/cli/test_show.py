@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from medpipe.cli import encoding, show
-from medpipe.phrases import agree, listed, plural
+from medpipe.formatting import agree, listed, plural
 from medpipe.progress import tell
 
 WORDS = st.text("abcäß–≤%.,[]/", min_size=1, max_size=30)

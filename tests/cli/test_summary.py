@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from medpipe.claims import Specs
-from medpipe.claims.loading import specs_from
 from medpipe.cli import show, summary
 from medpipe.evidence import Bundle
 from medpipe.judging import Verdict, stored_verdicts
-from medpipe.report.case import read_case
-from medpipe.report.pageone import page_one
+from medpipe.report.page_one import page_one
+from medpipe.report.report_data import read_case
+from medpipe.specs import Specs
+from medpipe.specs.loading import specs_from
 
 
 @pytest.fixture(scope="module")

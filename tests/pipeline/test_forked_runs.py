@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from medpipe import registry
-from medpipe.claims import load_specs
-from medpipe.claims.loading import code_beside
 from medpipe.evidence import Bundle, Evidence, Observations
 from medpipe.running import processes, runner
 from medpipe.running.plan import PlannedRun, make_plan
 from medpipe.running.roots import Roots
+from medpipe.specs import load_specs
+from medpipe.specs.loading import code_beside
 
 pytestmark = [
     pytest.mark.slow,

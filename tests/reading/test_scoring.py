@@ -10,10 +10,10 @@ import pytest
 from made_up_readers import key, readings
 from numpy.typing import NDArray
 
-from medpipe.reading.answers import collect
-from medpipe.reading.ratings import rate
-from medpipe.reading.scoring import Result, score
-from medpipe.reading.study import Study
+from medpipe.reader_study.answers import collect
+from medpipe.reader_study.ratings import rate
+from medpipe.reader_study.scoring import Result, score
+from medpipe.reader_study.study import Study
 
 LARGE = key(160)
 

@@ -19,24 +19,24 @@ from hypothesis import strategies as st
 from medpipe.errors import BundleError
 from medpipe.evidence import Bundle, Observations
 from medpipe.evidence.ledger import Attempts
-from medpipe.report import record, words
+from medpipe.report import evidence_record, labels
 from medpipe.report.card import _of_data, card_context
-from medpipe.report.case import Case, read_case
 from medpipe.report.context import audit_context
-from medpipe.report.pageone import line_count
-from medpipe.report.record import _group
+from medpipe.report.evidence_record import _group
+from medpipe.report.page_one import line_count
+from medpipe.report.report_data import ReportData, read_case
 from medpipe.report.sentences import box, headline_order, may_be_relied_on, may_not_be_relied_on
 
 Maker = Callable[..., Bundle]
 
 
 @pytest.fixture(scope="module")
-def case(small_bundle: Bundle) -> Case:
+def case(small_bundle: Bundle) -> ReportData:
     return read_case(small_bundle)
 
 
 @pytest.fixture(scope="module")
-def audit(case: Case) -> dict[str, Any]:
+def audit(case: ReportData) -> dict[str, Any]:
     return audit_context(case)
 
 
@@ -55,7 +55,7 @@ def texts(value: Any) -> Iterator[str]:
             yield from texts(getattr(value, name))
 
 
-def test_the_small_bundle_has_one_claim_of_each_fate(case: Case) -> None:
+def test_the_small_bundle_has_one_claim_of_each_fate(case: ReportData) -> None:
     assert [
         (i.number, i.claim.id, i.verdict.outcome.value, i.verdict.validity.value)
         for i in case.items
@@ -67,7 +67,7 @@ def test_the_small_bundle_has_one_claim_of_each_fate(case: Case) -> None:
     ]
 
 
-def test_each_claim_stands_in_one_row_of_the_box(case: Case) -> None:
+def test_each_claim_stands_in_one_row_of_the_box(case: ReportData) -> None:
     held, failed, unknown = box(case, 600, 5)
     (relied,) = held.sentences
     found = case.items[0].verdict.interval
@@ -97,7 +97,7 @@ def test_each_claim_stands_in_one_row_of_the_box(case: Case) -> None:
     assert all("Accuracy on slices" not in s for s in (*held.sentences, *failed.sentences))
 
 
-def test_nothing_is_both_relied_on_and_not(case: Case) -> None:
+def test_nothing_is_both_relied_on_and_not(case: ReportData) -> None:
     assert not any(may_be_relied_on(i) and may_not_be_relied_on(i) for i in case.items)
 
 
@@ -271,9 +271,9 @@ def test_runs_and_ledger(audit: dict[str, Any], small_bundle: Bundle) -> None:
     assert (ledger["ledgers"], ledger["untold"], ledger["runs"]) == (1, 0, len(small_bundle.keys()))
 
 
-def test_runs_whose_starts_no_ledger_tells_are_counted(case: Case) -> None:
+def test_runs_whose_starts_no_ledger_tells_are_counted(case: ReportData) -> None:
     own = tuple(e for e in case.attempts.own if e.run != next(iter(case.evidence)))
-    told = record.ledger(replace(case, attempts=Attempts(own)))
+    told = evidence_record.ledger(replace(case, attempts=Attempts(own)))
     assert (told["untold"], told["runs"]) == (1, len(case.evidence))
 
 
@@ -288,7 +288,7 @@ def test_a_remark_on_all_runs_is_said_once() -> None:
 
 
 def test_provenance_prints_digests_in_full(
-    audit: dict[str, Any], small_bundle: Bundle, case: Case
+    audit: dict[str, Any], small_bundle: Bundle, case: ReportData
 ) -> None:
     printed = {value for _, entries in audit["provenance"] for _, value in entries}
     root, specs = (d.removeprefix("sha256:") for d in (small_bundle.root_digest, case.specs.digest))
@@ -296,7 +296,7 @@ def test_provenance_prints_digests_in_full(
     assert "feed, with changes that were not committed" in printed
 
 
-def test_number_and_time_come_from_the_evidence(case: Case, small_bundle: Bundle) -> None:
+def test_number_and_time_come_from_the_evidence(case: ReportData, small_bundle: Bundle) -> None:
     assert case.created.isoformat() == max(e.time for e in small_bundle.ledger())
     assert case.number == f"{case.created:%Y-%m-%d}-{small_bundle.root_digest[7:15]}"
 
@@ -325,12 +325,12 @@ def test_verdicts_have_to_be_those_of_the_claims(bundle_maker: Maker) -> None:
         read_case(bundle)
 
 
-def test_words_that_a_report_does_not_use(audit: dict[str, Any], case: Case) -> None:
+def test_words_that_a_report_does_not_use(audit: dict[str, Any], case: ReportData) -> None:
     for text in [*texts(audit), *texts(card_context(case))]:
         assert not re.search(r"significan|\bprove[sdn]?\b|\bproof\b", text, re.IGNORECASE), text
 
 
-def test_every_card_field_is_filled_with_a_source_or_left_to_the_author(case: Case) -> None:
+def test_every_card_field_is_filled_with_a_source_or_left_to_the_author(case: ReportData) -> None:
     card = card_context(case)
     cells = [c for _, section in card["sections"] for c in section] + card["resources"]
     assert [c.field for c in cells][:5] == [
@@ -361,7 +361,7 @@ def test_every_card_field_is_filled_with_a_source_or_left_to_the_author(case: Ca
     assert card["open"] == sum(c.is_open for _, s in card["sections"] for c in s)
 
 
-def test_key_metrics_carry_interval_n_verdict_and_grade(case: Case) -> None:
+def test_key_metrics_carry_interval_n_verdict_and_grade(case: ReportData) -> None:
     useful, fair, steady = card_context(case)["metrics"]
     assert [r["id"] for r in useful["rows"]] == ["text.toy.accuracy", "imaging.toy.accuracy"]
     assert {k: useful["rows"][1][k] for k in ("n", "outcome", "grade")} == {
@@ -379,7 +379,7 @@ def test_key_metrics_carry_interval_n_verdict_and_grade(case: Case) -> None:
 @given(st.sets(st.integers(1, 60), min_size=1))
 def test_spans_name_each_number_once(numbers: set[int]) -> None:
     named: list[int] = []
-    for piece in words.spans(numbers).split(", "):
+    for piece in labels.spans(numbers).split(", "):
         first, _, last = piece.partition("–")
         named += range(int(first), int(last or first) + 1)
     assert named == sorted(numbers)
@@ -399,11 +399,11 @@ def test_more_words_take_no_fewer_lines(said: list[str], width: float) -> None:
     [(0.25, "0.2 s"), (48, "48 s"), (320, "5 min 20 s"), (7380, "2 h 03 min"), (0, "0 s")],
 )
 def test_durations(seconds: float, said: str) -> None:
-    assert words.duration(seconds) == said
+    assert labels.duration(seconds) == said
 
 
 def test_values_as_people_read_them() -> None:
-    assert [words.value(v) for v in (None, True, ["a", "b"], 1e-4, 3)] == [
+    assert [labels.value(v) for v in (None, True, ["a", "b"], 1e-4, 3)] == [
         "none",
         "yes",
         "a or b",

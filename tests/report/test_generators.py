@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from made_up_generators import CLASSES, memory, quality, scored
 
-from medpipe.claims.claim import Measure
 from medpipe.evidence import Bundle, Evidence, Observations, Run
-from medpipe.report.case import Case, Item, read_case
-from medpipe.report.generators import COURSE, MEASURED, measured_generators, remedies
+from medpipe.report.generator_tables import COURSE, MEASURED, measured_generators, remedies
+from medpipe.report.report_data import ClaimResult, ReportData, read_case
+from medpipe.specs.claim import Measure
 
 
 def generator(evidence: Evidence, spread: float, gradient: float) -> Evidence:
@@ -50,7 +50,7 @@ def made(small_bundle: Bundle) -> dict[str, Any]:
 
 
 @pytest.fixture
-def case(small_bundle: Bundle, made: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Case:
+def case(small_bundle: Bundle, made: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> ReportData:
     read = read_case(small_bundle)
     claim = read.items[0].claim
     against = replace(
@@ -59,16 +59,16 @@ def case(small_bundle: Bundle, made: dict[str, Any], monkeypatch: pytest.MonkeyP
             run="remedied", metric="coverage", split="quality", minus=Measure(run="failing")
         ),
     )
-    monkeypatch.setattr("medpipe.report.generators.protocol_title", lambda case, name: name)
-    monkeypatch.setattr(Case, "protocols_of", lambda self, part: tuple(made))
-    monkeypatch.setattr(Case, "made", lambda self, name: made[name])
+    monkeypatch.setattr("medpipe.report.generator_tables.protocol_title", lambda case, name: name)
+    monkeypatch.setattr(ReportData, "protocols_of", lambda self, part: tuple(made))
+    monkeypatch.setattr(ReportData, "made", lambda self, name: made[name])
     monkeypatch.setattr(
-        Case, "of_part", lambda self, part: (Item(1, against, read.items[0].verdict),)
+        ReportData, "of_part", lambda self, part: (ClaimResult(1, against, read.items[0].verdict),)
     )
     return read
 
 
-def test_each_generator_stands_once_with_every_measurement(case: Case) -> None:
+def test_each_generator_stands_once_with_every_measurement(case: ReportData) -> None:
     table = measured_generators(case, case.parts[0])
     assert table is not None and table["titles"] == [
         "coded, 1 run"
@@ -114,7 +114,7 @@ def with_more(made: Evidence) -> Evidence:
 
 
 def test_what_was_compared_with_and_what_classifiers_reach_is_said(
-    case: Case, made: dict[str, Any]
+    case: ReportData, made: dict[str, Any]
 ) -> None:
     made["coded"] = made["again"] = [with_more(made["coded"][0])]
     table = measured_generators(case, case.parts[0])
@@ -131,7 +131,7 @@ def test_what_was_compared_with_and_what_classifiers_reach_is_said(
     assert synthetic["reads"] == "labels from a network with 90 % accuracy"
 
 
-def test_remedies_stand_below_their_failure(case: Case) -> None:
+def test_remedies_stand_below_their_failure(case: ReportData) -> None:
     table = remedies(case, case.parts[0])
     assert table is not None and [(r["title"], r["baseline"]) for r in table["rows"]] == [
         ("failing", True),
@@ -162,7 +162,7 @@ def test_remedies_stand_below_their_failure(case: Case) -> None:
     ],
 )
 def test_whether_the_failure_came_about_is_said(
-    case: Case,
+    case: ReportData,
     made: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
     metric: str,
@@ -177,7 +177,9 @@ def test_whether_the_failure_came_about_is_said(
         else Measure(run="remedied", metric=metric, split="quality")
     )
     against = replace(item.claim, measure=replace(one, minus=Measure(run="failing")))
-    monkeypatch.setattr(Case, "of_part", lambda self, part: (Item(1, against, item.verdict),))
+    monkeypatch.setattr(
+        ReportData, "of_part", lambda self, part: (ClaimResult(1, against, item.verdict),)
+    )
     table = remedies(case, case.parts[0])
     assert table is not None and [r["came_about"] for r in table["rows"]] == [words, ""]
 

@@ -12,8 +12,8 @@ pytest.importorskip("jinja2", reason="the extra 'report' is not installed")
 from plain_english import RAW, coinages, without_markup
 
 from medpipe.evidence import Bundle
-from medpipe.report.case import read_case
-from medpipe.report.words import plain_reason
+from medpipe.report.labels import plain_reason
+from medpipe.report.report_data import read_case
 from medpipe.report.write import audit_html, card_html
 
 

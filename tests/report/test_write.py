@@ -18,8 +18,8 @@ import pytest
 
 from medpipe.errors import MissingDependency
 from medpipe.evidence import Bundle, pack
-from medpipe.report.case import read_case
 from medpipe.report.render import AttachedFile
+from medpipe.report.report_data import read_case
 from medpipe.report.write import CARD, REPORT, audit_html, card_html, write_reports
 
 pikepdf = pytest.importorskip("pikepdf", reason="reads the PDFs back")

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from medpipe import registry
-from medpipe.claims import load_specs
 from medpipe.evidence import Bundle, Evidence, Run
 from medpipe.running import runner
 from medpipe.running.plan import PlannedRun, make_plan
 from medpipe.running.roots import Roots
 from medpipe.running.runner import execute, shared_modules
+from medpipe.specs import load_specs
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="medpipe forks only on Linux")
 

@@ -12,10 +12,10 @@ from urllib.parse import urljoin
 
 from medpipe.errors import DataError, MissingDependency, UnknownNameError
 from medpipe.pipeline.data import rct
+from medpipe.pipeline.data.data_files import open_files
 from medpipe.pipeline.data.download import TIMEOUT_S, Remote, download
-from medpipe.pipeline.data.files import open_files
 from medpipe.pipeline.data.images import load_images, sort_by_part
-from medpipe.pipeline.data.places import FETCHABLE, IMAGE_FOLDERS, TEXT_FOLDERS, find
+from medpipe.pipeline.data.paths import FETCHABLE, IMAGE_FOLDERS, TEXT_FOLDERS, find
 from medpipe.pipeline.data.text import load_text
 from medpipe.running.experiment import Progress, no_progress
 

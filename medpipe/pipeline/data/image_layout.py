@@ -15,9 +15,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from medpipe.errors import DataError
+from medpipe.formatting import plural
 from medpipe.marking.manifest import NAME as MANIFEST
-from medpipe.phrases import plural
-from medpipe.pipeline.data.files import FileSet
+from medpipe.pipeline.data.data_files import FileSet
 from medpipe.pipeline.data.image_tables import Table, read_tables
 
 WHOLE = "all"

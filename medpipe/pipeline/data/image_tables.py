@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from medpipe.errors import DataError
-from medpipe.pipeline.data.files import FileSet
+from medpipe.pipeline.data.data_files import FileSet
 
 ENDINGS = (".csv", ".tsv")
 MAX_BYTES = 64 * 2**20

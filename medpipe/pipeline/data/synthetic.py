@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from medpipe.errors import DataError, SpecError
+from medpipe.formatting import plural
 from medpipe.marking.manifest import (
     NAME,
     SyntheticManifest,
@@ -21,9 +22,8 @@ from medpipe.marking.manifest import (
     pixel_digest,
     read_manifest,
 )
-from medpipe.phrases import plural
+from medpipe.pipeline.data.data_files import FileSet, Stamp
 from medpipe.pipeline.data.decoding import pixels, size_of
-from medpipe.pipeline.data.files import FileSet, Stamp
 
 VARIABLE = "MEDPIPE_SYNTHETIC"
 
