@@ -2,16 +2,19 @@
 
 The tree::
 
-    MedpipeError ├─ SpecError            a specification is wrong: path in the document, expected,
-    got ├─ UnknownNameError     a name nobody registered: near matches, what there is ├─
-    CodeNotAllowed       code that may not run without permission: the option that gives it ├─
-    MissingDependency    an optional package is absent: the extra to install ├─ DataError
-    data is missing or broken: where it was looked for, the command that gets it │  └─
-    UnavailableError  data or weights that cannot be had here: makes claims not-tested ├─
-    ExperimentError      an experiment failed: run key, cause chained ├─ BundleError          a
-    bundle cannot be read │  ├─ BusyError         another process is making it │  ├─
-    FormatVersionError │  └─ TamperedError     extra, missing and changed files └─ SignatureError
-    a signature or the file around it is not acceptable
+    MedpipeError
+    ├─ SpecError            a specification is wrong: path in the document, expected, got
+    ├─ UnknownNameError     a name nobody registered: near matches, what there is
+    ├─ CodeNotAllowed       code that may not run without permission: the option that gives it
+    ├─ MissingDependency    an optional package is absent: the extra to install
+    ├─ DataError            data is missing or broken: where, and the command that gets it
+    │  └─ UnavailableError  data or weights that cannot be had here: makes claims not-tested
+    ├─ ExperimentError      an experiment failed: run key, cause chained
+    ├─ BundleError          a bundle cannot be read
+    │  ├─ BusyError         another process is making it
+    │  ├─ FormatVersionError
+    │  └─ TamperedError     extra, missing and changed files
+    └─ SignatureError       a signature or the file around it is not acceptable
 
     ClaimRefuted, ClaimInconclusive    AssertionErrors: outcomes, not faults
     ClaimNotMeasured                   a run failed, so there is no outcome

@@ -3,11 +3,13 @@ report.
 
 ::
 
-    [[signer]] name = "medpipe local identity 7f3a9c2e (self-issued)" fingerprint = "…"            #
-    SHA-256 of the certificate's DER, 64 hex digits certificate = '''…'''        # PEM root =
-    '''…'''               # PEM of the issuer to trust; the certificate itself where there is none
-    attest_public_key = "…"      # Ed25519, 32 bytes in hex: signs statements about evidence revoked
-    = 2027-01-31         # optional: from then on no signature of this signer is accepted
+    [[signer]]
+    name = "medpipe local identity 7f3a9c2e (self-issued)"
+    fingerprint = "…"            # SHA-256 of the certificate's DER, 64 hex digits
+    certificate = '''…'''        # PEM
+    root = '''…'''               # PEM of the issuer to trust; for want of one, the certificate
+    attest_public_key = "…"      # Ed25519, 32 bytes in hex: signs statements about evidence
+    revoked = 2027-01-31         # optional: from then on no signature of this signer is accepted
 """
 
 from __future__ import annotations
