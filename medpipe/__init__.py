@@ -26,11 +26,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from medpipe.claims import Claim, Specs, load_specs
     from medpipe.evidence import Bundle, Evidence, Observations
     from medpipe.judging import Outcome, Verdict, judge_bundle
     from medpipe.running import ExperimentResult, RunContext, declare_read
     from medpipe.running.plan import make_plan
+    from medpipe.specs import Claim, Specs, load_specs
 
 __version__ = "0.1.0"
 

@@ -1,4 +1,4 @@
-"""Reading specification files strictly: YAML and JSON without the surprises of either.
+"""Strict reading of YAML and JSON.
 
 Refused, each with its place: anchors and aliases, tags, duplicate keys, words that YAML 1.1 reads
 as truth values (``NO``, ``on``), numbers that are not what they look like (``010``, ``12:30:45``,
@@ -260,7 +260,7 @@ def _require_whole_characters(data: Any, where: str) -> None:
 
 
 @cache
-def schema(kind: str, package: str = "medpipe.claims", version: int = 1) -> dict[str, Any]:
+def schema(kind: str, package: str = "medpipe.specs", version: int = 1) -> dict[str, Any]:
     """The JSON Schema of a kind of document, such as ``claims`` or ``verdicts``, which lies in
     ``package``.
     """
@@ -268,7 +268,7 @@ def schema(kind: str, package: str = "medpipe.claims", version: int = 1) -> dict
     return dict(json.loads(text))
 
 
-def validate(data: Any, kind: str, where: str, package: str = "medpipe.claims") -> None:
+def validate(data: Any, kind: str, where: str, package: str = "medpipe.specs") -> None:
     """Hold a document against its schema. Raises `SpecError` with the path of the first fault."""
     from jsonschema import (
         Draft202012Validator,

@@ -1,4 +1,4 @@
-"""Everything medpipe raises on purpose.
+"""Every error that medpipe raises on purpose.
 
 The tree::
 

@@ -1,4 +1,4 @@
-"""How far a long task is: whoever does it tells, and whoever started it may listen."""
+"""Progress of long tasks: the task reports it, and a caller can listen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``pytest specs --bundle DIR``: every claim is a test item.
+"""The pytest plugin: `pytest specs --bundle DIR` makes every claim a test item.
 
 Supported passes, refuted and inconclusive fail with two different exceptions, not-tested skips; a
 claim that was not measured because a run failed is an error. ``known`` in the specification makes a
@@ -16,8 +16,8 @@ import pytest
 from medpipe.errors import ClaimInconclusive, ClaimNotMeasured, ClaimRefuted, MedpipeError
 
 if TYPE_CHECKING:
-    from medpipe.claims import Claim, Specs
     from medpipe.judging import Verdict
+    from medpipe.specs import Claim, Specs
 
 VERDICTS = pytest.StashKey[Mapping[str, Any]]()
 
@@ -60,8 +60,8 @@ class ClaimFile(pytest.File):
     """One file of claims."""
 
     def collect(self) -> Iterator[pytest.Item]:
-        from medpipe.claims.loading import load_specs
         from medpipe.documents import read_document
+        from medpipe.specs.loading import load_specs
 
         try:
             mine = {c["id"] for c in read_document(self.path)["claims"]}
@@ -81,10 +81,10 @@ def _verdicts(config: pytest.Config, folder: Path, own: Specs) -> Mapping[str, A
     one's own claims name may run.
     """
     if VERDICTS not in config.stash:
-        from medpipe.claims.loading import code_beside
         from medpipe.evidence import Bundle
         from medpipe.judging import judge_bundle
         from medpipe.judging.estimate import own_metrics
+        from medpipe.specs.loading import code_beside
 
         bundle = Bundle.open(config.getoption("--bundle"))
         with code_beside(folder, own):

@@ -1,4 +1,4 @@
-"""Names for things that are loaded late: experiments, metrics and audits.
+"""Names of experiments, metrics and audits, and the code behind them, loaded when needed.
 
 A name is registered here as the string ``"package.module:attribute"``, or by an installed package
 as an entry point of the group ``medpipe.<kind>s``. Only strings are kept, so that naming an
@@ -46,11 +46,11 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "restated": "medpipe.audits.restatement:restated",
         "printed_interval": "medpipe.audits.printed_intervals:printed_interval",
         "grid_coverage": "medpipe.audits.grid:grid_coverage",
-        "architecture": "medpipe.audits.architecture:architecture",
-        "sampling_error": "medpipe.audits.sampling:sampling_error",
-        "power": "medpipe.audits.sampling:power",
-        "run_spread": "medpipe.audits.sampling:run_spread",
-        "selection_on_validation": "medpipe.audits.selection:selection_on_validation",
+        "architecture": "medpipe.audits.parameter_counts:architecture",
+        "sampling_error": "medpipe.audits.sampling_error:sampling_error",
+        "power": "medpipe.audits.sampling_error:power",
+        "run_spread": "medpipe.audits.sampling_error:run_spread",
+        "selection_on_validation": "medpipe.audits.model_selection:selection_on_validation",
         "unequal_conditions": "medpipe.audits.conditions:unequal_conditions",
         "two_changes_at_once": "medpipe.audits.conditions:two_changes_at_once",
         "judgement": "medpipe.audits.judgements:judgement",
@@ -61,7 +61,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     },
     "metric": (
         {
-            name: f"medpipe.judging.metrics.classification:{name}"
+            name: f"medpipe.metrics.classification:{name}"
             for name in (
                 "accuracy",
                 "f1",
@@ -77,7 +77,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
             )
         }
         | {
-            name: f"medpipe.judging.metrics.calibration:{name}"
+            name: f"medpipe.metrics.calibration:{name}"
             for name in (
                 "accuracy_at_90_percent_coverage",
                 "area_under_risk_coverage",
@@ -86,7 +86,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
             )
         }
         | {
-            name: f"medpipe.judging.metrics.deployment:{name}"
+            name: f"medpipe.metrics.deployment:{name}"
             for name in (
                 "accuracy_loss",
                 "flipped_share",
@@ -96,7 +96,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
             )
         }
         | {
-            name: f"medpipe.judging.metrics.generation:{name}"
+            name: f"medpipe.metrics.generation:{name}"
             for name in (
                 "class_share_distance",
                 "classes_covered",

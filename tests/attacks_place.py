@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from made_up import claim_data, evidence_of, observations
 
-from medpipe.claims.loading import load_specs
 from medpipe.evidence import Bundle
+from medpipe.specs.loading import load_specs
 
 ROOT = Path(__file__).resolve().parents[1]
 EVIL = (

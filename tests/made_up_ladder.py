@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from medpipe.audits.deployment import deployment
+from medpipe.audits.backend_timing import deployment
 from medpipe.evidence import Evidence, Observations, Provenance, Run
 
 CLASSES = ("glioma", "meningioma", "notumor", "pituitary")

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from medpipe.reading.answers import QUESTIONS, Reading
-from medpipe.reading.study import Shown, Study
+from medpipe.reader_study.answers import QUESTIONS, Reading
+from medpipe.reader_study.study import Shown, Study
 
 ZERO = "0" * 64
 

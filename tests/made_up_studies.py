@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from medpipe.evidence import Observations
-from medpipe.judging.metrics import classification
+from medpipe.metrics import classification
 
 Array = NDArray[Any]
 RUN_SPREAD = 0.01

@@ -602,13 +602,13 @@ def _images_case(rng: random.Random, area: Area) -> Callable[[], int]:
 
 
 def _pdf_case(rng: random.Random, area: Area) -> Callable[[], int]:
-    from medpipe.report.signers import load_signers
+    from medpipe.signing.signers import load_signers
 
     content = hostile_pdf(rng, area.pdf)
     path = area.file("report.pdf", content)
     if rng.random() < 0.5:
         return lambda: command("check-report", str(path), "--signers", str(ROOT / "signers.toml"))
-    from medpipe.report.check import check_report
+    from medpipe.checking.check import check_report
 
     return lambda: not check_report(content, trusted=load_signers(ROOT / "signers.toml")).ok and 4
 
@@ -668,9 +668,9 @@ def _app() -> Any:
     import typer
 
     from medpipe import cli
-    from medpipe.cli import auditing, data_auditing, judging, making
+    from medpipe.cli import data_audits, figure_audits, judging, making
 
-    for module in (making, judging, auditing, data_auditing):
+    for module in (making, judging, figure_audits, data_audits):
         module.register(cli.app)
     return typer.main.get_command(cli.app)
 

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medpipe.evidence import Evidence
-from medpipe.pipeline.deployment import observing
-from medpipe.pipeline.deployment.observing import Compared, Plan, timed_observations
-from medpipe.pipeline.deployment.rungs import Built, Exported, Rung
-from medpipe.pipeline.deployment.torch_rungs import TorchAnswer
+from medpipe.pipeline.deployment import backend_observations
+from medpipe.pipeline.deployment.backend_observations import Compared, Plan, timed_observations
+from medpipe.pipeline.deployment.backends import Backend, Built, Exported
+from medpipe.pipeline.deployment.torch_backends import TorchAnswer
 from medpipe.pipeline.splits import whole
 
 SIDE, ROUNDS, CHECKED = 8, 40, 64
@@ -89,7 +89,7 @@ def planted(networks: Mapping[str, Network], mode: Callable[[], Any] = torch.no_
     """
 
     def built(slug: str, network: Network) -> Built:
-        rung = Rung(slug, "fp32", "cpu")
+        rung = Backend(slug, "fp32", "cpu")
         return Built(
             rung, "built", "", Exported(lambda batch, side: TorchAnswer(rung, network, mode))
         )
@@ -105,8 +105,14 @@ def planted(networks: Mapping[str, Network], mode: Callable[[], Any] = torch.no_
         Compared(CLASSES, "", whole(Part()), images, SIDE),
     )
     with (
-        patch.object(observing, "measure", partial(observing.measure, clock=CLOCK)),
-        patch.object(observing, "does_not_wait", partial(observing.does_not_wait, clock=CLOCK)),
+        patch.object(
+            backend_observations, "measure", partial(backend_observations.measure, clock=CLOCK)
+        ),
+        patch.object(
+            backend_observations,
+            "does_not_wait",
+            partial(backend_observations.does_not_wait, clock=CLOCK),
+        ),
     ):
         seen, scalars = timed_observations(
             [built(*form) for form in networks.items()], plan, 0, lambda done, of, what: None

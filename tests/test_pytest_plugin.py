@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from made_up import PLUGIN, claim_data, evidence_of, observations
 
-from medpipe.claims.loading import Specs, load_specs
 from medpipe.evidence import Bundle
+from medpipe.specs.loading import Specs, load_specs
 
 CASES: dict[str, dict[str, Any]] = {
     "toy.model.right": {"published": {"value": 0.8}},

@@ -83,7 +83,7 @@ def test_the_whole_chain_ends_in_a_report_that_checks(
         pytest.importorskip(package)
     done = medpipe(folder, "verify", "--profile", "published", "--strict", repository=repository)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "3 are there already, 0 to make" in done.stderr
+    assert "3 are finished, 0 to make" in done.stderr
     assert "1 supported" in done.stdout
     checked = medpipe(
         folder, "check-report", str(bundle / "audit-report.pdf"), repository=repository

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from medpipe import statistics
 from medpipe.errors import DataError
-from medpipe.statistics import (
+from medpipe.metrics import intervals
+from medpipe.metrics.intervals import (
     Interval,
     clopper_pearson,
     cluster_weights,
@@ -111,8 +111,8 @@ def test_exact_has_no_width() -> None:
 
 
 def test_published_error_is_never_zero_at_the_edges() -> None:
-    assert statistics.proportion_standard_error(1.0, 1143) > 0
-    assert statistics.proportion_standard_error(0.7894, 5000) == pytest.approx(
+    assert intervals.proportion_standard_error(1.0, 1143) > 0
+    assert intervals.proportion_standard_error(0.7894, 5000) == pytest.approx(
         math.sqrt(0.7894 * 0.2106 / 5000), rel=0.01
     )
 
@@ -124,7 +124,7 @@ def test_newcombe_agrees_with_statsmodels(first: tuple[int, int], second: tuple[
     low, high = proportion.confint_proportions_2indep(
         k1, n1, k2, n2, method="newcomb", compare="diff", alpha=0.05
     )
-    ours = statistics.newcombe(k1 / n1, n1, k2 / n2, n2)
+    ours = intervals.newcombe(k1 / n1, n1, k2 / n2, n2)
     assert ours.estimate == k1 / n1 - k2 / n2
     assert (ours.low, ours.high) == pytest.approx((low, high), abs=1e-9)
 
@@ -135,8 +135,8 @@ def test_newcombe_turns_round_with_its_groups(
 ) -> None:
     (k1, n1), (k2, n2) = first, second
     ours, turned = (
-        statistics.newcombe(k1 / n1, n1, k2 / n2, n2),
-        statistics.newcombe(k2 / n2, n2, k1 / n1, n1),
+        intervals.newcombe(k1 / n1, n1, k2 / n2, n2),
+        intervals.newcombe(k2 / n2, n2, k1 / n1, n1),
     )
     assert (ours.low, ours.high) == pytest.approx((-turned.high, -turned.low), abs=1e-12)
 
@@ -147,14 +147,14 @@ def test_expected_maximum_agrees_with_scipy_and_with_drawing() -> None:
     """
     for k in (1, 2, 5, 50, 1000):
         reference = stats.beta(k, 1).expect(stats.norm.ppf, epsabs=1e-10)
-        assert statistics.expected_maximum(k) == pytest.approx(reference, abs=1e-5)
-    assert statistics.expected_maximum(2) == pytest.approx(1 / math.sqrt(math.pi))
+        assert intervals.expected_maximum(k) == pytest.approx(reference, abs=1e-5)
+    assert intervals.expected_maximum(2) == pytest.approx(1 / math.sqrt(math.pi))
     drawn = np.random.default_rng(0).normal(size=(200_000, 5)).max(axis=1)
-    assert statistics.expected_maximum(5) == pytest.approx(
+    assert intervals.expected_maximum(5) == pytest.approx(
         drawn.mean(), abs=4 * drawn.std() / math.sqrt(len(drawn))
     )
     with pytest.raises(ValueError, match="expected k >= 1"):
-        statistics.expected_maximum(0)
+        intervals.expected_maximum(0)
 
 
 @given(st.integers(0, 400), st.integers(0, 400))

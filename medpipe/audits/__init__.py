@@ -1,0 +1,1 @@
+"""Audits of published figures, images, text, generators and deployment; each reports findings."""

@@ -28,11 +28,11 @@ from fractions import Fraction
 from functools import partial
 from itertools import islice, product
 
-from medpipe.audits.intervals import Range, combine, printed_range, rough_range, true_range
-from medpipe.audits.seen import Seen, at, number, places, span
-from medpipe.claims.figures import Figures, Printing, Quantity, Relation
-from medpipe.claims.printed import Printed, in_one_unit
-from medpipe.phrases import capital, listed
+from medpipe.audits.result import AuditResult, at, number, places, span
+from medpipe.audits.rounding import Range, combine, printed_range, rough_range, true_range
+from medpipe.formatting import capital, listed
+from medpipe.specs.figures import Figures, Printing, Quantity, Relation
+from medpipe.specs.printed_values import Printed, in_one_unit
 
 WORDS = {
     "difference": "the difference of",
@@ -59,7 +59,7 @@ RANKS = ("agrees", *ONLY_IF, "never")
 Place = tuple[Quantity, Printing, Printed]
 
 
-def recomputed(figures: Figures) -> Iterator[Seen]:
+def recomputed(figures: Figures) -> Iterator[AuditResult]:
     """One result for every printing of a computed figure."""
     often = Counter(r.result for r in figures.relations)
     for relation in figures.relations:
@@ -85,7 +85,9 @@ def _choices(quantity: Quantity, document: str) -> list[Place]:
     return [c for c in every if c[1].document == document] or every
 
 
-def _held_against(relation: Relation, result: Place, parts: list[list[Place]]) -> Seen | None:
+def _held_against(
+    relation: Relation, result: Place, parts: list[list[Place]]
+) -> AuditResult | None:
     """The result for the choice of printings that agrees best; None where nothing can be said."""
     choices = list(islice(product(*parts), MOST_CHOICES + 1))
     best: tuple[str, tuple[Place, ...], Range] | None = None
@@ -161,7 +163,7 @@ def _either_sign(kind: str, printed: Printed, allowed: Range) -> tuple[Range, ..
 
 def _told(
     relation: Relation, result: Place, rank: str, chosen: tuple[Place, ...], given: Range
-) -> Seen:
+) -> AuditResult:
     quantity, printing, printed = result
     values = listed(p.text for _, p, _ in chosen)
     what = "the weighted mean of" if relation.weights else WORDS[relation.kind]
@@ -172,7 +174,7 @@ def _told(
     allowed = _allowed(quantity, printed, decimals)
     arithmetic = f"{what} {values}: {gives}; printed {printing.text} ({allowed})"
     seen = partial(
-        Seen,
+        AuditResult,
         "recomputed",
         printing.id,
         arithmetic=arithmetic,

@@ -19,14 +19,14 @@ import math
 from collections.abc import Iterator
 from functools import partial
 
-from medpipe.audits.intervals import counts, rough_range
-from medpipe.audits.seen import Seen, at, places
-from medpipe.claims.figures import Figures, Printing, Quantity
-from medpipe.claims.printed import Printed, read_printed
-from medpipe.phrases import capital
+from medpipe.audits.result import AuditResult, at, places
+from medpipe.audits.rounding import counts, rough_range
+from medpipe.formatting import capital
+from medpipe.specs.figures import Figures, Printing, Quantity
+from medpipe.specs.printed_values import Printed, read_printed
 
 
-def attainable(figures: Figures) -> Iterator[Seen]:
+def attainable(figures: Figures) -> Iterator[AuditResult]:
     """One result for every printed proportion of known n that gives more than a limit."""
     for quantity in figures.quantities:
         if quantity.kind == "proportion" and quantity.n is not None:
@@ -37,10 +37,10 @@ def attainable(figures: Figures) -> Iterator[Seen]:
             )
 
 
-def _examined(quantity: Quantity, printing: Printing, printed: Printed, n: int) -> Seen:
+def _examined(quantity: Quantity, printing: Printing, printed: Printed, n: int) -> AuditResult:
     possible = counts(printed, n)
     seen = partial(
-        Seen, "attainable", printing.id, rests_on=(printing.id,), bears_on=(printing.id,)
+        AuditResult, "attainable", printing.id, rests_on=(printing.id,), bears_on=(printing.id,)
     )
     if possible:
         which = f"{possible[0]:,}" if len(possible) == 1 else f"{possible[0]:,} to {possible[-1]:,}"

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from medpipe.evidence import Observations
-from medpipe.evidence.rounds import geometric
-from medpipe.statistics import Interval
+from medpipe.metrics.intervals import Interval
+from medpipe.metrics.timing import geometric
 
 SPEED = "speed_"
 STEPS: tuple[tuple[str, str, str], ...] = (

@@ -22,9 +22,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from medpipe.audits.intervals import Range, counts
-from medpipe.claims.figures import Scores
-from medpipe.phrases import plural
+from medpipe.audits.rounding import Range, counts
+from medpipe.formatting import plural
+from medpipe.specs.figures import Scores
 
 MOST_WAYS = 4_000_000
 TOLERANCE = 1e-12

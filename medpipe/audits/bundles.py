@@ -11,22 +11,22 @@ from dataclasses import dataclass
 
 from medpipe import registry
 from medpipe.audits import (
+    backend_timing,
     collapse,
-    deployment,
     generators,
+    leakage_effect,
     memorisation,
-    relatives,
     shortcuts,
     sources,
     split_leakage,
 )
-from medpipe.audits.figures import audit_figures
-from medpipe.audits.observed import EXPERIMENTS, FLAGS, observed
-from medpipe.audits.setting import settings_of
-from medpipe.claims.loading import Specs
+from medpipe.audits.data_findings import EXPERIMENTS, FLAGS, observed
+from medpipe.audits.published_figures import audit_figures
+from medpipe.audits.scope import settings_of
 from medpipe.evidence import Bundle
 from medpipe.evidence.finding import Finding, store_findings, stored_audits, stored_findings
 from medpipe.progress import tell
+from medpipe.specs.loading import Specs
 
 Essence = tuple[str, str, str, bool, tuple[str, ...], tuple[str, ...]]
 
@@ -36,9 +36,9 @@ def known_audits() -> frozenset[str]:
     return (
         frozenset(registry.names("audit"))
         | {threat for threat, _ in FLAGS.values()}
-        | relatives.AUDITS
+        | leakage_effect.AUDITS
         | {shortcuts.THREAT, collapse.THREAT, memorisation.THREAT}
-        | deployment.AUDITS
+        | backend_timing.AUDITS
     )
 
 
@@ -60,9 +60,9 @@ def findings_in(bundle: Bundle, specs: Specs) -> tuple[Finding, ...]:
             audit(evidence, specs.claims, settings)
             for audit in (observed, shortcuts.shortcuts, sources.sources)
         ),
-        relatives.relatives(sound, specs.claims, settings),
+        leakage_effect.relatives(sound, specs.claims, settings),
         split_leakage.split_leakage(evidence, specs.claims, settings, protocols),
-        deployment.deployment(evidence, specs.claims),
+        backend_timing.deployment(evidence, specs.claims),
     )
     tell(1, 4, "auditing")
     of_generators = (
@@ -82,11 +82,13 @@ def _speaks_of_data(bundle: Bundle, key: str) -> bool:
             *shortcuts.EXPERIMENTS,
             sources.EXPERIMENT,
             generators.EXPERIMENT,
-            deployment.EXPERIMENT,
+            backend_timing.EXPERIMENT,
         )
     ):
         return True
-    return relatives.is_of_a_pair(bundle.record(f"runs/{key}.json", "run")["run"]["parameters"])
+    return leakage_effect.is_of_a_pair(
+        bundle.record(f"runs/{key}.json", "run")["run"]["parameters"]
+    )
 
 
 def keep_findings(bundle: Bundle, specs: Specs) -> None:

@@ -27,10 +27,10 @@ import numpy as np
 
 from medpipe.audits.diversity import Support, modes, nearly, support
 from medpipe.audits.generators import Leading, Splits, findings_of
-from medpipe.claims.claim import Claim
 from medpipe.evidence import Evidence, Observations
 from medpipe.evidence.finding import Finding
-from medpipe.evidence.generated import (
+from medpipe.formatting import agree, listed, plural
+from medpipe.metrics.generator_splits import (
     GENERATED,
     HELD_OUT,
     TRAINING,
@@ -39,7 +39,7 @@ from medpipe.evidence.generated import (
     measured,
     rows,
 )
-from medpipe.phrases import agree, listed, plural
+from medpipe.specs.claim import Claim
 
 THREAT = "mode_collapse"
 FEW_IMAGES = 1000

@@ -19,12 +19,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import partial
 
-from medpipe.audits.seen import Seen, ids
-from medpipe.claims.figures import Comparison, Figures, Scalar
-from medpipe.phrases import capital, listed
+from medpipe.audits.result import AuditResult, ids
+from medpipe.formatting import capital, listed
+from medpipe.specs.figures import Comparison, Figures, Scalar
 
 
-def unequal_conditions(figures: Figures) -> Iterator[Seen]:
+def unequal_conditions(figures: Figures) -> Iterator[AuditResult]:
     """One result for each difference both of whose parts have recorded conditions."""
     for relation in figures.relations:
         a, b = (figures.quantity(name) for name in relation.of[:2])
@@ -32,7 +32,7 @@ def unequal_conditions(figures: Figures) -> Iterator[Seen]:
             continue
         result = figures.quantity(relation.result)
         seen = partial(
-            Seen,
+            AuditResult,
             "unequal_conditions",
             relation.id,
             rests_on=ids(result, a, b),
@@ -50,17 +50,17 @@ def unequal_conditions(figures: Figures) -> Iterator[Seen]:
             yield seen("clean", f"{capital(result.what)}: both parts were measured alike.")
 
 
-def two_changes_at_once(figures: Figures) -> Iterator[Seen]:
+def two_changes_at_once(figures: Figures) -> Iterator[AuditResult]:
     """One result for each comparison of two recorded systems."""
     for comparison in figures.comparisons:
         if comparison.systems:
             yield _compared(figures, comparison)
 
 
-def _compared(figures: Figures, comparison: Comparison) -> Seen:
+def _compared(figures: Figures, comparison: Comparison) -> AuditResult:
     one, other = (figures.system(name) for name in comparison.systems)
     seen = partial(
-        Seen,
+        AuditResult,
         "two_changes_at_once",
         comparison.id,
         bears_on=(comparison.id,),

@@ -30,9 +30,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaincinv
 
-from medpipe.evidence.contributions import Contributed
-from medpipe.evidence.generated import LOST, squared_distances
-from medpipe.statistics import BOOTSTRAP_SEED, clopper_pearson, normal_quantile
+from medpipe.metrics.contributions import Contributed
+from medpipe.metrics.generator_splits import LOST, squared_distances
+from medpipe.metrics.intervals import BOOTSTRAP_SEED, clopper_pearson, normal_quantile
 
 Array = NDArray[np.float64]
 MOST_MODES, LEAST_IN_MODE = 20, 25

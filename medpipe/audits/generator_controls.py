@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medpipe.audits import collapse, memorisation
-from medpipe.audits.generator_pictures import MODES, World, evidence, world
+from medpipe.audits.generator_fixtures import MODES, World, evidence, world
 from medpipe.audits.images.features import ORIENTATIONS
 from medpipe.evidence.finding import Finding
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from medpipe.claims.claim import Claim
-from medpipe.claims.loading import Specs
-from medpipe.claims.protocol import planned
 from medpipe.evidence import Evidence, Observations, Run
 from medpipe.evidence.finding import SEVERITIES, Finding
-from medpipe.phrases import plural
+from medpipe.formatting import plural
+from medpipe.specs.claim import Claim
+from medpipe.specs.loading import Specs
+from medpipe.specs.protocol import planned
 
 EXPERIMENT, PART = "image_synthesis", "synthesis"
 Splits = Mapping[str, Observations]

@@ -16,11 +16,11 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import product
 
-from medpipe.audits.seen import Seen, at
-from medpipe.claims.figures import Figures, Grid, Scalar
+from medpipe.audits.result import AuditResult, at
+from medpipe.specs.figures import Figures, Grid, Scalar
 
 
-def grid_coverage(figures: Figures) -> Iterator[Seen]:
+def grid_coverage(figures: Figures) -> Iterator[AuditResult]:
     """One result for each grid that is claimed."""
     for grid in figures.grids:
         cells = list(product(*grid.axes.values()))
@@ -41,9 +41,9 @@ def grid_coverage(figures: Figures) -> Iterator[Seen]:
                 f" {len(cells) - len(missing)} are on record{again}. Missing:"
                 f" {'; '.join(_cell(grid, c) for c in missing)}."
             )
-            yield Seen("grid_coverage", grid.id, "refutes", said, shown, (), (grid.id,))
+            yield AuditResult("grid_coverage", grid.id, "refutes", said, shown, (), (grid.id,))
         else:
-            yield Seen(
+            yield AuditResult(
                 "grid_coverage",
                 grid.id,
                 "clean",

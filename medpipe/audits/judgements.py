@@ -22,17 +22,17 @@ from fractions import Fraction
 from functools import partial
 from itertools import combinations
 
-from medpipe.audits.intervals import Range, combine, printed_range
-from medpipe.audits.sampling import difference_interval, value
-from medpipe.audits.seen import Seen, at, ids, number
-from medpipe.claims.figures import Figures, Judgement, Quantity, Ranking, Test
-from medpipe.phrases import listed
-from medpipe.statistics import Interval
+from medpipe.audits.result import AuditResult, at, ids, number
+from medpipe.audits.rounding import Range, combine, printed_range
+from medpipe.audits.sampling_error import difference_interval, value
+from medpipe.formatting import listed
+from medpipe.metrics.intervals import Interval
+from medpipe.specs.figures import Figures, Judgement, Quantity, Ranking, Test
 
 WORDS = {"above": "above", "below": "below", "at_least": "at least", "at_most": "at most"}
 
 
-def judgement(figures: Figures) -> Iterator[Seen]:
+def judgement(figures: Figures) -> Iterator[AuditResult]:
     """Results for each word that is put on figures."""
     for word in figures.judgements:
         yield from (_needed(figures, word, test, i) for i, test in enumerate(word.needs))
@@ -40,13 +40,13 @@ def judgement(figures: Figures) -> Iterator[Seen]:
             yield _by_rule(figures, word, word.rule_in_code)
 
 
-def _needed(figures: Figures, word: Judgement, test: Test, index: int) -> Seen:
+def _needed(figures: Figures, word: Judgement, test: Test, index: int) -> AuditResult:
     quantity = figures.quantity(test.quantity)
     printing, printed = quantity.numbers()[0]
     asked = f"{quantity.what} {WORDS[test.is_]} {number(test.value, quantity.kind)}"
     key = f"{word.id}.{index}" if len(word.needs) > 1 else word.id
     said = f"{at(word)} says “{word.said}”, which means: {word.definition.rstrip('.')}."
-    seen = partial(Seen, "judgement", key, rests_on=ids(quantity), bears_on=(word.id,))
+    seen = partial(AuditResult, "judgement", key, rests_on=ids(quantity), bears_on=(word.id,))
     if not _possible(printed_range(printed), test):
         return seen(
             "undermines",
@@ -97,12 +97,12 @@ def _sampling(figures: Figures, quantity: Quantity) -> Interval | None:
     return None
 
 
-def _by_rule(figures: Figures, word: Judgement, rule: Test) -> Seen:
+def _by_rule(figures: Figures, word: Judgement, rule: Test) -> AuditResult:
     quantity = figures.quantity(rule.quantity)
     printing, printed = quantity.numbers()[0]
     holds = _possible(printed_range(printed), rule)
     seen = partial(
-        Seen, "judgement", f"{word.id}.rule", rests_on=ids(quantity), bears_on=(word.id,)
+        AuditResult, "judgement", f"{word.id}.rule", rests_on=ids(quantity), bears_on=(word.id,)
     )
     shown = (
         f"rule in the code: “{rule.says}” where {quantity.what} is {WORDS[rule.is_]}"
@@ -120,7 +120,7 @@ def _by_rule(figures: Figures, word: Judgement, rule: Test) -> Seen:
     )
 
 
-def ranking(figures: Figures) -> Iterator[Seen]:
+def ranking(figures: Figures) -> Iterator[AuditResult]:
     """One result for each statement of what is best, and one for each pair that contradict each
     other.
     """
@@ -129,14 +129,14 @@ def ranking(figures: Figures) -> Iterator[Seen]:
     for a, b in combinations([r for r in figures.rankings if r.topic is not None], 2):
         if a.topic == b.topic and set(a.best).isdisjoint(b.best):
             said = f"{at(a)} says “{a.said}”, {at(b)} “{b.said}”: not both can be best."
-            yield Seen("ranking", f"{a.id}.{b.id}", "undermines", said, "", (), (a.id, b.id))
+            yield AuditResult("ranking", f"{a.id}.{b.id}", "undermines", said, "", (), (a.id, b.id))
 
 
-def _ranked(figures: Figures, r: Ranking) -> Seen:
+def _ranked(figures: Figures, r: Ranking) -> AuditResult:
     quantities = [figures.quantity(name) for name in r.among]
     order = sorted(quantities, key=_key(r.order))
     shown = ", ".join(f"{q.what}: {q.printed[0].text}" for q in order)
-    seen = partial(Seen, "ranking", r.id, rests_on=ids(*quantities), bears_on=(r.id,))
+    seen = partial(AuditResult, "ranking", r.id, rests_on=ids(*quantities), bears_on=(r.id,))
     named = listed(figures.quantity(name).what for name in r.best)
     first = order[0]
     best = min((figures.quantity(name) for name in r.best), key=_key(r.order))

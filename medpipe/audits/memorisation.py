@@ -8,9 +8,9 @@ trained on. *Copies*: generated images that correlate `COPY` or more with a trai
 that the generator saw where the run kept its worst pairs. *Pixels* and *features*: those nearer to
 training than 99 in 100 held-out images are, counted against those as much nearer to held-out images
 (exact sign test, each real image once), and the memorised share
-(`medpipe.evidence.generated.memorised`). *Membership*: the area under the curve of an attack that
-scores real images by the discriminator, or by their nearest generated image (Hayes et al. 2019;
-Hilprecht et al. 2019).
+(`medpipe.metrics.generator_splits.memorised`). *Membership*: the area under the curve of an attack
+that scores real images by the discriminator, or by their nearest generated image (Hayes et al.
+2019; Hilprecht et al. 2019).
 
 **Limits.** Training and held-out images must be alike but for having been seen: of the same classes
 in the same numbers, no copies of each other. Held-out images may be of the same patients as
@@ -37,10 +37,10 @@ from numpy.typing import NDArray
 from scipy.special import bdtr
 
 from medpipe.audits.generators import Leading, Splits, findings_of
-from medpipe.claims.claim import Claim
 from medpipe.evidence import Evidence, Observations
 from medpipe.evidence.finding import Finding
-from medpipe.evidence.generated import (
+from medpipe.formatting import plural
+from medpipe.metrics.generator_splits import (
     COPY,
     GENERATED,
     HELD_OUT,
@@ -53,8 +53,8 @@ from medpipe.evidence.generated import (
     nearness,
     rows,
 )
-from medpipe.phrases import plural
-from medpipe.statistics import clopper_pearson
+from medpipe.metrics.intervals import clopper_pearson
+from medpipe.specs.claim import Claim
 
 THREAT = "memorisation"
 SURE = 0.005

@@ -20,28 +20,32 @@ import math
 from collections.abc import Iterator
 from functools import partial
 
-from medpipe.audits.intervals import Range, printed_range
-from medpipe.audits.seen import Seen, at, number, span
-from medpipe.claims.figures import Figures, Quantity
-from medpipe.claims.printed import read_printed
-from medpipe.phrases import capital
-from medpipe.statistics import normal_quantile, wilson
+from medpipe.audits.result import AuditResult, at, number, span
+from medpipe.audits.rounding import Range, printed_range
+from medpipe.formatting import capital
+from medpipe.metrics.intervals import normal_quantile, wilson
+from medpipe.specs.figures import Figures, Quantity
+from medpipe.specs.printed_values import read_printed
 
 NARROW = 0.9
 
 
-def printed_interval(figures: Figures) -> Iterator[Seen]:
+def printed_interval(figures: Figures) -> Iterator[AuditResult]:
     """One result for each figure that is printed with an interval."""
     for quantity in figures.quantities:
         if quantity.interval:
             yield _examined(quantity)
 
 
-def _examined(quantity: Quantity) -> Seen:
+def _examined(quantity: Quantity) -> AuditResult:
     (printing, printed), (first, last, level) = quantity.numbers()[0], quantity.interval
     low, high = read_printed(first, printing.id), read_printed(last, printing.id)
     seen = partial(
-        Seen, "printed_interval", printing.id, rests_on=(printing.id,), bears_on=(printing.id,)
+        AuditResult,
+        "printed_interval",
+        printing.id,
+        rests_on=(printing.id,),
+        bears_on=(printing.id,),
     )
     said = f"{at(printing)} prints {printing.text} as {quantity.what}"
     shown = f"interval {span(low.value, high.value, quantity.kind)}"

@@ -24,7 +24,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from fractions import Fraction
 
-from medpipe.audits.intervals import Range
+from medpipe.audits.rounding import Range
 
 AVERAGES = ("binary", "macro", "weighted", "micro")
 COUNTED = ("one", "runs", "folds")

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
-from medpipe.audits.intervals import printed_range
+from medpipe.audits.rounding import printed_range
 from medpipe.audits.rows import ONE_COUNT_UNLESS, Record, Row
 from medpipe.audits.table_text import Sheet, decimal_sign, whole_number
-from medpipe.claims.printed import read_printed
 from medpipe.errors import SpecError
-from medpipe.phrases import listed
+from medpipe.formatting import listed
+from medpipe.specs.printed_values import read_printed
 
 HEADER = ("precision", "recall", "f1-score", "support")
 COLUMNS = {"precision": "precision", "recall": "recall", "f1-score": "f1", "support": "n"}

@@ -23,11 +23,11 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import combinations
 
-from medpipe.audits.intervals import printed_range, rough_range
-from medpipe.audits.seen import Seen, at, ids
-from medpipe.claims.figures import Figures, Printing, Quantity
-from medpipe.claims.printed import Printed, in_one_unit
-from medpipe.phrases import capital, plural
+from medpipe.audits.result import AuditResult, at, ids
+from medpipe.audits.rounding import printed_range, rough_range
+from medpipe.formatting import capital, plural
+from medpipe.specs.figures import Figures, Printing, Quantity
+from medpipe.specs.printed_values import Printed, in_one_unit
 
 AS = {
     "said": ("says", "say"),
@@ -37,7 +37,7 @@ AS = {
 }
 
 
-def restated(figures: Figures) -> Iterator[Seen]:
+def restated(figures: Figures) -> Iterator[AuditResult]:
     """One result for each quantity that stands in several places: a clean one, or one for each pair
     that disagrees.
     """
@@ -46,7 +46,7 @@ def restated(figures: Figures) -> Iterator[Seen]:
             yield from _compared(quantity)
 
 
-def _compared(quantity: Quantity) -> Iterator[Seen]:
+def _compared(quantity: Quantity) -> Iterator[AuditResult]:
     values = quantity.values()
     coded = [v for v in values if any(p.as_ == "code" for p in v)]
     # what the code does settles it: the others are held against it, not against each other
@@ -60,7 +60,7 @@ def _compared(quantity: Quantity) -> Iterator[Seen]:
         yield from seen
         return
     places = "; ".join(f"{at(p)}: {p.text}" for p in quantity.printed)
-    yield Seen(
+    yield AuditResult(
         "restated",
         quantity.id,
         "clean",
@@ -73,7 +73,7 @@ def _compared(quantity: Quantity) -> Iterator[Seen]:
 
 def _pair(
     quantity: Quantity, one: tuple[Printing, ...], other: tuple[Printing, ...], *, last: bool
-) -> Seen | None:
+) -> AuditResult | None:
     """What two values of a quantity show; ``last``: there are no others, so that the quantity's own
     id names the pair.
     """
@@ -90,7 +90,11 @@ def _pair(
         else f"{a.text} in {plural(len(one), 'place')}, {b.text} in {plural(len(other), 'place')}"
     )
     seen = partial(
-        Seen, "restated", quantity.id if last else f"{a.id}.{b.id}", arithmetic=shown, rests_on=both
+        AuditResult,
+        "restated",
+        quantity.id if last else f"{a.id}.{b.id}",
+        arithmetic=shown,
+        rests_on=both,
     )
     if not certain:
         return seen(

@@ -12,9 +12,9 @@ from typing import Any
 
 from medpipe.audits.readings import AVERAGES
 from medpipe.audits.table_text import whole_number, with_points
-from medpipe.claims.figures import SCORES
-from medpipe.claims.printed import Printed, read_printed
 from medpipe.errors import SpecError, UnknownNameError
+from medpipe.specs.figures import SCORES
+from medpipe.specs.printed_values import Printed, read_printed
 
 SHARES = {
     "accuracy": "accuracy",

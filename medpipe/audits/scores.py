@@ -31,19 +31,19 @@ from functools import partial
 from itertools import product
 
 from medpipe.audits.averages import Answer, averaged
-from medpipe.audits.intervals import Range, counts, printed_range, rough_range
 from medpipe.audits.readings import AVERAGES, COUNTED, Reading, contradiction, related
-from medpipe.audits.seen import Seen, ids
+from medpipe.audits.result import AuditResult, ids
+from medpipe.audits.rounding import Range, counts, printed_range, rough_range
 from medpipe.audits.two_classes import MOST_POSITIVES, NAMES, matrices, second_opinion
-from medpipe.claims.figures import Figures, Quantity, Scores
-from medpipe.claims.printed import Printed, read_printed
-from medpipe.phrases import capital, listed
+from medpipe.formatting import capital, listed
+from medpipe.specs.figures import Figures, Quantity, Scores
+from medpipe.specs.printed_values import Printed, read_printed
 
 LINEAR = ("accuracy", "recall", "specificity")
 """Scores of two classes whose mean over runs on the same samples is one count of all runs."""
 
 
-def scores_together(figures: Figures) -> Iterator[Seen]:
+def scores_together(figures: Figures) -> Iterator[AuditResult]:
     """One result for each set of scores that can be examined."""
     for s in figures.scores:
         quantities = [figures.quantity(q) for q in s.named().values()]
@@ -56,7 +56,7 @@ def scores_together(figures: Figures) -> Iterator[Seen]:
         texts = listed(f"{name.replace('_', ' ')} {p.text}" for name, p in printed.items())
         first = [p.id for q in quantities for p in q.printed[:1]]
         seen = partial(
-            Seen,
+            AuditResult,
             "scores_together",
             s.id,
             arithmetic=answer.shown,

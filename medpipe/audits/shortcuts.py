@@ -1,5 +1,4 @@
-"""What can be told of a class without looking at what the claim is about: file metadata, or the
-border of an image alone.
+"""Test whether file metadata or the image border alone predicts the class.
 
 **Purpose.** Where classes come from different collections, a network can learn the collection
 instead of the disease, and an accuracy on the same collections cannot tell which (Geirhos et al.
@@ -29,13 +28,13 @@ from typing import Any
 
 import numpy as np
 
-from medpipe.audits.setting import Settings, measured_in
-from medpipe.claims.claim import Claim
+from medpipe.audits.scope import Settings, measured_in
 from medpipe.evidence import Evidence, Observations
-from medpipe.evidence.answers import paired_difference
 from medpipe.evidence.finding import Finding
-from medpipe.phrases import plural
-from medpipe.statistics import Interval
+from medpipe.formatting import plural
+from medpipe.metrics.intervals import Interval
+from medpipe.metrics.prediction_changes import paired_difference
+from medpipe.specs.claim import Claim
 
 THREAT = "shortcuts"
 EXPERIMENTS: Mapping[str, tuple[str, str]] = {"image_baselines": ("imaging", "images")}

@@ -27,14 +27,14 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from medpipe.audits.relatives import effect
-from medpipe.audits.setting import Settings, measured_in
+from medpipe.audits.leakage_effect import effect
+from medpipe.audits.scope import Settings, measured_in
 from medpipe.audits.shortcuts import above_commonest
-from medpipe.claims.claim import Claim
 from medpipe.evidence import Evidence
 from medpipe.evidence.finding import Finding
-from medpipe.phrases import plural
-from medpipe.statistics import Interval
+from medpipe.formatting import plural
+from medpipe.metrics.intervals import Interval
+from medpipe.specs.claim import Claim
 
 EXPERIMENT = "image_sources"
 PART = "imaging"

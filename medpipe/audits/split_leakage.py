@@ -25,14 +25,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medpipe.audits import generators
+from medpipe.audits.data_findings import LARGE, SMALL
 from medpipe.audits.memorisation import THREAT as MEMORISATION
-from medpipe.audits.observed import LARGE, SMALL
-from medpipe.audits.setting import Settings, data_of, measured_in
-from medpipe.audits.shares import share
-from medpipe.claims.claim import Claim
+from medpipe.audits.proportions import share
+from medpipe.audits.scope import Settings, data_of, measured_in
 from medpipe.evidence import Evidence
 from medpipe.evidence.finding import Finding
-from medpipe.evidence.generated import HELD_OUT
+from medpipe.metrics.generator_splits import HELD_OUT
+from medpipe.specs.claim import Claim
 
 SLICE, GROUP = "slice", "related_group"
 """Columns of the data audit: the number of an image's slice and of its group of related images."""

@@ -19,8 +19,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from medpipe.audits.seen import Seen, at, ids
-from medpipe.claims.figures import Figures
+from medpipe.audits.result import AuditResult, at, ids
+from medpipe.specs.figures import Figures
 
 MADE_BY = {
     "constant": "a constant written into the code",
@@ -29,7 +29,7 @@ MADE_BY = {
 }
 
 
-def unsupported(figures: Figures) -> Iterator[Seen]:
+def unsupported(figures: Figures) -> Iterator[AuditResult]:
     """One result for each quantity that no computation produced."""
     for quantity in figures.quantities:
         if quantity.made_by in MADE_BY:
@@ -39,18 +39,18 @@ def unsupported(figures: Figures) -> Iterator[Seen]:
                 f"{at(first)} gives {first.text} as {quantity.what}; what produced it is"
                 f" {MADE_BY[quantity.made_by]}.{note}"
             )
-            yield Seen(
+            yield AuditResult(
                 "unsupported", quantity.id, "undermines", said, "", ids(quantity), ids(quantity)
             )
 
 
-def unmeasured_absence(figures: Figures) -> Iterator[Seen]:
+def unmeasured_absence(figures: Figures) -> Iterator[AuditResult]:
     """One result for each statement that something is not there."""
     for absence in figures.absences:
         measures = [figures.quantity(name) for name in absence.measured_by]
         if measures:
             said = f"“{absence.said}” rests on {', '.join(q.what for q in measures)}."
-            yield Seen(
+            yield AuditResult(
                 "unmeasured_absence", absence.id, "clean", said, "", ids(*measures), (absence.id,)
             )
         else:
@@ -58,11 +58,13 @@ def unmeasured_absence(figures: Figures) -> Iterator[Seen]:
                 f"{at(absence)} says “{absence.said}”; nothing in what was published measures"
                 f" {absence.of}, so it could not have been seen."
             )
-            yield Seen("unmeasured_absence", absence.id, "undermines", said, "", (), (absence.id,))
+            yield AuditResult(
+                "unmeasured_absence", absence.id, "undermines", said, "", (), (absence.id,)
+            )
 
 
-def credential(figures: Figures) -> Iterator[Seen]:
+def credential(figures: Figures) -> Iterator[AuditResult]:
     """One result for each disclosure on record."""
     for d in figures.disclosures:
         said = f"{at(d)} holds {d.what}. Whoever owns it should withdraw it."
-        yield Seen("credential", d.id, "narrows", said, "", (), (d.id,))
+        yield AuditResult("credential", d.id, "narrows", said, "", (), (d.id,))

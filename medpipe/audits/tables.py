@@ -26,12 +26,12 @@ from medpipe.audits.reports import (
 )
 from medpipe.audits.rows import CLASS, DIFFERENCES, SHARES, Row, read_number, records
 from medpipe.audits.table_text import Sheet, decimal_sign, decoded, sheet, with_points
-from medpipe.claims.figure_reading import figures_from
-from medpipe.claims.figures import Figures
-from medpipe.claims.loading import validate
 from medpipe.documents import parse_yaml
 from medpipe.errors import SpecError
-from medpipe.phrases import listed, plural
+from medpipe.formatting import listed, plural
+from medpipe.specs.figure_reading import figures_from
+from medpipe.specs.figures import Figures
+from medpipe.specs.loading import validate
 
 COLUMNS = {
     "name": "the model; required",

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medpipe.audits.intervals import Range, counts
+from medpipe.audits.rounding import Range, counts
 
 MOST_POSITIVES = 2_000_000
 """True positives are tried one by one: more than these would take seconds."""

@@ -28,7 +28,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="Hold the published claims of a medical AI to evidence, and report what holds.",
+    help="Check the published claims of medical AI against evidence, and write a signed report.",
 )
 
 
@@ -57,7 +57,7 @@ def show_help(
     ctx: typer.Context,
     command: Annotated[
         list[str] | None,
-        typer.Argument(help="The command to explain; all are listed if none is named."),
+        typer.Argument(help="The command to explain (default: list all commands)."),
     ] = None,
 ) -> None:
     """Explain a command, or list all of them."""
@@ -79,13 +79,21 @@ def main() -> None:
 
 
 def _with_commands() -> typer.Typer:
-    from medpipe.cli import auditing, data_auditing, deploying, judging, making, marking, reading
+    from medpipe.cli import (
+        data_audits,
+        deployment_commands,
+        figure_audits,
+        judging,
+        making,
+        marking,
+        reader_study,
+    )
 
     making.register(app)
     judging.register(app)
-    auditing.register(app)
-    data_auditing.register(app)
-    reading.register(app)
-    deploying.register(app)
+    figure_audits.register(app)
+    data_audits.register(app)
+    reader_study.register(app)
+    deployment_commands.register(app)
     marking.register(app)
     return app

@@ -1,4 +1,4 @@
-"""Exit codes of the command line, and the one place that turns an error into a sentence and a code.
+"""Exit codes, and the one place that turns an error into a message and a code.
 
 docs/exit_codes.md has the table for readers.
 """
@@ -75,7 +75,7 @@ def _told(error: BaseException) -> int:
 def told(error: BaseException) -> tuple[int, str]:
     """The exit code and the one sentence of an error."""
     if isinstance(error, (KeyboardInterrupt, typer.Abort)):
-        return INTERRUPTED, "interrupted; the same command goes on from where it stopped"
+        return INTERRUPTED, "interrupted; the same command continues from where it stopped"
     if isinstance(error, (TamperedError, SignatureError)):
         return ALTERED, str(error)
     unreadable = isinstance(error, BundleError) and not isinstance(error, BusyError)

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from medpipe.cli.show import plain, say, show_table
-from medpipe.phrases import plural
+from medpipe.formatting import plural
 
 if TYPE_CHECKING:
     from medpipe.evidence.finding import Finding
 
 HEADINGS = {
     "refutes": "Refuted by the published figures themselves",
-    "undermines": "Does not mean what is said",
-    "narrows": "Means less than is said",
-    "clean": "Examined and in order",
+    "undermines": "Does not mean what the text says",
+    "narrows": "Means less than the text says",
+    "clean": "Checked and in order",
 }
 SHORT = 5
 
@@ -35,7 +35,7 @@ def print_findings(findings: Sequence[Finding], *, everything: bool = False) -> 
     say("")
     say(counted(findings))
     if not everything and any(f.severity == "clean" for f in findings):
-        say("What was examined and found in order: the same command with --all.")
+        say("Use --all to show the checks that found no fault.")
 
 
 def _print(f: Finding) -> None:
@@ -52,22 +52,22 @@ def counted(findings: Sequence[Finding]) -> str:
     """How many findings of each severity, in a sentence."""
     count = Counter(f.severity for f in findings)
     doubtful = sum(not f.certain for f in findings)
+    doubts = f" {plural(doubtful, 'finding')} could have a harmless explanation."
     return (
-        f"{plural(len(findings), 'thing')} examined: {count['refutes']} refuted, "
+        f"{plural(len(findings), 'check')}: {count['refutes']} refuted, "
         f"{count['undermines']} undermined, {count['narrows']} narrowed, {count['clean']} in "
-        "order; "
-        f"{doubtful} of these suspicious only. Whether anybody meant it so is not asked."
+        f"order.{doubts if doubtful else ''}"
     )
 
 
 def print_findings_in_short(findings: Sequence[Finding]) -> None:
     """A few of the worst findings, and how to see all."""
-    say(f"The published figures, before anything is run: {counted(findings)}")
+    say(f"Published figures, before any run: {counted(findings)}")
     proof = [f for f in findings if f.proves]
     for f in proof[:SHORT]:
         say(f"  ○ {f.statement}")
     if len(findings) > len(proof[:SHORT]):
-        say(f"  {len(proof[SHORT:])} more of these, and all others: medpipe audit-figures")
+        say(f"  {len(proof[SHORT:])} more, and all other findings: medpipe audit-figures")
 
 
 def print_claims_touched(claims: Sequence[str], findings: Sequence[Finding]) -> None:
@@ -79,7 +79,7 @@ def print_claims_touched(claims: Sequence[str], findings: Sequence[Finding]) -> 
         clean = sum(f.severity == "clean" for f in touching)
         bearing = [*([worse] if worse else []), *([f"{clean} in order"] if clean else [])]
         rows.append([name, "; ".join(bearing) or "none"])
-    show_table(["claim", "findings that bear on it"], rows)
+    show_table(["claim", "findings"], rows)
 
 
 def print_built(built: Sequence[Mapping[str, Any]]) -> None:

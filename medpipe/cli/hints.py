@@ -77,4 +77,4 @@ def _without_option(ctx: Any, arguments: list[str]) -> str:
         return f"Try: {ctx.command_path} {missing[0].opts[0]} {shlex.quote(rest[0])}"
     wanted = command_for(rest[0])
     names = ", ".join(p.opts[0] for p in able)
-    return f"Try: medpipe {wanted}" if wanted else f"What it takes, it takes by an option: {names}."
+    return f"Try: medpipe {wanted}" if wanted else f"Use one of these options: {names}."

@@ -1,4 +1,4 @@
-"""What a command was given: files that cannot be used end it with exit code 2."""
+"""Turn unusable input files into one message and exit code 2."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Commands that judge evidence and tell about it: judge, report, sign and check-report. None of
-them needs torch.
-"""
+"""The commands judge, report, sign and check-report. None of them needs torch."""
 
 from __future__ import annotations
 
@@ -16,26 +14,29 @@ import typer
 from medpipe.cli.codes import ALTERED, DONE, INCOMPLETE, REFUTED, USAGE, check_output_folder
 
 if TYPE_CHECKING:
+    from medpipe.checking.check import Checked
     from medpipe.evidence import Bundle
     from medpipe.judging import Verdict
-    from medpipe.report.check import Checked
-    from medpipe.report.identity import Identity
-    from medpipe.report.policy import SignedPdf
-    from medpipe.report.signers import TrustedSigner
+    from medpipe.signing.identity import Identity
+    from medpipe.signing.policy import SignedPdf
+    from medpipe.signing.signers import TrustedSigner
 
 BundleOption = Annotated[Path, typer.Option("--bundle", help="Folder of a bundle.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Exit with 1 if a claim is refuted.")]
 OwnSpecsOption = Annotated[
     Path | None,
-    typer.Option("--specs", help="Your own specifications; metrics in files beside them may run."),
+    typer.Option("--specs", help="Your own specifications; metric code beside them may run."),
 ]
 AllowCodeOption = Annotated[
-    bool, typer.Option("--allow-code", help="Run the metrics that come with the evidence as code.")
+    bool, typer.Option("--allow-code", help="Run the metric code in the bundle.")
+]
+AllClaimsOption = Annotated[
+    bool, typer.Option("--all", help="Print a row for every claim, not only the headline claims.")
 ]
 Pkcs12Option = Annotated[
     Path | None,
-    typer.Option("--pkcs12", help="Identity to sign with; a local one is made if not given."),
+    typer.Option("--pkcs12", help="PKCS#12 file to sign with (default: a local identity)."),
 ]
 
 
@@ -55,10 +56,10 @@ def permitted_code(bundle: Bundle, own_specs: Path | None, allow_code: bool) -> 
 
     Raises `BundleError` where the reader's own code is not what the bundle was made with.
     """
-    from medpipe.claims import load_specs
-    from medpipe.claims.loading import code_beside
     from medpipe.judging.estimate import own_metrics
     from medpipe.registry import code_from
+    from medpipe.specs import load_specs
+    from medpipe.specs.loading import code_beside
 
     if own_specs is not None:
         specs = load_specs(own_specs)
@@ -83,10 +84,10 @@ def judge_and_store(bundle: Bundle) -> Sequence[Verdict]:
     again where they are new.
     """
     from medpipe.audits.bundles import keep_findings
-    from medpipe.claims.loading import specs_from
     from medpipe.cli.show import working
     from medpipe.judging import judge_bundle
     from medpipe.judging.judge import verdicts_document
+    from medpipe.specs.loading import specs_from
 
     with working(str(bundle.folder)):
         keep_findings(bundle, specs_from(bundle.specs(), f"{bundle.folder}/specs"))
@@ -105,11 +106,13 @@ def judge(
     strict: StrictOption = False,
     specs: OwnSpecsOption = None,
     allow_code: AllowCodeOption = False,
+    every: AllClaimsOption = False,
 ) -> None:
-    """Judge every claim from the observations in a bundle, after checking every file of it."""
-    from medpipe.claims.loading import specs_from
-    from medpipe.cli.show import print_json, print_verdicts, talk_on_stderr
+    """Check the files of a bundle and judge every claim from its observations."""
+    from medpipe.cli.show import print_json, talk_on_stderr
+    from medpipe.cli.summary import print_next, print_verdicts
     from medpipe.evidence import Bundle
+    from medpipe.specs.loading import specs_from
 
     if as_json:
         talk_on_stderr()
@@ -119,7 +122,8 @@ def judge(
     if as_json:
         print_json(opened)
     else:
-        print_verdicts(specs_from(opened.specs(), str(bundle)), verdicts)
+        print_verdicts(specs_from(opened.specs(), str(bundle)), verdicts, every=every)
+        print_next(opened, every=every, signed=False)
     end_with(verdicts, strict)
 
 
@@ -143,9 +147,7 @@ def report(
     specs: OwnSpecsOption = None,
     allow_code: AllowCodeOption = False,
 ) -> None:
-    """Write report and model card without a signature, and the comparison and analysis of each
-    part, for reading only.
-    """
+    """Write unsigned PDFs of the report and the model card, and result files for each part."""
     from medpipe.cli.show import say, working
     from medpipe.evidence import Bundle
     from medpipe.evidence.files import write_atomically
@@ -168,10 +170,8 @@ def sign(
     specs: OwnSpecsOption = None,
     allow_code: AllowCodeOption = False,
 ) -> None:
-    """Write the report and the model card into the bundle's folder and sign them, with the evidence
-    attached.
-    """
-    from medpipe.cli.show import print_reports
+    """Write and sign the report and the model card, with the evidence attached."""
+    from medpipe.cli.summary import print_reports
     from medpipe.evidence import Bundle
 
     opened = Bundle.open(bundle)
@@ -189,11 +189,11 @@ def sign_reports(bundle: Bundle, pkcs12: Path | None) -> list[Path]:
     from medpipe.cli.show import working
     from medpipe.documents import pretty_json
     from medpipe.evidence.files import sha256, write_atomically
-    from medpipe.report.signing import signed_reports
-    from medpipe.running.makings import code_of
+    from medpipe.report.signed_reports import signed_reports
+    from medpipe.running.provenance import code_of
 
     own = signing_identity(pkcs12)
-    code, packages = code_of("medpipe.report.signing")
+    code, packages = code_of("medpipe.report.signed_reports")
     made_of = {
         "version": 1,
         "root_digest": bundle.root_digest,
@@ -222,9 +222,9 @@ def check_own(signed: Mapping[str, bytes], identity: Identity) -> None:
     """Check reports as their reviewer will, before they are written. Raises `SignatureError` at the
     first step that fails.
     """
+    from medpipe.checking.check import check_report as check
     from medpipe.errors import SignatureError
-    from medpipe.report.check import check_report as check
-    from medpipe.report.signers import trusted_from
+    from medpipe.signing.signers import trusted_from
 
     for name, content in signed.items():
         checked = check(
@@ -237,7 +237,7 @@ def check_own(signed: Mapping[str, bytes], identity: Identity) -> None:
 
 def signing_identity(pkcs12: Path | None) -> Identity:
     """The identity to sign with: that of a file, or this machine's own."""
-    from medpipe.report.identity import local_identity, pkcs12_identity
+    from medpipe.signing.identity import local_identity, pkcs12_identity
 
     if pkcs12 is None:
         return local_identity()
@@ -249,10 +249,8 @@ def signing_identity(pkcs12: Path | None) -> Identity:
 
 
 def signer(pkcs12: Pkcs12Option = None) -> None:
-    """Print the entry of signers.toml by which others can accept what this machine signs; send it
-    another way than the report.
-    """
-    from medpipe.report.signers import dump_signer
+    """Print your entry for other people's signers.toml. Do not send it together with a report."""
+    from medpipe.signing.signers import dump_signer
 
     typer.echo(dump_signer(signing_identity(pkcs12)), nl=False)
 
@@ -274,19 +272,17 @@ def unreadable() -> Iterator[None]:
 def check_report(
     file: Annotated[Path, typer.Argument(help="A signed report.")],
     signers: Annotated[
-        Path | None, typer.Option("--signers", help="List of signers you accept (signers.toml).")
+        Path | None, typer.Option("--signers", help="Signers that you accept (signers.toml).")
     ] = None,
     allow_code: AllowCodeOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check a signed report as a reviewer: the file, its signature, the evidence in it, and the
-    verdicts judged again.
-    """
+    """Check a signed report: the file, its signature, its evidence and its verdicts."""
+    from medpipe.checking.check import check_report as check
     from medpipe.cli.show import print_steps, say, say_json, working
     from medpipe.documents import read_file
     from medpipe.errors import SpecError
-    from medpipe.report.check import check_report as check
-    from medpipe.report.policy import MAX_PDF_BYTES
+    from medpipe.signing.policy import MAX_PDF_BYTES
 
     data = read_file(file, MAX_PDF_BYTES)
     if not data.startswith(b"%PDF-"):
@@ -334,7 +330,7 @@ def _conclusion(file: Path, checked: Checked, where: str) -> str:
     signed = checked.signed
     if checked.ok and signed is not None:
         local = (
-            " The identity is self-issued: it shows that nothing changed, not who stands behind it."
+            " The identity is self-issued: it shows that nothing changed, not who signed."
             if signed.is_local_marker
             else ""
         )
@@ -344,9 +340,9 @@ def _conclusion(file: Path, checked: Checked, where: str) -> str:
         )
     if checked.only_signer_unknown and signed is not None:
         return (
-            f"Not decided: {file} is intact, but you accept no signer yet; ask for the signer's"
-            " entry by another way than this file and pass it with --signers FILE (the file names"
-            f" {signed.fingerprint})."
+            f"Not decided: {file} is intact, but you accept no signer yet. Ask the signer for an"
+            " entry through another channel and pass it with --signers FILE (fingerprint in this"
+            f" file: {signed.fingerprint})."
         )
     failed = next((step.detail for step in checked.steps if not step.ok), "")
     if checked.code in ("not-checked", "unreadable"):
@@ -359,8 +355,8 @@ def accepted_signers(path: Path | None) -> tuple[dict[str, TrustedSigner], str]:
 
     The given list; else ``signers.toml`` in this folder and this machine's own identity.
     """
-    from medpipe.report.identity import existing_identity
-    from medpipe.report.signers import load_signers, trusted_from
+    from medpipe.signing.identity import existing_identity
+    from medpipe.signing.signers import load_signers, trusted_from
 
     if path is not None:
         with unreadable():

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,29 +11,33 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medpipe.cli.codes import INCOMPLETE, check_name, check_output_folder
-from medpipe.phrases import plural
+from medpipe.cli.judging import AllClaimsOption
+from medpipe.formatting import plural
 
 if TYPE_CHECKING:
-    from medpipe.claims import Specs
     from medpipe.evidence import Bundle
     from medpipe.running.plan import Plan, PlannedRun
     from medpipe.running.roots import Roots
+    from medpipe.specs import Specs
 
 SpecsOption = Annotated[Path, typer.Option("--specs", help="Folder of specifications.")]
 ProfileOption = Annotated[
     str | None,
-    typer.Option("--profile", help="published, reduced or demonstration; chosen if not given."),
+    typer.Option(
+        "--profile",
+        help="published, reduced or demonstration (default: the best that this machine can run).",
+    ),
 ]
 NameOption = Annotated[
     str | None,
     typer.Option(
-        "--name", help="Name of the bundle below --reports; subject and profile if not given."
+        "--name", help="Name of the bundle below --reports (default: subject and profile)."
     ),
 ]
 ReportsOption = Annotated[Path, typer.Option("--reports", help="Folder that holds the bundles.")]
 JobsOption = Annotated[
     int | None,
-    typer.Option("--jobs", min=1, help="Runs at a time; one a core, at most four, if not given."),
+    typer.Option("--jobs", min=1, help="Parallel runs (default: one per core, at most four)."),
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 CheckpointOption = Annotated[
@@ -46,8 +48,8 @@ FromOption = Annotated[
     typer.Option(
         "--from",
         help=(
-            "Another bundle, whose evidence is used again where it still "
-            "matches; may be given several times."
+            "Another bundle; its evidence is used again where it still matches. "
+            "You can repeat this option."
         ),
     ),
 ]
@@ -56,14 +58,14 @@ AnyCodeOption = Annotated[
     typer.Option(
         "--any-code",
         help=(
-            "With --from: keep evidence of the same data that other code or "
-            "packages made, too; the ledger says so."
+            "With --from: also use evidence of the same data from other code or "
+            "packages; the ledger records this."
         ),
     ),
 ]
 FolderOption = Annotated[
     Path | None,
-    typer.Option("--folder", help="Where to put them, if not into MEDPIPE_DATA or the cache."),
+    typer.Option("--folder", help="Target folder (default: MEDPIPE_DATA, else the cache)."),
 ]
 ExplainOption = Annotated[
     str | None,
@@ -77,7 +79,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Exit with 1 if a claim is refuted.")]
 Pkcs12Option = Annotated[
     Path | None,
-    typer.Option("--pkcs12", help="Identity to sign with; a local one is made if not given."),
+    typer.Option("--pkcs12", help="PKCS#12 file to sign with (default: a local identity)."),
 ]
 
 WORK = Path(".medpipe")
@@ -85,7 +87,7 @@ WORK = Path(".medpipe")
 
 data_app = typer.Typer(
     no_args_is_help=True,
-    help="See which data sets are here, and fetch them.",
+    help="List and download data sets.",
     rich_markup_mode=None,
 )
 
@@ -115,7 +117,8 @@ def register(app: typer.Typer) -> None:
 
 def choose_profile() -> tuple[str, str]:
     """The profile for this machine, and why."""
-    from medpipe.pipeline.data.places import IMAGE_FOLDERS, TEXT_FOLDERS, find
+    from medpipe.pipeline.data.paths import IMAGE_FOLDERS, TEXT_FOLDERS, find
+    from medpipe.running.processes import has_cuda
 
     found = [
         name for known in (TEXT_FOLDERS, IMAGE_FOLDERS) for name in known if find(name, known, None)
@@ -123,17 +126,8 @@ def choose_profile() -> tuple[str, str]:
     if not found:
         return "demonstration", "no data set was found (MEDPIPE_DATA, or: medpipe data fetch NAME)"
     if has_cuda():
-        return "published", f"a CUDA device and data are here ({', '.join(found)})"
-    return "reduced", f"data is here ({', '.join(found)}), a CUDA device is not"
-
-
-def has_cuda() -> bool:
-    """Whether an NVIDIA device answers, asked without importing torch."""
-    tool = shutil.which("nvidia-smi")
-    return (
-        tool is not None
-        and subprocess.run([tool, "-L"], capture_output=True, check=False).returncode == 0
-    )
+        return "published", f"found data ({', '.join(found)}) and a CUDA device"
+    return "reduced", f"found data ({', '.join(found)}) but no CUDA device"
 
 
 def prepare(
@@ -148,10 +142,11 @@ def prepare(
     any_code: bool,
 ) -> Job:
     """Load the specifications and make the plan and the bundle's folder."""
-    from medpipe.claims import load_specs
-    from medpipe.claims.checkpoint import with_checkpoint
     from medpipe.evidence import Bundle
     from medpipe.running.plan import make_plan
+    from medpipe.running.processes import has_cuda
+    from medpipe.specs import load_specs
+    from medpipe.specs.other_weights import with_checkpoint
 
     if name is not None:
         check_name(name, "--name")
@@ -180,7 +175,7 @@ def prepare(
 
 def roots_of(specs_folder: Path) -> Roots:
     """The folders below which the files of runs are named."""
-    from medpipe.pipeline.data.places import cache_home, data_home
+    from medpipe.pipeline.data.paths import cache_home, data_home
     from medpipe.running.roots import Roots
 
     hub = os.environ.get("HF_HUB_CACHE") or os.path.join(
@@ -216,8 +211,8 @@ def make_evidence(job: Job) -> int:
         print_reasons(waiting)
         if old := trusted_without_files(job.plan, job.bundle, waiting):
             note(
-                f"{plural(old, 'run')} from before medpipe noted which files a run reads: used"
-                " again because code, packages and the digests of the data are unchanged."
+                f"{plural(old, 'older run')} without a record of the files read: used again"
+                " because code, packages and data digests are unchanged."
             )
         if waiting:
             with Watcher(waiting) as watcher:
@@ -269,18 +264,18 @@ def verify(
     strict: StrictOption = False,
     pkcs12: Pkcs12Option = None,
     as_json: JsonOption = False,
+    every: AllClaimsOption = False,
 ) -> None:
-    """Do all of it: plan, run, judge, write and sign the report, and check it as a reviewer
-    would.
-    """
-    from medpipe.claims.loading import code_beside
-    from medpipe.cli.auditing import say_first
+    """Run the whole audit: plan, run, judge, write and sign the report, and check it."""
+    from medpipe.cli.figure_audits import say_first
     from medpipe.cli.judging import end_with, judge_and_store, sign_reports
-    from medpipe.cli.show import note, print_json, print_reports, print_verdicts, talk_on_stderr
+    from medpipe.cli.show import note, print_json, talk_on_stderr
+    from medpipe.cli.summary import print_next, print_reports, print_verdicts
+    from medpipe.specs.loading import code_beside
 
     if as_json:
         talk_on_stderr()
-    why = "asked for"
+    why = "given by --profile"
     if profile is None:
         profile, why = choose_profile()
     job = prepare(specs, profile, name, reports, jobs, device, checkpoint, sources, any_code)
@@ -293,8 +288,9 @@ def verify(
     if as_json:
         print_json(job.bundle)
     else:
-        print_verdicts(job.specs, verdicts)
+        print_verdicts(job.specs, verdicts, every=every)
         print_reports(job.bundle, paths)
+        print_next(job.bundle, every=every, signed=True)
     end_with(verdicts, strict)
 
 
@@ -304,13 +300,11 @@ def plan(
     explain: ExplainOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show which runs a profile makes, for which claims, and how they deviate from the published
-    protocol.
-    """
-    from medpipe.claims import load_specs
-    from medpipe.claims.origins import settings
+    """Show the runs of a profile, their claims, and the deviations from the published protocol."""
     from medpipe.cli.show import note, print_plan, print_plan_json, print_settings
     from medpipe.running.plan import make_plan
+    from medpipe.specs import load_specs
+    from medpipe.specs.origins import settings
 
     if profile is None:
         profile, why = choose_profile()
@@ -338,11 +332,9 @@ def run(
     sources: FromOption = None,
     any_code: AnyCodeOption = False,
 ) -> None:
-    """Make the evidence that is not there yet. A run that was killed goes on from its
-    checkpoint.
-    """
-    from medpipe.claims.loading import code_beside
+    """Make the missing evidence. Interrupted runs continue from their checkpoint."""
     from medpipe.cli.show import say
+    from medpipe.specs.loading import code_beside
 
     job = prepare(
         specs,
@@ -359,13 +351,13 @@ def run(
         failed = make_evidence(job)
     say(f"Evidence: {job.bundle.folder}  root digest {job.bundle.root_digest}")
     if failed:
-        say(f"Not complete: {plural(failed, 'run')} of {len(job.plan.runs)} failed.")
+        say(f"Incomplete: {failed} of {plural(len(job.plan.runs), 'run')} failed.")
         raise typer.Exit(INCOMPLETE)
 
 
 @data_app.command("status")
 def data_status(as_json: JsonOption = False) -> None:
-    """List the known data sets, and what is here of each."""
+    """List the known data sets and which of them are present."""
     from medpipe.cli.show import print_data
     from medpipe.pipeline.data.describe import status
 
@@ -375,14 +367,14 @@ def data_status(as_json: JsonOption = False) -> None:
 @data_app.command("fetch")
 def data_fetch(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Data sets to fetch; all if none is named.")
+        list[str] | None, typer.Argument(help="Data sets to download (default: all).")
     ] = None,
     folder: FolderOption = None,
 ) -> None:
-    """Download data sets; goes on where an earlier try broke off."""
+    """Download data sets; an interrupted download resumes."""
     from medpipe.cli.show import say, transfer
     from medpipe.pipeline.data.fetch import fetch
-    from medpipe.pipeline.data.places import FETCHABLE, data_home
+    from medpipe.pipeline.data.paths import FETCHABLE, data_home
 
     check_output_folder(folder or data_home(), "--folder" if folder else "MEDPIPE_DATA")
     for name in names or FETCHABLE:

@@ -22,18 +22,18 @@ FilesArgument = Annotated[
 KeyOption = Annotated[Path | None, typer.Option("--key", help="File with the secret key.")]
 NewKeyOption = Annotated[
     Path | None,
-    typer.Option("--new-key", help="Make a key, write it to this file, and do nothing else."),
+    typer.Option("--new-key", help="Write a new key to this file and exit."),
 ]
 OutOption = Annotated[
     Path, typer.Option("--out", help="New or empty folder for the marked copies.")
 ]
 ManifestOption = Annotated[
     Path | None,
-    typer.Option("--manifest", help="Where to write the manifest, if not into the folder."),
+    typer.Option("--manifest", help="File for the manifest (default: in the folder)."),
 ]
 ManifestsOption = Annotated[
     list[Path] | None,
-    typer.Option("--manifest", help="A manifest to look the files up in; may be repeated."),
+    typer.Option("--manifest", help="Manifest to search; you can repeat this option."),
 ]
 RunOption = Annotated[
     str | None, typer.Option("--run", help="Key of the generator's run, for the manifest.")
@@ -65,14 +65,14 @@ def mark(
     private: PrivateOption = None,
     new_key: NewKeyOption = None,
 ) -> None:
-    """Write marked copies of synthetic images, and the manifest that lists them. Exits with 3 if a
-    file could not be marked.
+    """Write marked copies of synthetic images and a manifest of them. Exits with 3 if a file could
+    not be marked.
     """
     from medpipe.cli.show import say, transfer
     from medpipe.errors import SpecError
+    from medpipe.formatting import plural
     from medpipe.marking.key import new_key as make
     from medpipe.marking.key import read_key
-    from medpipe.phrases import plural
 
     if new_key is not None:
         check_output_folder(new_key.absolute().parent, "--new-key")
@@ -80,7 +80,7 @@ def mark(
             raise SpecError("medpipe mark", "--new-key alone", "files or --key, too")
         say(
             f"Key {make(new_key).id} written to {new_key}. Keep it secret and keep a copy: without"
-            " it no mark is found, with it anybody can make and remove marks."
+            " it nobody can find the marks, with it anybody can make and remove marks."
         )
         return
     if not files or key is None:
@@ -117,8 +117,8 @@ def mark(
     if made.weak:
         shown = ", ".join(made.weak[:SHOWN]) + (", …" if len(made.weak) > SHOWN else "")
         say(
-            "Too small for the mark to be found again, and known by the manifest alone:"
-            f" {len(made.weak):,} ({shown})."
+            "Too small for a reliable mark; only the manifest identifies"
+            f" {plural(len(made.weak), 'image')} ({shown})."
         )
     if made.problems:
         say(f"{plural(len(made.problems), 'file')} could not be marked:")
@@ -144,8 +144,8 @@ def forensics(
     manifest: ManifestsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell of each image file if it is marked, listed or signed as synthetic; unmarked is not real.
-    Exits with 3 if one was unusable.
+    """Check whether image files are marked, listed or signed as synthetic. Unmarked does not mean
+    real. Exits with 3 if a file was unusable.
     """
     from medpipe.cli.show import say, say_json
     from medpipe.errors import SpecError

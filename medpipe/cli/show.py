@@ -1,4 +1,4 @@
-"""What the terminal shows: plans, progress with time left, verdict tables.
+"""Terminal output: plans, progress with the time left, tables of verdicts.
 
 Results go to standard output, all else to standard error. Printed text is taken literally, so that
 no specification can paint the screen. A terminal gets lines broken between words; a pipe gets
@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -32,19 +31,17 @@ from rich.segment import Segment, Segments
 from rich.table import Column, Table
 from rich.text import Text
 
-from medpipe.phrases import agree, plural
+from medpipe.formatting import agree, plural
 from medpipe.progress import listening
 
 if TYPE_CHECKING:
-    from medpipe.claims import Specs
-    from medpipe.claims.origins import Setting
-    from medpipe.claims.protocol import Protocol
     from medpipe.evidence import Bundle
-    from medpipe.judging import Verdict
-    from medpipe.report.policy import Step
     from medpipe.running.plan import Plan, PlannedRun
+    from medpipe.signing.policy import Step
+    from medpipe.specs import Specs
+    from medpipe.specs.origins import Setting
+    from medpipe.specs.protocol import Protocol
 
-SHAPES = {"supported": "●", "refuted": "○", "inconclusive": "◐", "not-tested": "–"}
 PIPE_WIDTH = 140
 """Columns of a table in a log or a pipe, unless COLUMNS says otherwise."""
 FIRST_S, EVERY_S = 2.0, 30.0
@@ -172,14 +169,14 @@ def print_plan(
         if minutes >= 1
         else "about a minute"
         if minutes
-        else "of unknown length"
+        else "of unknown duration"
     )
     if unknown and minutes:
-        long += f" and {unknown} of unknown length"
+        long += f" and {unknown} of unknown duration"
     say(
         f"{plural(len(specs.claims), 'claim')} {agree(len(specs.claims), 'needs', 'need')} "
-        f"{plural(len(plan.runs), 'run')}; {again} {agree(again, 'is', 'are')} there already, "
-        f"{len(waiting)} to make" + (f", {long} with {jobs} at a time." if waiting else "."),
+        f"{plural(len(plan.runs), 'run')}; {again} {agree(again, 'is', 'are')} finished, "
+        f"{len(waiting)} to make" + (f", {long} with {jobs} in parallel." if waiting else "."),
         out,
     )
     rows = []
@@ -188,15 +185,15 @@ def print_plan(
         todo = sum(p in waiting for p in mine)
         each = f"{mine[0].minutes:g}" if mine[0].minutes else "?"
         rows.append([name, specs.protocols[name].title, str(len(mine)), str(todo), each])
-    rows += [[name, specs.protocols[name].title, "–", "–", "left out"] for name in plan.left_out]
+    rows += [[name, specs.protocols[name].title, "–", "–", "not run"] for name in plan.left_out]
     numbers = ("runs", "to make", "minutes each")
-    show_table(["protocol", "what", *numbers], rows, numbers, out)
+    show_table(["protocol", "title", *numbers], rows, numbers, out)
     if deviations:
         for name, found in plan.deviations.items():
             for d in found:
                 say(f"  {name}: {d}", out)
         for name, reason in plan.left_out.items():
-            say(f"  {name}: left out. {reason}", out)
+            say(f"  {name}: not run. {reason}", out)
 
 
 def print_plan_json(plan: Plan) -> None:
@@ -361,45 +358,6 @@ def _bars() -> Progress:
 
 def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
-
-
-def print_verdicts(specs: Specs, verdicts: Sequence[Verdict]) -> None:
-    """The table of verdicts, and how many of each."""
-    from medpipe.judging.wording import show_interval
-
-    wide = console.width >= 120
-    rows = []
-    for v in verdicts:
-        found = "–" if v.interval is None else show_interval(v.interval, v.unit)
-        shape = SHAPES[v.outcome.value]
-        side = f", {v.indication}" if v.indication else ""
-        more = (v.validity.value, v.grade or "–") if wide else ()
-        rows.append([v.claim, v.printed, found, f"{shape} {v.outcome.value}{side}", *more])
-    more_columns = ("validity", "grade") if wide else ()
-    show_table(["claim", "published", "found (95 % interval)", "outcome", *more_columns], rows)
-    if not wide:
-        say(
-            "Validity and grade of each: in a wider window, in the report, or with: medpipe judge"
-            " --json"
-        )
-    counts = {o: sum(v.outcome.value == o for v in verdicts) for o in SHAPES}
-    say(
-        "; ".join(f"{n} {o}" for o, n in counts.items()) + f"; of {plural(len(verdicts), 'claim')}."
-    )
-    if any(v.grade == "demonstration" for v in verdicts):
-        say(
-            "Demonstration data: this shows that the machinery works and is no evidence about any"
-            " claim."
-        )
-
-
-def print_reports(bundle: Bundle, paths: Sequence[Path]) -> None:
-    """Where everything lies and how to check it."""
-    say(f"Bundle: {bundle.folder}  root digest {bundle.root_digest}")
-    for path in paths:
-        say(f"Signed: {path}")
-    if paths:
-        say(f"Check it: medpipe check-report {paths[0]}")
 
 
 def print_json(bundle: Bundle) -> None:

@@ -1,4 +1,4 @@
-"""What was seen: observations, evidence, and the bundle in which making and judging meet."""
+"""Observations, provenance, findings, the ledger of attempts, and the bundle that holds them."""
 
 from medpipe.evidence.bundle import Bundle, pack, unpack
 from medpipe.evidence.evidence import Evidence, Failure, Inputs, Provenance, Run

@@ -1,4 +1,4 @@
-"""A bundle: a folder of evidence with a manifest, the meeting place of making and judging.
+"""The bundle: a folder of evidence with a manifest, written by runs and read by judging.
 
 ::
 

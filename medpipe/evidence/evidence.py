@@ -1,4 +1,4 @@
-"""Evidence: what one run saw, and everything that could have changed it."""
+"""The evidence of one run: its results and everything that could have changed them."""
 
 from __future__ import annotations
 

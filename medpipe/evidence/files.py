@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and their digests."""
+"""Write files atomically and compute their digests."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What an audit saw. Findings are evidence: audits make them, judging weighs them, and neither
-needs the other.
+"""Findings: what an audit found and the claims that it affects. Findings are evidence: audits make
+them, judging weighs them, and neither needs the other.
 """
 
 from __future__ import annotations

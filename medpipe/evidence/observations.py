@@ -1,5 +1,5 @@
-"""Observations: what a model did with each sample. Scores are computed from them, never stored
-instead of them.
+"""Observations: the label, prediction and probability of each sample. Scores are computed from
+them, never stored instead of them.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""From observations to an estimate with its interval: over samples (in clusters), over training
-runs, and of the published figure.
+"""Estimate a measure with its interval, over samples in clusters, training runs and the published
+figure.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medpipe import registry
-from medpipe.claims.claim import FREE_UNITS, STATEMENT, Claim, Criterion, Measure, Published, Source
-from medpipe.claims.loading import Specs
 from medpipe.errors import DataError, SpecError
 from medpipe.evidence import Evidence, Observations
-from medpipe.evidence.contributions import within
-from medpipe.judging.metrics.calibration import CalibrationMetric
-from medpipe.judging.metrics.classification import ConfusionMetric
-from medpipe.judging.metrics.contributing import ByContribution, ByInterval
-from medpipe.judging.metrics.own import OwnMetric
+from medpipe.formatting import plural
 from medpipe.judging.own_error import bounds_of, by_contribution, by_interval, over_runs
 from medpipe.judging.selection import selected
-from medpipe.judging.statistic import Rows, Statistic, difference, gap
-from medpipe.judging.units import Size, rows_of
-from medpipe.phrases import plural
-from medpipe.statistics import Interval, exact, normal_quantile, run_half_width
+from medpipe.metrics.calibration import CalibrationMetric
+from medpipe.metrics.classification import ConfusionMetric
+from medpipe.metrics.contributing import ByContribution, ByInterval
+from medpipe.metrics.contributions import within
+from medpipe.metrics.intervals import Interval, exact, normal_quantile, run_half_width
+from medpipe.metrics.own import OwnMetric
+from medpipe.metrics.statistic import Rows, Statistic, difference, gap
+from medpipe.metrics.units import Size, rows_of
+from medpipe.specs.claim import FREE_UNITS, STATEMENT, Claim, Criterion, Measure, Published, Source
+from medpipe.specs.loading import Specs
 
 Array = NDArray[np.float64]
 MOST_NAMES = 8

@@ -1,5 +1,4 @@
-"""The one rule: an interval inside the accepted region supports, one disjoint from it refutes, one
-that straddles decides nothing.
+"""The decision rule: the interval lies inside the accepted region, outside it, or across its edge.
 
 Our own short-cuts never judge the claimant: evidence that deviates from the published protocol in
 something on which the claim's number depends can only indicate. What the published figures
@@ -15,19 +14,19 @@ from functools import cache
 from statistics import NormalDist
 from typing import TypeAlias
 
-from medpipe.claims.claim import Claim
-from medpipe.claims.loading import Specs, specs_from, validate
-from medpipe.claims.protocol import GRADES, Deviation, bearing, deviations, grade, planned
 from medpipe.documents import pretty_json
 from medpipe.errors import DataError
 from medpipe.evidence import Bundle, Evidence, Run
 from medpipe.evidence.finding import Finding, stored_findings
+from medpipe.formatting import plural
 from medpipe.judging.estimate import Estimate, estimate
 from medpipe.judging.verdict import Outcome, Validity, Verdict, verdict_from
 from medpipe.judging.wording import show, show_interval, show_region, show_runs
-from medpipe.phrases import plural
+from medpipe.metrics.intervals import Interval, detectable, normal_quantile
 from medpipe.progress import tell
-from medpipe.statistics import Interval, detectable, normal_quantile
+from medpipe.specs.claim import Claim
+from medpipe.specs.loading import Specs, specs_from, validate
+from medpipe.specs.protocol import GRADES, Deviation, bearing, deviations, grade, planned
 
 PlannedRuns: TypeAlias = Sequence[tuple[Run, Evidence | None]]
 """The planned runs of one protocol, each with its evidence; None where there is none."""

@@ -2,7 +2,7 @@
 gives them.
 
 No bootstrap: influences add up to a standard error with degrees of freedom
-(`medpipe.evidence.contributions`), differences combine the interval of either part (MOVER), and
+(`medpipe.metrics.contributions`), differences combine the interval of either part (MOVER), and
 training runs add Student's t. What two runs or two parts share is counted as shared.
 docs/intervals_audits.md tells how often these intervals are wrong.
 """
@@ -16,12 +16,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from medpipe.claims.claim import Measure
 from medpipe.evidence import Observations
-from medpipe.evidence.contributions import Contributed, how, limits, rooted, widened
-from medpipe.judging.metrics.contributing import ByContribution, ByInterval
-from medpipe.judging.units import clusters_of
-from medpipe.statistics import Interval, difference_of, with_run_spread
+from medpipe.metrics.contributing import ByContribution, ByInterval
+from medpipe.metrics.contributions import Contributed, how, limits, rooted, widened
+from medpipe.metrics.intervals import Interval, difference_of, with_run_spread
+from medpipe.metrics.units import clusters_of
+from medpipe.specs.claim import Measure
 
 Array = NDArray[np.float64]
 Parts = list[list[Observations]]

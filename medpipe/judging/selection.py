@@ -1,6 +1,4 @@
-"""Which samples a measure counts, and as what: some of the true classes alone, or one side of the
-classes against the other.
-"""
+"""Select the samples that a measure counts, and group classes where it asks for that."""
 
 from __future__ import annotations
 
@@ -9,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from medpipe.claims.claim import Measure
 from medpipe.errors import DataError
 from medpipe.evidence import Observations
 from medpipe.evidence.observations import PROBABILITY_ROUNDING
+from medpipe.specs.claim import Measure
 
 SIDES = ("negative", "positive")
 

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from medpipe.claims.protocol import Deviation
-from medpipe.phrases import plural
-from medpipe.statistics import Interval
+from medpipe.formatting import plural
+from medpipe.metrics.intervals import Interval
+from medpipe.specs.protocol import Deviation
 
 
 class Outcome(StrEnum):

@@ -1,12 +1,12 @@
-"""Numbers as people read them: as many decimals as the interval deserves, units always said."""
+"""Format numbers, intervals and accepted regions for readers, with units and sensible decimals."""
 
 from __future__ import annotations
 
 import math
 
-from medpipe.claims.claim import FREE_UNITS
-from medpipe.phrases import plural
-from medpipe.statistics import Interval
+from medpipe.formatting import plural
+from medpipe.metrics.intervals import Interval
+from medpipe.specs.claim import FREE_UNITS
 
 
 def decimals_for(width: float) -> int:

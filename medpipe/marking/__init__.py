@@ -1,3 +1,1 @@
-"""How a synthetic image says that it is one: a keyed watermark, a manifest of digests, a C2PA
-manifest as an extra.
-"""
+"""Mark synthetic images and recognise them: watermark, manifest of digests, C2PA."""

@@ -1,0 +1,1 @@
+"""Data sets, models, training and experiments; the only package that imports torch."""

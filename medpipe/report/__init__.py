@@ -1,0 +1,1 @@
+"""Reports: their data, pages, signatures, and the check of a signed report."""

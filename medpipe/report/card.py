@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from textwrap import shorten
 from typing import Any
 
-from medpipe.audits.gallery import SPLIT
-from medpipe.claims.protocol import flatten
+from medpipe.audits.gallery_choice import SPLIT
 from medpipe.evidence import Evidence, Observations
+from medpipe.formatting import plural
 from medpipe.judging.wording import show_interval
-from medpipe.phrases import plural
-from medpipe.report.case import Case, Item
 from medpipe.report.context import frame, line
+from medpipe.report.labels import as_sentence, spans, value
+from medpipe.report.report_data import ClaimResult, ReportData
 from medpipe.report.sentences import headline_order, may_be_relied_on, may_not_be_relied_on, named
-from medpipe.report.words import as_sentence, spans, value
+from medpipe.specs.protocol import flatten
 
 AUTHOR = "Author must answer."
 MOST_RESULTS = 6
@@ -38,7 +38,7 @@ class Cell:
         return not self.said
 
 
-def card_context(case: Case) -> dict[str, Any]:
+def card_context(case: ReportData) -> dict[str, Any]:
     """Everything that ``model-card.html`` shows."""
     sections = [(title, [_cell(case, field) for field in fields]) for title, fields in SECTIONS]
     cells = [cell for _, section in sections for cell in section]
@@ -56,7 +56,7 @@ def card_context(case: Case) -> dict[str, Any]:
     }
 
 
-def _cell(case: Case, field: str) -> Cell:
+def _cell(case: ReportData, field: str) -> Cell:
     fill = FILLED.get(field)
     said, cites = fill(case) if fill else ([], "")
     return Cell(field, tuple(said), cites if said else "")
@@ -65,7 +65,7 @@ def _cell(case: Case, field: str) -> Cell:
 Filled = tuple[list[str], str]
 
 
-def _models(case: Case) -> tuple[str, ...]:
+def _models(case: ReportData) -> tuple[str, ...]:
     """The protocols that make a model that was claimed: what a published claim measures by itself,
     else all with observations, else all with evidence. What was trained only to be compared with it
     is no model that anybody would use.
@@ -80,7 +80,7 @@ def _models(case: Case) -> tuple[str, ...]:
     return tuple([p for p in seen if p in claimed] or seen or made)
 
 
-def _first_keys(case: Case) -> str:
+def _first_keys(case: ReportData) -> str:
     keys = [case.made(p)[0].run.key for p in _models(case)]
     return (
         f"{keys[0]}"
@@ -94,29 +94,29 @@ def _first_keys(case: Case) -> str:
     )
 
 
-def _model_names(case: Case) -> Filled:
+def _model_names(case: ReportData) -> Filled:
     return [case.specs.protocols[p].title for p in _models(case)], "specs/protocols"
 
 
-def _version_of(case: Case) -> Filled:
+def _version_of(case: ReportData) -> Filled:
     return [case.specs.subject.revision], "specs/subject.yaml"
 
 
-def _summary(case: Case) -> Filled:
+def _summary(case: ReportData) -> Filled:
     return [as_sentence(case.specs.subject.about)], "specs/subject.yaml"
 
 
-def _keywords(case: Case) -> Filled:
+def _keywords(case: ReportData) -> Filled:
     return [", ".join(case.specs.subject.parts)], "specs/subject.yaml"
 
 
-def _out_of_scope(case: Case) -> Filled:
+def _out_of_scope(case: ReportData) -> Filled:
     return [
-        "See the box above. The author must add the settings that the evidence does not speak of."
+        "See the box above. The author must add the settings that the evidence does not cover."
     ], "verdicts.json"
 
 
-def _risks(case: Case) -> Filled:
+def _risks(case: ReportData) -> Filled:
     said = [
         f"{i.claim.title}: {i.verdict.outcome.value}, {i.verdict.validity.value}."
         for i in case.items
@@ -128,7 +128,7 @@ def _risks(case: Case) -> Filled:
     return said[:MOST_RESULTS], "verdicts.json, findings.json"
 
 
-def _biases(case: Case) -> Filled:
+def _biases(case: ReportData) -> Filled:
     gaps = [i for i in case.items if i.claim.measure.by is not None]
     tested = [
         f"{i.claim.title}: {show_interval(i.verdict.interval, i.verdict.unit)},"
@@ -140,12 +140,12 @@ def _biases(case: Case) -> Filled:
     if left:
         tested.append(
             f"{plural(left, 'claim')} about gaps between groups {'was' if left == 1 else 'were'}"
-            " not tested: whether there is a gap is not known."
+            " not tested, so it is not known whether there is a gap."
         )
     return tested, "verdicts.json"
 
 
-def _outputs(case: Case) -> Filled:
+def _outputs(case: ReportData) -> Filled:
     said = []
     for p in _models(case):
         said.append(f"{case.specs.protocols[p].title}: {_answer(case.made(p)[0])}.")
@@ -162,7 +162,7 @@ def _answer(e: Evidence) -> str:
     return f"{'a probability for each of' if 'y_prob' in o else 'one of'} {', '.join(o.classes)}"
 
 
-def _types(case: Case) -> Filled:
+def _types(case: ReportData) -> Filled:
     said = []
     for p in _models(case):
         model = case.made(p)[0].resolved.get("model")
@@ -175,7 +175,7 @@ def _types(case: Case) -> Filled:
     return said, _first_keys(case)
 
 
-def _foundation(case: Case) -> Filled:
+def _foundation(case: ReportData) -> Filled:
     said = []
     for p in _models(case):
         published, used = (
@@ -191,7 +191,7 @@ def _foundation(case: Case) -> Filled:
     return said, _first_keys(case)
 
 
-def _sources(case: Case) -> Filled:
+def _sources(case: ReportData) -> Filled:
     data = {pair for e in case.evidence.values() for pair in e.provenance.data_digests.items()}
     return [
         f"{name}, {digest[:23]}…" for name, digest in sorted(data)
@@ -207,7 +207,7 @@ def _of_data(o: Observations) -> bool:
     )
 
 
-def _development(case: Case) -> Filled:
+def _development(case: ReportData) -> Filled:
     said = []
     for p in _models(case):
         splits = [
@@ -218,32 +218,30 @@ def _development(case: Case) -> Filled:
         groups = sorted({g for _, o in splits for g in o.groups})
         if splits:
             known = (
-                f"columns {', '.join(groups)}"
-                if groups
-                else "nothing recorded about the people behind it"
+                f"columns {', '.join(groups)}" if groups else "no information about the patients"
             )
             sizes = ", ".join(f"{name} {len(o):,}" for name, o in splits)
             said.append(f"{case.specs.protocols[p].title}: {sizes} samples; {known}.")
     return said, _first_keys(case)
 
 
-def _transparency(case: Case) -> Filled:
+def _transparency(case: ReportData) -> Filled:
     return [
         f"Audit report No. {case.number}, with evidence attached."
     ], f"root digest {case.root_digest.removeprefix('sha256:')[:16]}…"
 
 
-def _references(case: Case) -> Filled:
+def _references(case: ReportData) -> Filled:
     return [f"medpipe audit report No. {case.number}."], "audit-report.pdf"
 
 
-def _documents(case: Case) -> Filled:
+def _documents(case: ReportData) -> Filled:
     return [
         "The documents whose claims were audited: " + ", ".join(case.specs.subject.documents) + "."
     ], "specs/subject.yaml"
 
 
-FILLED: dict[str, Callable[[Case], Filled]] = {
+FILLED: dict[str, Callable[[ReportData], Filled]] = {
     "ModelName": _model_names,
     "ReleaseVersion": _version_of,
     "Summary": _summary,
@@ -319,7 +317,7 @@ RESOURCES = (
 )
 
 
-def _metrics(case: Case) -> list[dict[str, Any]]:
+def _metrics(case: ReportData) -> list[dict[str, Any]]:
     """The three groups of KeyMetrics: how good, how even between groups, how steady."""
     scores = [
         i
@@ -341,7 +339,7 @@ def _metrics(case: Case) -> list[dict[str, Any]]:
     ]
 
 
-def _group(case: Case, title: str, items: Sequence[Item]) -> dict[str, Any]:
+def _group(case: ReportData, title: str, items: Sequence[ClaimResult]) -> dict[str, Any]:
     tested = [i for i in items if i.verdict.interval is not None]
     shown = sorted(headline_order(tested)[:MOST_RESULTS], key=lambda i: i.number)
     goals = dict.fromkeys(as_sentence(i.claim.criterion.rationale) for i in shown)
@@ -355,7 +353,7 @@ def _group(case: Case, title: str, items: Sequence[Item]) -> dict[str, Any]:
         "left": _left(len(items), len(tested), len(shown)),
         "goals": list(goals)[:2],
         "test": (
-            "Retrospective; the published figures measured again on stored predictions."
+            "Retrospective: the published figures were measured again on stored predictions."
             if methods
             else ""
         ),
@@ -381,26 +379,25 @@ def _left(claims: int, tested: int, shown: int) -> str:
     )
 
 
-def _not_for(case: Case) -> list[str]:
+def _not_for(case: ReportData) -> list[str]:
     """The box: what the evidence forbids, then what it leaves open."""
     said = ["The care of patients. No claim about clinical use was tested."]
     if case.is_demonstration:
         said.append(
-            "Any statement about these models. The evidence was made on demonstration data, which"
-            " is not evidence."
+            "Any statement about these models. The runs used demonstration data, which is not"
+            " evidence about a claim."
         )
     failed = [i for i in case.items if may_not_be_relied_on(i)]
     if failed:
         said.append(
-            "Decisions that rest on claims that were refuted or do not mean what they say:"
-            f" {named(failed, 4)}."
+            f"Decisions that rest on claims that were refuted or undermined: {named(failed, 4)}."
         )
     held = sum(may_be_relied_on(i) for i in case.items)
     rest = [i for i in case.items if not may_be_relied_on(i) and not may_not_be_relied_on(i)]
     if rest:
         said.append(
-            f"Decisions that rest on any of the {plural(len(rest), 'claim')} that are not known to"
-            f" hold (numbers {spans(i.number for i in rest)} of the audit report)."
-            f" {plural(held, 'claim')} of {len(case.items)} may be relied on."
+            f"Decisions that rest on {plural(len(rest), 'claim')} not known to be true (numbers"
+            f" {spans(i.number for i in rest)} of the audit report). You may rely on {held} of"
+            f" {plural(len(case.items), 'claim')}."
         )
     return said

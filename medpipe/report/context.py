@@ -1,4 +1,4 @@
-"""What the audit report says, as plain data for its template. Numbers come from verdicts and
+"""Collect the data of the audit report for its template. Numbers come from verdicts and
 observations, never from anywhere else.
 """
 
@@ -9,14 +9,13 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from medpipe.evidence import Evidence
+from medpipe.formatting import listed, plural
 from medpipe.judging.verdict import Verdict
 from medpipe.judging.wording import show, show_interval, show_region, show_runs
-from medpipe.phrases import listed, plural
-from medpipe.report import record
-from medpipe.report.baselines import baselines
-from medpipe.report.case import Case, Item, claim_on, protocol_title, splits_of
-from medpipe.report.deployed import deployed
-from medpipe.report.explained import explained
+from medpipe.report import evidence_record
+from medpipe.report.assessments import assessments
+from medpipe.report.baseline_table import baselines
+from medpipe.report.deployment_tables import deployed
 from medpipe.report.figures import (
     Figure,
     confusion_matrix,
@@ -33,21 +32,31 @@ from medpipe.report.figures import (
     size_members,
     synthesis_figures,
 )
-from medpipe.report.generators import measured_generators, remedies
-from medpipe.report.pageone import asked, counts, page_one
-from medpipe.report.paired import paired
+from medpipe.report.generator_tables import measured_generators, remedies
+from medpipe.report.labels import (
+    GLOSSARY,
+    MARKS,
+    SIGNATURE_MEANS,
+    as_sentence,
+    day,
+    grouped,
+    minute,
+    plain_reason,
+)
+from medpipe.report.leakage_free_splits import leakage_free_splits, pair_members
+from medpipe.report.leaked_samples import related
+from medpipe.report.model_pairs import paired
+from medpipe.report.page_one import asked, counts, page_one
 from medpipe.report.per_class import per_class
-from medpipe.report.published import published_figures
-from medpipe.report.related import related
-from medpipe.report.repaired import pair_members, repaired
-from medpipe.report.words import GLOSSARY, MARKS, SIGNATURE_MEANS, as_sentence, day, grouped, minute
-from medpipe.report.worths import worths
+from medpipe.report.published_findings import published_figures
+from medpipe.report.report_data import ClaimResult, ReportData, claim_on, protocol_title, splits_of
+from medpipe.report.saliency_table import explained
 
 MOST_SPLITS = 2
 DEMONSTRATION = "demonstration data: not evidence"
 
 
-def audit_context(case: Case) -> dict[str, Any]:
+def audit_context(case: ReportData) -> dict[str, Any]:
     """Everything that ``audit-report.html`` shows."""
     first = page_one(case, package_version())
     return {
@@ -60,18 +69,18 @@ def audit_context(case: Case) -> dict[str, Any]:
         "total": len(case.items),
         "published": published_figures(case),
         "parts": [_part(case, p) for p in case.parts],
-        "deviations": record.deviations(case),
-        "unknown": record.unknown(case),
+        "deviations": evidence_record.deviations(case),
+        "unknown": evidence_record.unknown(case),
         "not_covered": case.specs.subject.not_covered,
-        "runs": record.runs(case),
-        "ledger": record.ledger(case),
-        "provenance": record.provenance(case),
+        "runs": evidence_record.runs(case),
+        "ledger": evidence_record.ledger(case),
+        "provenance": evidence_record.provenance(case),
         "glossary": GLOSSARY,
         "signature_means": SIGNATURE_MEANS,
     }
 
 
-def frame(case: Case) -> dict[str, Any]:
+def frame(case: ReportData) -> dict[str, Any]:
     """What both documents show on every page, and where they come from."""
     return {
         "subject": case.specs.subject,
@@ -96,12 +105,12 @@ def package_version() -> str:
         return "from source"
 
 
-def _confidence(items: Sequence[Item]) -> str:
+def _confidence(items: Sequence[ClaimResult]) -> str:
     found = sorted({i.verdict.interval.confidence for i in items if i.verdict.interval is not None})
     return f"{100 * found[0]:g} % interval" if len(found) == 1 else "interval"
 
 
-def line(case: Case, item: Item) -> dict[str, Any]:
+def line(case: ReportData, item: ClaimResult) -> dict[str, Any]:
     """One claim as a row of a table."""
     v, claim = item.verdict, item.claim
     n = "–" if v.interval is None else f"{v.interval.n:,}" if claim.measure.scalar is None else "–"
@@ -127,7 +136,7 @@ def line(case: Case, item: Item) -> dict[str, Any]:
         "outcome": v.outcome.value,
         "validity": v.validity.value,
         "grade": v.grade or "–",
-        "reason": as_sentence(v.reason),
+        "reason": as_sentence(plain_reason(v.reason)),
         "validity_reason": as_sentence(f"validity: {_validity(case, item)}"),
         "known": (
             as_sentence(f" known to be {claim.known['outcome']}: {claim.known['reason']}")
@@ -144,13 +153,13 @@ def _convention(v: Verdict) -> str:
     return as_sentence(f" convention: {v.convention}") if v.convention else ""
 
 
-def _asked(case: Case, item: Item) -> str:
+def _asked(case: ReportData, item: ClaimResult) -> str:
     """Beside which published claim medpipe asks this; empty where it is published itself."""
     beside = next((i.number for i in case.items if i.claim.id == item.claim.counterpart_of), None)
-    return "" if beside is None else f"Asked by medpipe beside claim {beside}; nobody published it."
+    return "" if beside is None else f"medpipe added this to claim {beside}; nobody published it."
 
 
-def _validity(case: Case, item: Item) -> str:
+def _validity(case: ReportData, item: ClaimResult) -> str:
     """The reason for a validity; numbered findings are named by number, because they stand in full
     in a chapter of their own.
     """
@@ -161,7 +170,7 @@ def _validity(case: Case, item: Item) -> str:
     return f"findings {listed(numbers)}" + (f"; not examined: {unexamined}" if unexamined else "")
 
 
-def _part(case: Case, part: str) -> dict[str, Any]:
+def _part(case: ReportData, part: str) -> dict[str, Any]:
     items = case.of_part(part)
     made = {p: case.made(p) for p in case.protocols_of(part)}
     titled = {p: (protocol_title(case, p), runs) for p, runs in made.items()}
@@ -175,21 +184,21 @@ def _part(case: Case, part: str) -> dict[str, Any]:
         "about": (
             ""
             if any(i.verdict.interval for i in items)
-            else "No claim of this part was tested, so there is nothing to draw."
+            else "No claim of this part was tested, so there are no figures."
         ),
         "grids": _pairs(grid_figures(titled)),
         "sizes": size_figures(titled),
-        "repaired": repaired(case, part),
+        "repaired": leakage_free_splits(case, part),
         "related": related(case, part),
         "explained": explained(case, part),
-        "worths": worths(case, part),
+        "worths": assessments(case, part),
         "generators": measured_generators(case, part),
         "remedies": remedies(case, part),
         "deployed": deployed(case, part),
         "baselines": baselines(case, part),
         "paired": paired(case, part),
         "intervals": interval_figures(items),
-        "findings": record.findings(case, items),
+        "findings": evidence_record.findings(case, items),
         "protocols": [
             shown
             for p in _once(made)
@@ -213,7 +222,7 @@ def _pairs(figures: list[Figure]) -> list[list[Figure]]:
     return [figures[k : k + 2] for k in range(0, len(figures), 2)]
 
 
-def _protocol(case: Case, name: str) -> dict[str, Any]:
+def _protocol(case: ReportData, name: str) -> dict[str, Any]:
     """The figures of one protocol: curves over all seeds, matrix and reliability for each main
     split, gallery; scores of the first.
     """

@@ -1,6 +1,4 @@
-"""The short report of an audit of images: what `medpipe audit-data` found, with pictures side by
-side, as a PDF that can be signed.
-"""
+"""The report of `medpipe audit-data`: findings with pictures side by side, as a PDF to sign."""
 
 from __future__ import annotations
 
@@ -12,37 +10,38 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from medpipe.phrases import plural
+from medpipe.formatting import plural
 from medpipe.report.context import package_version
+from medpipe.report.labels import assessment
 from medpipe.report.render import AttachedFile, render_pdf
-from medpipe.report.statement import DATA_AUDIT
 from medpipe.report.write import to_html
+from medpipe.signing.statement import DATA_AUDIT
 
 FILE = "data-report.pdf"
 MEANINGS = {
     "clean": (
-        "Surely fewer than one image in a hundred has a copy among images trained on (in a set"
-        " without parts, among all), or a group of a table, where one was given; fewer has a copy"
-        " under another label; and file metadata and the border tell the classes by surely less"
-        " than five points above the commonest. Nothing else was weighed."
+        "The intervals show that fewer than one image in a hundred has a copy (or a member of its"
+        " group, if a table was given) among the training images, or among all images if the set"
+        " has no parts. Fewer than one in a hundred has a copy with another label. File metadata"
+        " and the border predict the class less than five percentage points better than the most"
+        " common class. The audit assessed nothing else."
     ),
     "inflated": (
-        "Images reported on have copies, or others of their group of a table, among images trained"
-        " on, or would have in a random split: an accuracy on them may be memory, by an unknown"
-        " amount."
+        "Test images have copies, or members of their group, among the training images, or would"
+        " have them in a random split. An unknown part of an accuracy on these images may be"
+        " memory."
     ),
     "confounded": (
-        "File metadata or the border alone tell the classes, without the subject: an accuracy may"
-        " be that of a short cut."
+        "File metadata or the border alone predict the class, without the subject. An accuracy may"
+        " come from this shortcut."
     ),
     "open": (
-        "Neither inflation nor a short cut was surely found, and it was not shown that there is"
-        " none: too little was compared."
+        "The audit found no leakage and no shortcut, but it compared too little to exclude them."
     ),
     "inflated and confounded": (
-        "Images reported on have copies, or others of their group of a table, among images trained"
-        " on, or would have in a random split, and file metadata or the border alone tell the"
-        " classes: an accuracy on them says little about the subject."
+        "Test images have copies, or members of their group, among the training images, or would"
+        " have them in a random split. File metadata or the border alone predict the class. An"
+        " accuracy on these images says little about the subject."
     ),
 }
 MOST_PAIRS, MOST_PROBLEMS = 8, 40
@@ -56,7 +55,7 @@ def data_report(
     """
     content = json.dumps(found, indent=1, ensure_ascii=False, sort_keys=True).encode()
     html = to_html("data-report.html", _context(found, pictures))
-    attached = AttachedFile(DATA_AUDIT, content, "Everything that was found, for programs")
+    attached = AttachedFile(DATA_AUDIT, content, "All results, machine-readable")
     return render_pdf(
         html, identifier=sha256(content).digest()[:16], created=created, attachments=[attached]
     )
@@ -72,7 +71,7 @@ def _context(found: Mapping[str, Any], pictures: Mapping[str, bytes]) -> dict[st
         "number": found["digest"].removeprefix("sha256:")[:12],
         "name": name,
         "digest": found["digest"],
-        "verdict": found["verdict"],
+        "verdict": assessment(found["verdict"]),
         "meaning": MEANINGS[found["verdict"]],
         "reasons": found["reasons"],
         "undecided": found["undecided"],
@@ -153,9 +152,9 @@ def _context(found: Mapping[str, Any], pictures: Mapping[str, bytes]) -> dict[st
 def _sheet(group: Mapping[str, Any], pictures: Mapping[str, bytes]) -> dict[str, Any]:
     """A contact sheet: the first images of a group, each with what was altered."""
     images, count = group["images"], group["count"]
-    shown = "all of them" if len(images) == count else f"the first {len(images)} of them"
+    shown = "all" if len(images) == count else f"the first {len(images)}"
     about = (
-        f"Classes: {', '.join(group['classes'])}. Shown: {shown}. Loosest link: {group['kind']}."
+        f"Classes: {', '.join(group['classes'])}. Shown: {shown}. Weakest link: {group['kind']}."
     )
     return {
         "title": (
@@ -191,19 +190,16 @@ def _split(split: Mapping[str, Any]) -> dict[str, Any]:
 def _galleries(found: Mapping[str, Any], pictures: Mapping[str, bytes]) -> Iterator[dict[str, Any]]:
     for r in found["relations"]:
         if r["kind"].startswith("copies") and r["examples"]:
-            about = (
-                "One pair of each of the first clusters, the most alike first; not chosen"
-                " otherwise."
-            )
+            about = "One pair from each of the first clusters, most similar pairs first."
             yield {
                 "title": f"{r['part']}: {r['kind']}",
                 "about": about,
                 "pairs": list(_pairs(r["examples"], pictures)),
             }
     if found["contradicted"]:
-        about = f"The folder is the label. This bears on {found['bears_on']['contradicted']}."
+        about = f"The folder is the label. This affects {found['bears_on']['contradicted']}."
         yield {
-            "title": "Copies that carry two labels",
+            "title": "Copies with two labels",
             "about": about,
             "pairs": list(_pairs(found["contradicted"], pictures)),
         }

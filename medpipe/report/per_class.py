@@ -9,7 +9,7 @@ import numpy as np
 
 from medpipe.evidence import Evidence
 from medpipe.judging.wording import show_interval
-from medpipe.statistics import wilson
+from medpipe.metrics.intervals import wilson
 
 
 def per_class(runs: Sequence[Evidence], split: str) -> list[dict[str, str]]:

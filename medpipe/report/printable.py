@@ -1,6 +1,4 @@
-"""What may be printed of a text that somebody else wrote: what the shipped fonts draw, and nothing
-that steers the line.
-"""
+"""Clean text from other authors: keep characters that the fonts have, drop control characters."""
 
 from __future__ import annotations
 
@@ -8,7 +6,7 @@ import unicodedata
 from functools import cache
 
 from medpipe.errors import MissingDependency
-from medpipe.report.fonts import FACES, font_path
+from medpipe.fonts import FACES, font_path
 
 
 def printable(text: str) -> str:

@@ -8,10 +8,10 @@ import json
 from base64 import b64encode
 from typing import Any, Final
 
-from medpipe.reading.drawing import Drawn
-from medpipe.reading.study import CONFIDENCE_STEPS, RATING_STEPS
+from medpipe.fonts import font_css
+from medpipe.reader_study.drawing import Drawn
+from medpipe.reader_study.study import CONFIDENCE_STEPS, RATING_STEPS
 from medpipe.report.context import package_version
-from medpipe.report.fonts import font_css
 from medpipe.report.write import to_html
 
 CONFIDENCE: Final = (

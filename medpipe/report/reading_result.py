@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from medpipe.phrases import plural
-from medpipe.reading.agreement import Agreement
-from medpipe.reading.scoring import ReaderResult, Result
+from medpipe.fonts import font_css
+from medpipe.formatting import plural
+from medpipe.metrics.intervals import Interval
+from medpipe.reader_study.agreement import Agreement
+from medpipe.reader_study.scoring import ReaderResult, Result
 from medpipe.report.context import package_version
-from medpipe.report.fonts import font_css
 from medpipe.report.write import to_html
-from medpipe.statistics import Interval
 
 MARKS: Final = {
     "told apart": "○",
@@ -62,7 +62,7 @@ def who(result: Result) -> str:
         f"{plural(result.real + result.synthetic, 'image')}, {result.real} real and "
         f"{result.synthetic} synthetic"
     )
-    more = f"{result.repeats} of them twice, and {plural(result.controls, 'bent control')}"
+    more = f"{result.repeats} of them twice, and {plural(result.controls, 'distorted control')}"
     return f"{plural(len(result.readers), 'reader')} read {images}, {more}."
 
 
@@ -75,11 +75,11 @@ def found(result: Result) -> Iterator[str]:
         f" ({level} interval; {result.area.method})."
     )
     yield (
-        f"Guessing counts as shown where the 90 % interval lies between {0.5 - e.margin:g} and"
-        f" {0.5 + e.margin:g}, as fixed before the reading: it is {e.interval.low:.2f} to"
+        f"Readers guess if the 90 % interval lies between {0.5 - e.margin:g} and"
+        f" {0.5 + e.margin:g}, as fixed before the study. The interval is {e.interval.low:.2f} to"
         f" {e.interval.high:.2f}{p}."
     )
-    yield f"Right answers: {share(result.accuracy)} over readers."
+    yield f"Accuracy: {share(result.accuracy)} over readers."
     by = (
         f"by {plural(len(result.readers), 'reader')} on {result.synthetic} synthetic and "
         f"{plural(result.real, 'real image')}"
@@ -92,13 +92,13 @@ def found(result: Result) -> Iterator[str]:
         yield f"{r.question.capitalize()}, 1 to 5: {means}; {by}."
     if result.needed:
         yield (
-            "If the readers truly guess, this would probably be shown (80 %) by "
+            "If the readers guess, you need this many to show it with 80 % power: "
             + "; ".join(
                 f"{plural(r, 'reader')} with {'no number of' if n is None else f'about {n:,}'}"
                 " images"
                 for r, n in result.needed
             )
-            + ". These are the variances of this reading, themselves uncertain."
+            + ". These numbers use the variances of this study, which are uncertain."
         )
 
 
@@ -110,9 +110,9 @@ def tables(result: Result) -> tuple[Table, ...]:
             "Each reader",
             (
                 "reader",
-                "right",
-                "synthetic called synthetic",
-                "real called real",
+                "accuracy",
+                "sensitivity (synthetic)",
+                "specificity (real)",
                 "area under the ROC curve",
             ),
             tuple(
@@ -125,21 +125,21 @@ def tables(result: Result) -> tuple[Table, ...]:
                 )
                 for r in result.readers
             ),
-            f"{level} intervals: Wilson's of shares, DeLong's of areas (Newcombe's where no error"
-            " was seen).",
+            f"{level} intervals: Wilson's for proportions, DeLong's for areas (Newcombe's where"
+            " a reader made no error).",
         ),
         Table(
             "Attention",
             (
                 "reader",
-                "area for bent controls",
-                "same side both times",
+                "area for distorted controls",
+                "same answer both times",
                 "kappa of both answers",
-                "seconds an image",
+                "seconds per image",
             ),
             tuple(_attention(r) for r in result.readers),
-            "Controls against real images; 0.5 means not noticed. Kappa has quadratic weights and a"
-            " bootstrap over images shown twice.",
+            "The area compares controls with real images; 0.5 means that the reader did not notice"
+            " them. Kappa has quadratic weights and a bootstrap over images shown twice.",
         ),
         Table(
             "Ratings, 1 to 5",
@@ -162,15 +162,15 @@ def tables(result: Result) -> tuple[Table, ...]:
                 )
                 for r in result.ratings
             ),
-            f"{level} intervals over readers and images. Rated higher: of a synthetic and a real"
-            " image at random, ties counted by half (Mann and Whitney); p is that of their test"
-            " for each reader, two-sided, not corrected for the number of readers.",
+            f"{level} intervals over readers and images. “Rated higher” compares a random synthetic"
+            " image with a random real one; ties count half (Mann–Whitney). The p values are"
+            " two-sided and not corrected for the number of readers.",
         ),
         Table(
             "Agreement between readers",
             ("question", "Krippendorff's alpha"),
             tuple((q, agreement(a)) for q, a in result.alpha.items()),
-            "Ordinal; 1 is full agreement, 0 chance. Readers who guess do not agree, and need not.",
+            "Ordinal; 1 is full agreement and 0 is chance. Readers who guess do not agree.",
         ),
     )
 

@@ -1,4 +1,4 @@
-"""HTML → one PDF/A-3a file with PDF/UA markers, attachments and an empty, tagged signature field.
+"""Render HTML as one PDF/A-3a file with PDF/UA tags, attachments and an empty signature field.
 
 Equal inputs give equal bytes. Nothing is fetched: the HTML carries its images as ``data:`` URLs,
 the fonts come with medpipe. The claims "PDF/A-3a" and "PDF/UA-1" are declared and partly checked by
@@ -16,11 +16,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from medpipe.errors import MedpipeError, MissingDependency
-from medpipe.report.fonts import FACES, TEXT_STACK, font_css
+from medpipe.fonts import FACES, TEXT_STACK, font_css
+from medpipe.signing.layout import MAX_ATTACHED_BYTES, SIGNATURE_FIELD, is_plain_name
 
-SIGNATURE_FIELD: Final = "MedpipeSignature"
 SIGNATURE_ANCHOR: Final = "signature"
-MAX_ATTACHED_BYTES: Final = 64 * 2**20
 RELATIONSHIPS: Final = ("Source", "Data", "Alternative", "Supplement", "Unspecified")
 _DEFAULT_BOX: Final = (
     51.0,
@@ -78,18 +77,6 @@ class AttachedFile:
                 f"attachment {self.name}: expected a relationship of {', '.join(RELATIONSHIPS)},"
                 f" got {self.relationship!r}"
             )
-
-
-def is_plain_name(name: str) -> bool:
-    """Whether ``name`` is a file name that no system reads as a path, an option or a hidden file:
-    ``[A-Za-z0-9._-]``, 1..100.
-    """
-    return (
-        name.isascii()
-        and 0 < len(name) <= 100
-        and name[0] not in ".-"
-        and all(c.isalnum() or c in "._-" for c in name)
-    )
 
 
 def render_pdf(

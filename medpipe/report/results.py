@@ -13,12 +13,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from medpipe.evidence import Evidence
-from medpipe.judging.metrics.classification import accuracy
-from medpipe.report.baselines import baselines
-from medpipe.report.case import Case, protocol_title
+from medpipe.metrics.classification import accuracy
+from medpipe.report.baseline_table import baselines
 from medpipe.report.figures import gradient_flow, grid_figures
+from medpipe.report.labels import as_sentence
+from medpipe.report.report_data import ReportData, protocol_title
 from medpipe.report.sentences import sentence
-from medpipe.report.words import as_sentence
 
 COLUMNS = (
     "protocol",
@@ -35,7 +35,7 @@ COLUMNS = (
 )
 
 
-def comparison_csv(case: Case, part: str) -> bytes:
+def comparison_csv(case: ReportData, part: str) -> bytes:
     """One row for each protocol of a part with evidence on a validation split; accuracies are means
     over seeds, from 0 to 1.
     """
@@ -53,7 +53,7 @@ def comparison_csv(case: Case, part: str) -> bytes:
     return table.getvalue().encode()
 
 
-def _row(case: Case, protocol: str, made: Sequence[Evidence]) -> dict[str, object]:
+def _row(case: ReportData, protocol: str, made: Sequence[Evidence]) -> dict[str, object]:
     validation = [accuracy(e.observations["validation"]) for e in made]
     training = [
         accuracy(e.observations["training_running"])
@@ -81,15 +81,15 @@ def _row(case: Case, protocol: str, made: Sequence[Evidence]) -> dict[str, objec
     }
 
 
-def analysis_text(case: Case, part: str) -> bytes:
+def analysis_text(case: ReportData, part: str) -> bytes:
     """An analysis of a part in plain words, by paragraph: configurations, claims that were tested,
     gradients, trivial methods.
     """
     title = case.specs.subject.parts[part]
     head = (
         f"{title}\n\nWritten by medpipe from the evidence with the root digest {case.root_digest}."
-        f" Grade of evidence: {' and '.join(case.grades) or 'none'}. What was not run as published"
-        " decides nothing about a claim.\n"
+        f" Grade of evidence: {' and '.join(case.grades) or 'none'}. Runs that deviate from the"
+        " published protocol do not decide a claim.\n"
     )
     paragraphs = [
         (name, list(lines))
@@ -97,7 +97,7 @@ def analysis_text(case: Case, part: str) -> bytes:
             ("Configurations side by side", _grids(case, part)),
             ("Claims that were tested", _claims(case, part)),
             ("Gradients", _gradients(case, part)),
-            ("What a trivial method already reaches", _trivial(case, part)),
+            ("Accuracy of trivial methods", _trivial(case, part)),
         )
     ]
     body = "\n".join(
@@ -106,14 +106,14 @@ def analysis_text(case: Case, part: str) -> bytes:
     return (head + body).encode()
 
 
-def _grids(case: Case, part: str) -> Iterator[str]:
+def _grids(case: ReportData, part: str) -> Iterator[str]:
     for figure in grid_figures(
         {p: (protocol_title(case, p), case.made(p)) for p in case.protocols_of(part)}
     ):
         yield f"{figure.answer} {figure.details}"
 
 
-def _claims(case: Case, part: str) -> Iterator[str]:
+def _claims(case: ReportData, part: str) -> Iterator[str]:
     return (
         f"{as_sentence(sentence(i))} Outcome: {i.verdict.outcome.value}; validity:"
         f" {i.verdict.validity.value}."
@@ -122,14 +122,14 @@ def _claims(case: Case, part: str) -> Iterator[str]:
     )
 
 
-def _gradients(case: Case, part: str) -> Iterator[str]:
+def _gradients(case: ReportData, part: str) -> Iterator[str]:
     for protocol in case.protocols_of(part):
         figure = gradient_flow(protocol_title(case, protocol), case.made(protocol))
         if figure is not None:
             yield f"{protocol_title(case, protocol)}. {figure.answer} {figure.details}"
 
 
-def _trivial(case: Case, part: str) -> Iterator[str]:
+def _trivial(case: ReportData, part: str) -> Iterator[str]:
     return (
         f"{b['title']}, {b['split']}: {b['accuracy']}, n = {b['n']};"
         f" {b['shares'] or 'no claim to compare it with'}."

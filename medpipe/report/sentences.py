@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from textwrap import shorten
 
+from medpipe.formatting import agree, listed, plural
 from medpipe.judging import Outcome, Validity
 from medpipe.judging.wording import show_interval, show_region, show_runs
-from medpipe.phrases import listed, plural
-from medpipe.report.case import Case, Item
-from medpipe.report.words import first_clause
+from medpipe.report.labels import first_clause, plain_reason
+from medpipe.report.report_data import ClaimResult, ReportData
 
 LONGEST = 260
 
@@ -28,27 +28,27 @@ class Row:
     rest: str = ""
 
 
-def headline_order(items: Iterable[Item]) -> list[Item]:
+def headline_order(items: Iterable[ClaimResult]) -> list[ClaimResult]:
     """The claims a reader asks for first: what the authors claim before what medpipe asks, their
     headline before the rest; accuracies, gaps between groups, other scores, differences, counts,
     words; parts take turns.
     """
-    queues: dict[str, list[Item]] = {}
+    queues: dict[str, list[ClaimResult]] = {}
     for item in sorted(
         items, key=lambda i: (i.claim.is_asked, not _in_headline(i), _weight(i), i.number)
     ):
         queues.setdefault(item.claim.part, []).append(item)
-    ordered: list[Item] = []
+    ordered: list[ClaimResult] = []
     while any(queues.values()):
         ordered += [queue.pop(0) for queue in queues.values() if queue]
     return ordered
 
 
-def _in_headline(item: Item) -> bool:
+def _in_headline(item: ClaimResult) -> bool:
     return item.claim.source.place.lower().startswith(("headline", "title", "abstract"))
 
 
-def _weight(item: Item) -> int:
+def _weight(item: ClaimResult) -> int:
     m = item.claim.measure
     if not m.run:
         return 2 if item.verdict.outcome is Outcome.REFUTED else 6
@@ -63,7 +63,7 @@ def _weight(item: Item) -> int:
     return 0 if m.metric == "accuracy" else 3
 
 
-def box(case: Case, room: int, most: int) -> tuple[Row, Row, Row]:
+def box(case: ReportData, room: int, most: int) -> tuple[Row, Row, Row]:
     """The three rows of page one. Each claim stands in exactly one of them; ``room``: characters
     for each of the first two rows, ``most``: claims named in a list before the rest is counted.
     """
@@ -75,20 +75,20 @@ def box(case: Case, room: int, most: int) -> tuple[Row, Row, Row]:
             held,
             room,
             most,
-            "No claim was both reproduced and examined for what it means.",
+            "No claim was both reproduced and found sound.",
         ),
         _row(
             "May not be relied on",
             failed,
             room,
             most,
-            "No claim was refuted, and none was found to mean something else.",
+            "No claim was refuted or undermined.",
         ),
         _unknown(case, most),
     )
 
 
-def may_be_relied_on(item: Item) -> bool:
+def may_be_relied_on(item: ClaimResult) -> bool:
     """Reproduced, and the number means what is said, or a named part of it."""
     return item.verdict.outcome is Outcome.SUPPORTED and item.verdict.validity in (
         Validity.SOUND,
@@ -96,12 +96,12 @@ def may_be_relied_on(item: Item) -> bool:
     )
 
 
-def may_not_be_relied_on(item: Item) -> bool:
+def may_not_be_relied_on(item: ClaimResult) -> bool:
     """Refuted, or the number does not mean what is said, whatever its size."""
     return item.verdict.outcome is Outcome.REFUTED or item.verdict.validity is Validity.UNDERMINED
 
 
-def _row(heading: str, items: Sequence[Item], room: int, most: int, none: str) -> Row:
+def _row(heading: str, items: Sequence[ClaimResult], room: int, most: int, none: str) -> Row:
     """Sentences in headline order while there is room; claims that fail for one reason share a
     sentence.
     """
@@ -126,58 +126,56 @@ def _row(heading: str, items: Sequence[Item], room: int, most: int, none: str) -
         chosen.append(said)
         told |= {i.number for i in (item, *alike)}
     left = len(items) - len(told)
-    rest = (
-        f"{left} more {'claim stands' if left == 1 else 'claims stand'} in the tables that follow."
-        if left
-        else ""
-    )
+    rest = f"The next tables list {plural(left, 'more claim')}." if left else ""
     return Row(heading, tuple(chosen) or (none,), rest)
 
 
-def sentence(item: Item) -> str:
+def sentence(item: ClaimResult) -> str:
     """Subject, number, uncertainty, population and limit of one claim, in full sentences."""
     v = item.verdict
     subject = f"{item.claim.title} (claim {item.number})"
     if item.printed == "–" and v.outcome in (Outcome.SUPPORTED, Outcome.REFUTED):
         held = "holds" if v.outcome is Outcome.SUPPORTED else "does not hold"
         text = (
-            f"{subject}, asked by medpipe: {_found(item)}; this {held} (accepted:"
+            f"{subject}, added by medpipe: {_found(item)}; this {held} (accepted:"
             f" {show_region(v.accepted, v.unit)})."
         )
     elif v.outcome is Outcome.SUPPORTED:
-        text = f"{subject}: {_found(item)}; the published {v.printed} was found again."
+        text = f"{subject}: {_found(item)}; this reproduces the published {v.printed}."
     elif v.outcome is Outcome.REFUTED and v.interval is None:
         text = (
-            f"{subject}: published is “{v.printed}”; the published figures themselves rule it out:"
+            f"{subject}: published “{v.printed}”; the published figures themselves rule it out:"
             f" {clause(v.reason)}."
         )
     elif v.outcome is Outcome.REFUTED:
         text = (
-            f"{subject}: {_found(item)}; the published {v.printed} was not found (accepted:"
-            f" {show_region(v.accepted, v.unit)})."
+            f"{subject}: {_found(item)}; this does not reproduce the published {v.printed}"
+            f" (accepted: {show_region(v.accepted, v.unit)})."
         )
     elif v.outcome is Outcome.NOT_TESTED:
         text = f"{subject}: {_published(item)}not tested here."
     elif v.grade == "demonstration" and item.decisive:
         text = (
-            f"{subject}: {_published(item)}run here on demonstration data only, which says nothing"
+            f"{subject}: {_published(item)}run on demonstration data only, which is not evidence"
             " about the number."
         )
     else:
         how = ", not run as published" if item.decisive else ""
         text = f"{subject}: {_published(item)}found here{how}: {_found(item)}."
     if v.validity is Validity.UNDERMINED:
-        text += f" The number does not mean what is said: {_lower(clause(v.validity_reason))}."
+        text += (
+            f" The number does not mean what the claim says: {_lower(clause(v.validity_reason))}."
+        )
     elif v.validity is Validity.NARROWED:
-        text += f" It means less than is said: {_lower(clause(v.validity_reason))}."
+        text += f" It means less than the claim says: {_lower(clause(v.validity_reason))}."
     return text
 
 
-def _published(item: Item) -> str:
-    return "asked by medpipe, " if item.printed == "–" else f"published is {item.printed}, "
+def _published(item: ClaimResult) -> str:
+    return "added by medpipe, " if item.printed == "–" else f"published {item.printed}, "
 
 
-def _found(item: Item) -> str:
+def _found(item: ClaimResult) -> str:
     v = item.verdict
     if v.interval is None:
         return "not tested"
@@ -187,11 +185,11 @@ def _found(item: Item) -> str:
     interval = shown.replace("(", f"({100 * v.interval.confidence:g} % interval ", 1)
     m = item.claim.measure
     if v.unit == "proportion" and m.metric == "accuracy" and m.minus is None and m.by is None:
-        interval = f"right in about {round(100 * v.interval.estimate)} of 100, {interval}"
+        interval = f"correct for about {round(100 * v.interval.estimate)} of 100, {interval}"
     return f"{interval}, {population(item)}"
 
 
-def population(item: Item) -> str:
+def population(item: ClaimResult) -> str:
     """On what: ``on 5,000 samples of “validation” (556 clusters), 3 runs``."""
     interval, m = item.verdict.interval, item.claim.measure
     if interval is None:
@@ -212,10 +210,11 @@ def population(item: Item) -> str:
 
 def clause(text: str) -> str:
     """A reason as the end of a sentence on page one: short, without a full stop of its own."""
-    return shorten(text.strip().rstrip("."), LONGEST, placeholder=" … (in full in the tables)")
+    plain = plain_reason(text.strip().rstrip("."))
+    return shorten(plain, LONGEST, placeholder=" … (full text in the tables)")
 
 
-def _unknown(case: Case, most: int) -> Row:
+def _unknown(case: ReportData, most: int) -> Row:
     """Grouped by why, because most claims share a reason."""
     left = [i for i in case.items if not may_be_relied_on(i) and not may_not_be_relied_on(i)]
     sentences = [
@@ -231,12 +230,12 @@ def _unknown(case: Case, most: int) -> Row:
         )
     return Row(
         "Not known",
-        tuple(sentences) or ("Every claim was decided.",),
-        "What each would take stands under “What is not known”." if left else "",
+        tuple(sentences) or ("All claims were decided.",),
+        "“What is not known” lists what each claim would need." if left else "",
     )
 
 
-def _demonstration(left: Sequence[Item], most: int) -> str:
+def _demonstration(left: Sequence[ClaimResult], most: int) -> str:
     here = [
         i
         for i in left
@@ -247,12 +246,12 @@ def _demonstration(left: Sequence[Item], most: int) -> str:
     if not here:
         return ""
     return (
-        f"{_claims_were(here)} run on demonstration data only, which says nothing about them; "
-        "it shows that the machinery works."
+        f"{_claims_were(here)} run on demonstration data only. This shows that the software works"
+        f" and says nothing about the {agree(len(here), 'claim', 'claims')}."
     )
 
 
-def _deviating(left: Sequence[Item], most: int) -> str:
+def _deviating(left: Sequence[ClaimResult], most: int) -> str:
     here = [
         i
         for i in left
@@ -265,74 +264,82 @@ def _deviating(left: Sequence[Item], most: int) -> str:
     sides = [
         (where, [i for i in here if i.verdict.indication == side])
         for side, where in (
-            ("below", "below the accepted region"),
-            ("within", "inside it"),
-            ("above", "above it"),
-            (None, "to neither side"),
+            ("below", "below"),
+            ("within", "inside"),
+            ("above", "above"),
+            (None, "across an edge"),
         )
     ]
     points = listed(
         [
-            f"{where} for {len(items)}" + (f" ({named(items, most)})" if most else "")
+            f"{len(items)} {where}" + (f" ({named(items, most)})" if most else "")
             for where, items in sides
             if items
         ]
     )
     return (
-        f"{_claims_were(here)} not run as published, so that no evidence here can decide them. It"
-        f" points {points}."
+        f"{_claims_were(here)} not run as published, so the evidence cannot decide"
+        f" {agree(len(here), 'it', 'them')}. Results relative to the accepted region: {points}."
     )
 
 
-def _undecided(left: Sequence[Item], most: int) -> str:
+def _undecided(left: Sequence[ClaimResult], most: int) -> str:
     here = [i for i in left if i.verdict.outcome is Outcome.INCONCLUSIVE and not i.decisive]
     if not here:
         return ""
 
-    def tell(item: Item) -> str:
+    def tell(item: ClaimResult) -> str:
         needed = (
             f", about {item.verdict.needed_n:,} samples needed" if item.verdict.needed_n else ""
         )
         return f"{item.claim.title}, {_found(item)}{needed}"
 
-    return f"{_claims_were(here)} tested without an answer: {_listed(here, most, tell)}."
+    return f"{_claims_were(here)} tested, but the result is inconclusive{_named(here, most, tell)}."
 
 
-def _unexamined(left: Sequence[Item], most: int) -> str:
+def _unexamined(left: Sequence[ClaimResult], most: int) -> str:
     here = [i for i in left if i.verdict.outcome is Outcome.SUPPORTED]
     if not here:
         return ""
     return (
-        f"{_claims_were(here)} reproduced as a number, but what the number means was not examined: "
-        + _listed(here, most, lambda i: f"{i.claim.title}, {_found(i)}")
+        f"{_claims_were(here)} reproduced, but no audit examined what"
+        f" {agree(len(here), 'the number means', 'the numbers mean')}"
+        + _named(here, most, lambda i: f"{i.claim.title}, {_found(i)}")
         + "."
     )
 
 
-def _untested(left: Sequence[Item], most: int) -> str:
+def _untested(left: Sequence[ClaimResult], most: int) -> str:
     here = [i for i in left if i.verdict.outcome is Outcome.NOT_TESTED]
     if not here:
         return ""
-    reasons: dict[str, list[Item]] = {}
+    reasons: dict[str, list[ClaimResult]] = {}
     for i in here:
         reasons.setdefault(i.verdict.reason, []).append(i)
     often = sorted(reasons.items(), key=lambda pair: -len(pair[1]))
-    shown = "; ".join(
-        f"{len(items)} because {_lower(clause(first_clause(reason)))}"
-        for reason, items in often[:2]
-    )
-    more = (
-        f"; {sum(len(items) for _, items in often[2:])} for other reasons" if len(often) > 2 else ""
-    )
-    return f"{_claims_were(here)} not tested: {shown}{more}."
+    if len(often) == 1:
+        return f"{_claims_were(here)} not tested: {_because(often[0][0])}."
+    shown = "; ".join(f"{_because(reason)} ({len(items)})" for reason, items in often[:2])
+    rest = sum(len(items) for _, items in often[2:])
+    more = f"; other reasons ({rest})" if rest else ""
+    return f"{_claims_were(here)} not tested, for these reasons: {shown}{more}."
 
 
-def named(items: Sequence[Item], most: int) -> str:
+def _because(reason: str) -> str:
+    return _lower(first_clause(clause(reason)))
+
+
+def _named(items: Sequence[ClaimResult], most: int, tell: Callable[[ClaimResult], str]) -> str:
+    """The first items after a colon; nothing where there is no space to name one."""
+    return f": {_listed(items, most, tell)}" if most else ""
+
+
+def named(items: Sequence[ClaimResult], most: int) -> str:
     """Titles in headline order, the rest counted."""
     return _listed(items, most, lambda i: i.claim.title)
 
 
-def _listed(items: Sequence[Item], most: int, tell: Callable[[Item], str]) -> str:
+def _listed(items: Sequence[ClaimResult], most: int, tell: Callable[[ClaimResult], str]) -> str:
     first = [tell(i) for i in headline_order(items)[:most]]
     left = len(items) - len(first)
     return " · ".join(
@@ -348,5 +355,5 @@ def _lower(text: str) -> str:
     return text[:1].lower() + text[1:] if first == "A" or first[1:].islower() else text
 
 
-def _claims_were(items: Sequence[Item]) -> str:
+def _claims_were(items: Sequence[ClaimResult]) -> str:
     return f"{plural(len(items), 'claim')} {'was' if len(items) == 1 else 'were'}"

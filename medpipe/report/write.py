@@ -1,6 +1,4 @@
-"""A bundle's reports: from what it holds to HTML by Jinja2, and from there to PDF. Equal bundles
-give equal bytes.
-"""
+"""Render the reports of a bundle: HTML by Jinja2, then PDF. Equal bundles give equal bytes."""
 
 from __future__ import annotations
 
@@ -11,15 +9,15 @@ from typing import Any
 
 from medpipe.errors import MissingDependency
 from medpipe.evidence import Bundle, pack
-from medpipe.phrases import agree, plural
+from medpipe.formatting import agree, plural
 from medpipe.progress import tell
 from medpipe.report.card import card_context
-from medpipe.report.case import Case, read_case
 from medpipe.report.context import audit_context
 from medpipe.report.printable import printable
 from medpipe.report.render import AttachedFile, render_pdf
+from medpipe.report.report_data import ReportData, read_case
 from medpipe.report.results import analysis_text, comparison_csv
-from medpipe.report.statement import EVIDENCE, VERDICTS
+from medpipe.signing.statement import EVIDENCE, VERDICTS
 
 REPORT, CARD = "audit-report.pdf", "model-card.pdf"
 
@@ -60,17 +58,17 @@ def result_files(bundle: Bundle) -> dict[str, bytes]:
     }
 
 
-def _pdf(case: Case, name: str, html: str, attachments: Sequence[AttachedFile]) -> bytes:
+def _pdf(case: ReportData, name: str, html: str, attachments: Sequence[AttachedFile]) -> bytes:
     identifier = sha256(f"{name} {case.root_digest}".encode()).digest()[:16]
     return render_pdf(html, identifier=identifier, created=case.created, attachments=attachments)
 
 
-def audit_html(case: Case) -> str:
+def audit_html(case: ReportData) -> str:
     """The audit report as HTML."""
     return to_html("audit-report.html", audit_context(case))
 
 
-def card_html(case: Case) -> str:
+def card_html(case: ReportData) -> str:
     """The model card as HTML."""
     return to_html("model-card.html", card_context(case))
 

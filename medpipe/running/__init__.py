@@ -1,4 +1,4 @@
-"""What to do, and doing it: the contract with experiments, the plan and the runner."""
+"""The plan, the runner and its worker processes, and the interface of experiments."""
 
 from medpipe.running.experiment import ExperimentResult, RunContext, declare_read
 

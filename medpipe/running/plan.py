@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from medpipe.claims.claim import Claim
-from medpipe.claims.loading import Specs
-from medpipe.claims.protocol import Deviation, Profile, deviations, planned
 from medpipe.evidence import Run
+from medpipe.specs.claim import Claim
+from medpipe.specs.loading import Specs
+from medpipe.specs.protocol import Deviation, Profile, deviations, planned
 
 
 @dataclass(frozen=True)

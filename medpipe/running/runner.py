@@ -10,18 +10,20 @@ import os
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from queue import Empty, Queue
-from typing import IO, Any
+from typing import Any
 
 from medpipe import registry
 from medpipe.errors import BusyError, ExperimentError
 from medpipe.evidence import Bundle, Evidence, Failure, Inputs, Provenance, Run, ledger
 from medpipe.running.plan import Plan, PlannedRun
-from medpipe.running.reads import Unchanged
+from medpipe.running.processes import Process, Processes, command, may_fork
+from medpipe.running.recorded_inputs import Unchanged
 from medpipe.running.roots import Roots
 
 ALLOCATOR = {
@@ -164,7 +166,7 @@ def _probe(runs: Sequence[Run]) -> list[Mapping[str, Any] | None]:
         ],
     }
     done = subprocess.run(
-        _command(),
+        command("worker"),
         input=json.dumps(job),
         capture_output=True,
         text=True,
@@ -199,15 +201,23 @@ def execute(
     stopping all processes.
     """
     waiting = list(runs)
-    active: dict[str, subprocess.Popen[str]] = {}
+    active: dict[str, Process] = {}
     events: Queue[tuple[PlannedRun, dict[str, Any] | None]] = Queue()
+    shared = shared_modules(runs)
+    common = _common(bundle, roots)
+    setup = {**common, "own": [str(work), str(bundle.folder), str(roots.notes)]}
+    work.mkdir(parents=True, exist_ok=True)
+    processes = Processes(work, setup, _environment(jobs))
     try:
         while waiting or active:
             while waiting and len(active) < jobs:
                 planned = waiting.pop(0)
-                ledger.append(bundle.ledger_path, "started", planned.run.key)
-                listener(planned.run.key, {"status": "started"})
-                active[planned.run.key] = _start(planned, bundle, work, device, jobs, roots, events)
+                key = planned.run.key
+                ledger.append(bundle.ledger_path, "started", key)
+                listener(key, {"status": "started"})
+                job = {**common, **_job(planned.run, work, device)}
+                active[key] = processes.start(job, work / f"{key}.log", shared.get(key))
+                _listen(planned, active[key], events)
             try:
                 planned, event = events.get(timeout=0.5)
             except Empty:
@@ -218,64 +228,68 @@ def execute(
                 continue
             process = active.pop(planned.run.key)
             _close(planned, process, bundle, work, listener)
+            processes.keep({shared.get(k) for k in (*active, *(p.run.key for p in waiting))})
     except BaseException:
         for process in active.values():
             process.terminate()
         for process in active.values():
             process.wait()
         raise
+    finally:
+        processes.keep(())
 
 
-def _start(
-    planned: PlannedRun,
-    bundle: Bundle,
-    work: Path,
-    device: str,
-    jobs: int,
-    roots: Roots,
-    events: Any,
-) -> subprocess.Popen[str]:
-    run = planned.run
-    work.mkdir(parents=True, exist_ok=True)
-    log = (work / f"{run.key}.log").open("w", encoding="utf-8")
-    process = subprocess.Popen(
-        _command(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=log,
-        text=True,
-        env=_environment(jobs),
-    )
-    log.close()
-    assert process.stdin is not None and process.stdout is not None
-    json.dump(
-        {
-            "task": "run",
-            "run": {"experiment": run.experiment, "parameters": run.parameters, "seed": run.seed},
-            "work": str(work),
-            "bundle": str(bundle.folder),
-            "device": device,
-            "code": _code(),
-            "roots": {name: str(folder) for name, folder in roots.folders.items()},
-            "notes": str(roots.notes),
-        },
-        process.stdin,
-    )
-    process.stdin.close()
-    threading.Thread(target=_listen, args=(planned, process.stdout, events), daemon=True).start()
-    return process
+def shared_modules(runs: Sequence[PlannedRun]) -> dict[str, str]:
+    """By key of a run, the experiment's module that a server imports for it and other runs.
+
+    Only medpipe's own experiments: what others wrote is imported by the run alone.
+    """
+    if not may_fork():
+        return {}
+    modules = {
+        p.run.key: registry.target("experiment", p.run.experiment).partition(":")[0]
+        for p in runs
+        if registry.is_built_in("experiment", p.run.experiment)
+    }
+    count = Counter(modules.values())
+    return {key: module for key, module in modules.items() if count[module] > 1}
 
 
-def _listen(planned: PlannedRun, lines: IO[str], events: Any) -> None:
-    with lines:
-        for line in lines:
-            events.put((planned, json.loads(line)))
-    events.put((planned, None))
+def _common(bundle: Bundle, roots: Roots) -> dict[str, Any]:
+    """What the jobs of all runs have in common."""
+    return {
+        "code": _code(),
+        "roots": {name: str(folder) for name, folder in roots.folders.items()},
+        "notes": str(roots.notes),
+        "bundle": str(bundle.folder),
+    }
+
+
+def _job(run: Run, work: Path, device: str) -> dict[str, Any]:
+    return {
+        "task": "run",
+        "run": {"experiment": run.experiment, "parameters": run.parameters, "seed": run.seed},
+        "work": str(work),
+        "device": device,
+    }
+
+
+def _listen(planned: PlannedRun, process: Process, events: Any) -> None:
+    """Pass on what a process says, and None when it has ended, without waiting for it here."""
+
+    def listen() -> None:
+        try:
+            for event in process.events():
+                events.put((planned, event))
+        finally:
+            events.put((planned, None))
+
+    threading.Thread(target=listen, daemon=True).start()
 
 
 def _close(
     planned: PlannedRun,
-    process: subprocess.Popen[str],
+    process: Process,
     bundle: Bundle,
     work: Path,
     listener: Listener,
@@ -305,15 +319,6 @@ def _close(
         planned.run.key,
         {"status": status, "message": evidence.failure.message if evidence.failure else ""},
     )
-
-
-def _command() -> list[str]:
-    return [
-        sys.executable,
-        "-P",
-        "-m",
-        "medpipe.running.worker",
-    ]  # -P: the current folder is not on the import path
 
 
 def _code() -> str | None:

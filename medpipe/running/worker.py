@@ -24,10 +24,10 @@ from medpipe import registry
 from medpipe.errors import UnavailableError
 from medpipe.evidence import Bundle, Evidence, Failure, Provenance, Run
 from medpipe.evidence.files import sha256
-from medpipe.phrases import listed
+from medpipe.formatting import listed
 from medpipe.running.experiment import ExperimentResult, RunContext
-from medpipe.running.makings import machine, makings, makings_without_data
-from medpipe.running.reads import Recorder
+from medpipe.running.provenance import machine, makings_without_data, provenance_of
+from medpipe.running.recorded_inputs import Recorder
 from medpipe.running.roots import Roots, below_any, installed, package
 
 
@@ -36,11 +36,18 @@ def main() -> None:
     job = json.load(sys.stdin)
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever a library prints goes to the log, not between our lines
+    work(job, out)
+
+
+def work(job: Mapping[str, Any], out: IO[str], *, earlier: Recorder | None = None) -> None:
+    """Do a job and write lines of JSON to ``out``. ``earlier``: what was read before this process
+    was forked.
+    """
     with registry.code_from(Path(job["code"])) if job["code"] else nullcontext():
-        _do(job, out)
+        _do(job, out, earlier)
 
 
-def _do(job: Mapping[str, Any], out: IO[str]) -> None:
+def _do(job: Mapping[str, Any], out: IO[str], earlier: Recorder | None) -> None:
     if job["task"] == "probe":
         with _without_collecting():
             probed = [_probe(r) for r in job["runs"]]
@@ -61,6 +68,8 @@ def _do(job: Mapping[str, Any], out: IO[str]) -> None:
             *(beside.with_name(beside.name + end) for end in (".log", ".lock", ".reads")),
         )
         recorder = Recorder(roots, own, beside.with_name(beside.name + ".reads"))
+        if earlier is not None:
+            recorder.add(earlier)
         evidence = _make(run, job["device"], work, _Reporter(out), recorder)
         _keep(bundle, evidence)
     status = "finished" if evidence.failure is None else evidence.failure.kind
@@ -109,7 +118,7 @@ def _probe(run: Mapping[str, Any]) -> dict[str, Any] | None:
     """
     with suppress(Exception):  # such as a mistake in the syntax of one experiment among others
         try:
-            return makings(run["experiment"], run["parameters"])
+            return provenance_of(run["experiment"], run["parameters"])
         except UnavailableError:
             return makings_without_data(run["experiment"])
     return None
@@ -126,7 +135,7 @@ def _make(run: Run, device: str, work: Path, progress: _Reporter, recorder: Reco
     recorder.start()
     try:
         with _without_collecting():
-            made = makings(run.experiment, run.parameters, recorder.paused)
+            made = provenance_of(run.experiment, run.parameters, recorder.paused)
         experiment = registry.resolve("experiment", run.experiment)
         returned = experiment(run.parameters, run.seed, RunContext(work, device, progress))
         if not isinstance(returned, ExperimentResult):

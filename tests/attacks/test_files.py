@@ -24,7 +24,7 @@ from medpipe.documents import MAX_DEPTH, parse_json, parse_yaml, read_file
 from medpipe.errors import BundleError, MedpipeError, SpecError
 from medpipe.evidence import Bundle, unpack
 from medpipe.evidence.bundle import read_array
-from medpipe.report.signers import load_signers
+from medpipe.signing.signers import load_signers
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -253,7 +253,7 @@ def bomb(member: bytes, count: int) -> bytes:
 @pytest.mark.parametrize("member", [b"[]", b"<<>>"])
 def test_a_pdf_that_unpacks_to_much_takes_little_memory(member: bytes) -> None:
     """140 kB took 6.3 GB."""
-    contents = pytest.importorskip("medpipe.report.contents")
+    contents = pytest.importorskip("medpipe.signing.pdf_contents")
     pytest.importorskip("pyhanko")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(contents.library_errors()):
@@ -266,7 +266,7 @@ def test_a_cut_report_is_unreadable(
     tmp_path: Path, run: Callable[..., object], share: float
 ) -> None:
     pytest.importorskip("pyhanko")
-    from medpipe.report.check import check_report
+    from medpipe.checking.check import check_report
 
     raw = (ROOT / "reports/medical-ai-pipeline-reduced/model-card.pdf").read_bytes()
     checked = check_report(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from medpipe.audits.seen import Seen
-from medpipe.claims.figure_reading import figures_from
-from medpipe.claims.figures import Figures
-from medpipe.claims.loading import validate
+from medpipe.audits.result import AuditResult
+from medpipe.specs.figure_reading import figures_from
+from medpipe.specs.figures import Figures
+from medpipe.specs.loading import validate
 
 Record = dict[str, Any]
 PAPER = {"document": "orchard.pdf", "place": "table 2"}
@@ -56,7 +56,7 @@ def relation(kind: str, result: str, *of: str) -> Record:
     }
 
 
-def one(audit: Callable[[Figures], Iterator[Seen]], figures: Figures) -> Seen:
+def one(audit: Callable[[Figures], Iterator[AuditResult]], figures: Figures) -> AuditResult:
     """The one result of an audit on some records."""
     (seen,) = audit(figures)
     return seen

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from medpipe.audits.architecture import architecture, count
-from medpipe.audits.seen import Seen
-from medpipe.claims.figures import Layer
+from medpipe.audits.parameter_counts import architecture, count
+from medpipe.audits.result import AuditResult
+from medpipe.specs.figures import Layer
 
 from .conftest import build, one, quantity
 
@@ -21,7 +21,7 @@ SORTER = [
 PARAMETERS = 3 * 64 * 9 + 64 + 3 * (64 * 64 * 9 + 64) + 64 * 2 + 2
 
 
-def network(text: str, what: str = "parameters") -> Seen:
+def network(text: str, what: str = "parameters") -> AuditResult:
     record: dict[str, Any] = {"id": "net", "what": "the sorter", "layers": SORTER}
     record |= {"saved_size": "q.size"} if what == "saved_size" else {"counts": {what: "q.size"}}
     return one(

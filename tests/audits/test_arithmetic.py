@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medpipe.audits.arithmetic import recomputed
-from medpipe.audits.intervals import Range, combine
-from medpipe.audits.seen import Seen
+from medpipe.audits.result import AuditResult
+from medpipe.audits.rounding import Range, combine
 
 from .conftest import build, one, quantity, relation
 
@@ -25,7 +25,7 @@ def held(
     result_kind: str = "number",
     part_kind: str = "number",
     **more: Any,
-) -> Seen | None:
+) -> AuditResult | None:
     """The one result on a printed relation; None where there is none."""
     names = [f"part{i}" for i in range(len(parts))]
     figures = build(
@@ -170,7 +170,7 @@ def test_a_tie_on_the_edge_of_the_counts_is_not_accused() -> None:
     0.25.
     """
 
-    def gap(text: str) -> Seen:
+    def gap(text: str) -> AuditResult:
         return one(
             recomputed,
             build(
@@ -225,7 +225,7 @@ def test_a_ratio_of_negative_figures_has_its_range() -> None:
 def test_the_printing_in_the_result_s_own_document_is_preferred() -> None:
     """Elsewhere 81.2% would agree; the paper's own table says 80.0%."""
 
-    def told(here: str) -> Seen:
+    def told(here: str) -> AuditResult:
         return one(
             recomputed,
             build(
@@ -258,7 +258,7 @@ def test_more_choices_than_can_be_tried_accuse_nobody() -> None:
     for quantities in many:
         quantities["kind"] = "number"
 
-    def total(text: str, parts: int) -> list[Seen]:
+    def total(text: str, parts: int) -> list[AuditResult]:
         return list(
             recomputed(
                 build(

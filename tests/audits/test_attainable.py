@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medpipe.audits.attainability import attainable
-from medpipe.audits.intervals import counts
-from medpipe.audits.seen import Seen
-from medpipe.claims.printed import read_printed
+from medpipe.audits.result import AuditResult
+from medpipe.audits.rounding import counts
+from medpipe.specs.printed_values import read_printed
 
 from .conftest import build, one, quantity
 
 
-def share(text: str, n: int) -> Seen:
+def share(text: str, n: int) -> AuditResult:
     return one(attainable, build(quantities=[quantity("accuracy", text, n=n)]))
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medpipe.audits.explanation import (
+from medpipe.audits.saliency import (
     FEWEST,
     UNCHANGED,
     WORTH,

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from medpipe import registry
-from medpipe.audits.figures import audit_figures
+from medpipe.audits.published_figures import audit_figures
 from medpipe.audits.tables import figures_from_table
 
 pytest.importorskip("mlscorecheck")

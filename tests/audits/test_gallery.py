@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medpipe.audits.gallery import DRAWN, ERRORS, choose_gallery, most_confident_errors
+from medpipe.audits.gallery_choice import DRAWN, ERRORS, choose_gallery, most_confident_errors
 from medpipe.errors import DataError
 
 

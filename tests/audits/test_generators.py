@@ -20,11 +20,11 @@ from medpipe.audits.bundles import findings_in, keep_findings, known_audits
 from medpipe.audits.diversity import modes, support
 from medpipe.audits.generators import protocols_by_run
 from medpipe.audits.images import duplicates
-from medpipe.claims.claim import Claim, claim_from
-from medpipe.claims.loading import Specs, specs_from
 from medpipe.evidence import Bundle, Evidence, Failure, Observations, Provenance, Run
 from medpipe.evidence.finding import Finding
-from medpipe.evidence.generated import COPY
+from medpipe.metrics.generator_splits import COPY
+from medpipe.specs.claim import Claim, claim_from
+from medpipe.specs.loading import Specs, specs_from
 
 N = 400
 RNG = np.random.default_rng(0)

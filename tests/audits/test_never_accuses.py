@@ -17,10 +17,10 @@ import pytest
 from medpipe.audits.arithmetic import recomputed
 from medpipe.audits.attainability import attainable
 from medpipe.audits.restatement import restated
+from medpipe.audits.result import AuditResult
 from medpipe.audits.scores import scores_together
-from medpipe.audits.seen import Seen
 from medpipe.audits.tables import figures_of
-from medpipe.claims.figures import Figures
+from medpipe.specs.figures import Figures
 
 pytest.importorskip("sklearn")
 from .drawn import SHARES, Table, draw
@@ -35,7 +35,7 @@ from .other_truths import (
 )
 
 pytestmark = pytest.mark.slow
-ARITHMETIC: tuple[Callable[[Figures], Iterator[Seen]], ...] = (
+ARITHMETIC: tuple[Callable[[Figures], Iterator[AuditResult]], ...] = (
     recomputed,
     attainable,
     scores_together,
@@ -72,7 +72,7 @@ def tables() -> list[Table]:
     return [draw(rng) for _ in range(TABLES)]
 
 
-def accused(table: Table) -> list[Seen]:
+def accused(table: Table) -> list[AuditResult]:
     figures = figures_of(table.csv(), Path("drawn.csv"))
     return [seen for audit in ARITHMETIC for seen in audit(figures) if seen.severity != "clean"]
 

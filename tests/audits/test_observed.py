@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from made_up import claim_data
 
+from medpipe.audits.assessment import worth
 from medpipe.audits.bundles import audit_again, findings_in, keep_findings
-from medpipe.audits.observed import observed
-from medpipe.audits.worth import worth
-from medpipe.claims.claim import claim_from
-from medpipe.claims.loading import Specs, Subject
-from medpipe.claims.protocol import Profile, Protocol
+from medpipe.audits.data_findings import observed
 from medpipe.evidence import Bundle, Evidence, Failure, Observations, Provenance, Run
 from medpipe.evidence.finding import Finding, store_findings, stored_findings
+from medpipe.specs.claim import claim_from
+from medpipe.specs.loading import Specs, Subject
+from medpipe.specs.protocol import Profile, Protocol
 
 N = 2000
 SETTINGS = {"toy": {"data": {"source": "real"}}}

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medpipe.audits.figures import audit_figures
-from medpipe.audits.intervals import Range
+from medpipe.audits.published_figures import audit_figures
 from medpipe.audits.readings import Reading, contradiction
+from medpipe.audits.rounding import Range
 from medpipe.audits.tables import figures_of
 
 pytest.importorskip("mlscorecheck")

@@ -11,8 +11,8 @@ import pytest
 from medpipe.audits.conditions import two_changes_at_once, unequal_conditions
 from medpipe.audits.grid import grid_coverage
 from medpipe.audits.judgements import judgement, ranking
-from medpipe.audits.seen import Seen
-from medpipe.audits.selection import selection_on_validation
+from medpipe.audits.model_selection import selection_on_validation
+from medpipe.audits.result import AuditResult
 from medpipe.audits.support import credential, unmeasured_absence, unsupported
 
 from .conftest import PAPER, build, one, quantity, relation
@@ -27,7 +27,7 @@ BEST_OF_FIVE = {
 }
 
 
-def chosen(**change: Any) -> list[Seen]:
+def chosen(**change: Any) -> list[AuditResult]:
     quantities = [
         quantity("accuracy", "78.94%", n=5000),
         quantity("second", "78.9%", n=5000),
@@ -68,7 +68,7 @@ def test_a_better_candidate_that_was_passed_over_is_named() -> None:
 
 
 def test_a_gap_of_figures_taken_under_different_conditions_is_undermined() -> None:
-    def gap(light: str) -> Seen:
+    def gap(light: str) -> AuditResult:
         return one(
             unequal_conditions,
             build(
@@ -104,7 +104,7 @@ def test_a_gap_of_figures_taken_under_different_conditions_is_undermined() -> No
     )
 
 
-def credited(one_: dict[str, Any], other: dict[str, Any], *credits: str) -> Seen:
+def credited(one_: dict[str, Any], other: dict[str, Any], *credits: str) -> AuditResult:
     return one(
         two_changes_at_once,
         build(
@@ -161,7 +161,7 @@ def test_credit_to_what_did_not_change_is_undermined() -> None:
     )
 
 
-def word(text: str, said: str = "it overfits", **more: Any) -> list[Seen]:
+def word(text: str, said: str = "it overfits", **more: Any) -> list[AuditResult]:
     record = {
         "id": "word",
         "said": said,
@@ -236,7 +236,7 @@ def test_the_rule_in_the_code_is_held_against_the_word() -> None:
     assert "gives “it overfits” for 3.1 points" in other.statement
 
 
-def best(*records: dict[str, Any], **texts: str) -> list[Seen]:
+def best(*records: dict[str, Any], **texts: str) -> list[AuditResult]:
     texts = texts or {"wide": "84.1%", "narrow": "81.0%", "round": "84%"}
     base = {
         "id": "best",
@@ -312,7 +312,7 @@ def test_a_figure_that_nothing_computed_is_undermined(made_by: str) -> None:
 
 
 def test_an_absence_that_nothing_measured_is_undermined() -> None:
-    def absence(**more: Any) -> Seen:
+    def absence(**more: Any) -> AuditResult:
         return one(
             unmeasured_absence,
             build(
@@ -350,7 +350,7 @@ def test_a_credential_is_told_once() -> None:
     assert list(credential(build(quantities=[quantity("a", "1")]))) == []
 
 
-def grid(*cells: tuple[str, int]) -> Seen:
+def grid(*cells: tuple[str, int]) -> AuditResult:
     systems = [
         {"id": f"s{i}", "what": "a sorter", "attributes": {"lens": lens, "speed": speed}}
         for i, (lens, speed) in enumerate(cells)

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from made_up import claim_data
 
-from medpipe.audits.relatives import effect, relatives
-from medpipe.claims.claim import claim_from
+from medpipe.audits.leakage_effect import effect, relatives
 from medpipe.errors import DataError
 from medpipe.evidence import Evidence, Observations, Provenance, Run
+from medpipe.specs.claim import claim_from
 
 N = 1000
 

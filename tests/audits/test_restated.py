@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from medpipe.audits.restatement import restated
-from medpipe.audits.seen import Seen
+from medpipe.audits.result import AuditResult
 
 from .conftest import PAPER, build, one, quantity
 
 
-def twice(a: str, b: str, kind: str = "number", as_: str = "result", **more: Any) -> Seen:
+def twice(a: str, b: str, kind: str = "number", as_: str = "result", **more: Any) -> AuditResult:
     record = quantity("size", a, f"{b}@run.json", kind=kind, **more)
     record["printed"][1]["as"] = as_
     return one(restated, build(quantities=[record]))
@@ -79,7 +79,7 @@ def test_two_measurements_of_one_time_narrow() -> None:
 
 
 def test_facts_are_compared_by_what_they_come_to() -> None:
-    def facts(means: str) -> Seen:
+    def facts(means: str) -> AuditResult:
         record = quantity("size", "a ripe one", "RIPE@code.py", kind="fact")
         record["printed"][0]["means"], record["printed"][1]["as"] = means, "code"
         return one(restated, build(quantities=[record]))

@@ -8,9 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medpipe.audits.sampling import LEAST_DISCORDANT, best_case, power, run_spread, sampling_error
-from medpipe.audits.seen import Seen
-from medpipe.claims.figures import Figures
+from medpipe.audits.result import AuditResult
+from medpipe.audits.sampling_error import (
+    LEAST_DISCORDANT,
+    best_case,
+    power,
+    run_spread,
+    sampling_error,
+)
+from medpipe.specs.figures import Figures
 
 from .conftest import PAPER, build, one, quantity
 
@@ -122,7 +128,7 @@ def test_power_says_what_the_n_could_show() -> None:
     assert one(power, compared("82.2%", "81.2%", 500, paired=True)).certain
 
 
-def spread(first: str, second: str, *runs: str, kind: str = "proportion") -> Seen:
+def spread(first: str, second: str, *runs: str, kind: str = "proportion") -> AuditResult:
     names = [f"run{i}" for i in range(len(runs))]
     return one(
         run_spread,

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medpipe.audits.averages import averaged, compositions, macro_recall
-from medpipe.audits.intervals import Range
+from medpipe.audits.result import AuditResult
+from medpipe.audits.rounding import Range
 from medpipe.audits.scores import scores_together
-from medpipe.audits.seen import Seen
 from medpipe.audits.two_classes import matrices, second_opinion
-from medpipe.claims.figures import Scores
+from medpipe.specs.figures import Scores
 
 from .conftest import build, quantity
 
@@ -28,7 +28,7 @@ FOUR = {"classes": {"a": 264, "b": 268, "c": 319, "d": 292}, "average": "weighte
 THREE = {"classes": {"a": 10, "b": 20, "c": 30}, "average": "macro", "n": 60}
 
 
-def judged(about: Mapping[str, Any], **texts: str) -> Seen | None:
+def judged(about: Mapping[str, Any], **texts: str) -> AuditResult | None:
     """The one result on some printed scores; None where there is none."""
     record = {
         "id": "sorter",

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from medpipe.audits.shares import share
+from medpipe.audits.proportions import share
 from medpipe.errors import DataError
-from medpipe.statistics import clopper_pearson
+from medpipe.metrics.intervals import clopper_pearson
 
 
 def test_a_share_never_seen_is_bounded_by_the_clusters_looked_at() -> None:

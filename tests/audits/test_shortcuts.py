@@ -11,8 +11,8 @@ import pytest
 from made_up import claim_data
 
 from medpipe.audits.shortcuts import METADATA_NOTE, above_commonest, shortcuts
-from medpipe.claims.claim import claim_from
 from medpipe.evidence import Evidence, Observations, Provenance, Run
+from medpipe.specs.claim import claim_from
 
 N = 2000
 SETTINGS = {"toy": {"data": {"source": "real"}, "model": {"kind": "net"}}}

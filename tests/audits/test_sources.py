@@ -11,8 +11,8 @@ import pytest
 from made_up import claim_data
 
 from medpipe.audits.sources import sources
-from medpipe.claims.claim import claim_from
 from medpipe.evidence import Evidence, Observations, Provenance, Run
+from medpipe.specs.claim import claim_from
 
 N = 1500
 MODEL = {"kind": "net"}

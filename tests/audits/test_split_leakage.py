@@ -9,8 +9,8 @@ import pytest
 from made_up import claim_data
 
 from medpipe.audits.split_leakage import leaking, split_leakage
-from medpipe.claims.claim import Claim, claim_from
 from medpipe.evidence import Evidence, Observations, Provenance, Run
+from medpipe.specs.claim import Claim, claim_from
 
 N = 400
 DATA = {"source": "scans", "part": "Training", "split": "disjoint", "groups": "clusters"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from medpipe.audits.figures import audit_figures
+from medpipe.audits.published_figures import audit_figures
 from medpipe.audits.tables import figures_from_table, figures_from_tables
 from medpipe.errors import SpecError
 from medpipe.evidence.finding import Finding

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from medpipe.audits.figures import audit_figures
+from medpipe.audits.published_figures import audit_figures
 from medpipe.audits.tables import COLUMNS, SAME_AS, figures_from_table
 from medpipe.errors import MedpipeError, SpecError, UnknownNameError
 from medpipe.evidence.finding import Finding

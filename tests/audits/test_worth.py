@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from made_up import claim_data
 
-from medpipe.audits.worth import worth
-from medpipe.claims.claim import claim_from
+from medpipe.audits.assessment import worth
 from medpipe.evidence.finding import Finding
+from medpipe.specs.claim import claim_from
 
 THREATS = ["duplicates", "shortcuts"]
 

@@ -19,14 +19,14 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from medpipe.audits.deployment import speed  # noqa: E402
-from medpipe.claims import load_specs  # noqa: E402
+from medpipe.audits.backend_timing import speed  # noqa: E402
 from medpipe.errors import UnavailableError  # noqa: E402
 from medpipe.evidence import Bundle, Evidence  # noqa: E402
 from medpipe.pipeline.data.images import load_images  # noqa: E402
-from medpipe.pipeline.deployment.rungs import ladder  # noqa: E402
+from medpipe.pipeline.deployment.backends import ladder  # noqa: E402
 from medpipe.running.plan import PlannedRun, make_plan  # noqa: E402
 from medpipe.running.runner import execute  # noqa: E402
+from medpipe.specs import load_specs  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".benchmarks" / "gpu-ladder"

@@ -27,9 +27,9 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from medpipe.pipeline.augmentation import IMAGENET_MEAN, IMAGENET_STD, Augmentation
-from medpipe.pipeline.data.files import open_files
+from medpipe.pipeline.data.data_files import open_files
 from medpipe.pipeline.data.images import ImagePart, load_images
-from medpipe.pipeline.data.places import IMAGE_FOLDERS, find
+from medpipe.pipeline.data.paths import IMAGE_FOLDERS, find
 from medpipe.pipeline.imaging.slices import Slices
 from medpipe.pipeline.splits import Subset
 

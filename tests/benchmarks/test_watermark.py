@@ -18,8 +18,8 @@ import pytest
 from watermark_trials import KEPT, OTHER, Change, Pixels, key_of, marked_trials, unmarked_trials
 
 from medpipe.marking.watermark import FALSE_ALARM, SMALLEST, Detection, detect
+from medpipe.metrics.intervals import Interval, clopper_pearson
 from medpipe.pipeline.data.images import load_images
-from medpipe.statistics import Interval, clopper_pearson
 
 MARKED = {32: 400, 48: 400, 64: 7_023, 128: 1_000, 224: 400}
 """Size in pixels and how many images are marked at it, evenly over the set."""

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up import claim_data
 
-from medpipe.claims.claim import Claim, claim_from
+from medpipe.specs.claim import Claim, claim_from
 
 
 def claim(value: float, printed: str) -> Claim:

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from medpipe.audits.architecture import LAYERS, count
-from medpipe.claims import figures as records
-from medpipe.claims.figure_reading import figures_from
-from medpipe.claims.figures import Figures, Layer
-from medpipe.claims.loading import schema, validate
+from medpipe.audits.parameter_counts import LAYERS, count
 from medpipe.errors import SpecError
+from medpipe.specs import figures as records
+from medpipe.specs.figure_reading import figures_from
+from medpipe.specs.figures import Figures, Layer
+from medpipe.specs.loading import schema, validate
 
 PAPER = {"document": "orchard.pdf", "place": "table 2"}
 

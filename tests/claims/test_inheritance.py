@@ -16,15 +16,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medpipe.claims import Specs, inheritance, load_specs
-from medpipe.claims.checkpoint import with_checkpoint
-from medpipe.claims.inheritance import protocols_from, without_groups
-from medpipe.claims.loading import specs_from
-from medpipe.claims.origins import settings
-from medpipe.claims.protocol import flatten
 from medpipe.documents import parse_yaml
 from medpipe.errors import MedpipeError, SpecError
 from medpipe.running.plan import make_plan
+from medpipe.specs import Specs, inheritance, load_specs
+from medpipe.specs.inheritance import protocols_from, without_groups
+from medpipe.specs.loading import specs_from
+from medpipe.specs.origins import settings
+from medpipe.specs.other_weights import with_checkpoint
+from medpipe.specs.protocol import flatten
 
 CHILD = "version: 1\nid: child\nextends: toy\n"
 WHOLE = "version: 1\nid: a\nexperiment: 'a:b'\ntitle: x\nsource: z\nparameters: {}\n"

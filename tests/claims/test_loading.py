@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from medpipe.claims import load_specs
-from medpipe.claims.checkpoint import with_checkpoint
-from medpipe.claims.loading import specs_from
 from medpipe.errors import MedpipeError, SpecError, UnknownNameError
+from medpipe.specs import load_specs
+from medpipe.specs.loading import specs_from
+from medpipe.specs.other_weights import with_checkpoint
 
 
 def bend(folder: Path, name: str, old: str, new: str) -> None:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medpipe.claims.printed import in_one_unit, read_printed
 from medpipe.errors import SpecError
+from medpipe.specs.printed_values import in_one_unit, read_printed
 
 
 @pytest.mark.parametrize(

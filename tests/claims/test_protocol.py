@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medpipe.claims.protocol import Deviation, bearing, deviations, flatten, grade, with_changes
+from medpipe.specs.protocol import Deviation, bearing, deviations, flatten, grade, with_changes
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
 KEYS = st.text("abc", min_size=1, max_size=2)

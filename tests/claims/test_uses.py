@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from made_up import PARAMETERS, claim_data, evidence_of
 
-from medpipe.claims.loading import Specs, specs_from
-from medpipe.claims.uses import ALL
 from medpipe.errors import DataError, SpecError
 from medpipe.evidence import Observations
 from medpipe.judging.estimate import estimate
 from medpipe.registry import BUILT_IN
+from medpipe.specs.loading import Specs, specs_from
+from medpipe.specs.measure_keys import ALL
 
 pytestmark = pytest.mark.usefixtures("own_code")
 
@@ -93,7 +93,7 @@ def test_each_key_is_used_or_refused(metric: str, keys: tuple[str, ...]) -> None
         assert any(repr(key) in str(error) for key in keys) or set(keys) == {"by", "minus"}
         return
     assert BUILT_IN["metric"].get(metric, "").split(":")[0] not in (
-        "medpipe.judging.metrics.generation",
+        "medpipe.metrics.generation",
     ) or keys == ("minus",)
     if not metric_of_classes(metric):
         return
@@ -116,7 +116,7 @@ def test_each_key_is_used_or_refused(metric: str, keys: tuple[str, ...]) -> None
 
 def metric_of_classes(metric: str) -> bool:
     return metric == OWN or BUILT_IN["metric"][metric].startswith(
-        ("medpipe.judging.metrics.classification", "medpipe.judging.metrics.cal")
+        ("medpipe.metrics.classification", "medpipe.metrics.cal")
     )
 
 

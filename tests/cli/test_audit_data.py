@@ -17,19 +17,19 @@ pytest.importorskip("cv2", reason="the training extra is not installed")
 from PIL import Image, ImageOps
 from typer.testing import CliRunner
 
-from medpipe.cli import app, auditing, data_auditing
+from medpipe.checking.check import check_report
+from medpipe.cli import app, data_audits, figure_audits
 from medpipe.errors import SpecError
 from medpipe.pipeline.data.phantoms import make
-from medpipe.report.check import check_report
-from medpipe.report.identity import local_identity
-from medpipe.report.signers import trusted_from
+from medpipe.signing.identity import local_identity
+from medpipe.signing.signers import trusted_from
 
 
 @pytest.fixture(scope="module", autouse=True)
 def command() -> None:
     if not any(c.name == "audit-data" for c in app.registered_commands):
-        data_auditing.register(app)
-        auditing.register(app)
+        data_audits.register(app)
+        figure_audits.register(app)
 
 
 COPIED = sorted([*range(0, 120, 16), *range(9, 120, 16)])
@@ -410,7 +410,7 @@ def test_what_people_see(tmp_path: Path) -> None:
         "Copies that carry two labels",
         "file metadata alone",
         "Read as <part>/<class>/<image>",
-        "This bears on any accuracy that is to hold for images of another collection",
+        "This affects any accuracy that is to hold for images of another collection",
     ):
         assert words in result.output
 

@@ -12,7 +12,7 @@ import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
-from medpipe.cli import auditing
+from medpipe.cli import figure_audits
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = (
@@ -41,7 +41,7 @@ claims:
 
 app = typer.Typer()
 app.callback()(lambda: None)  # a command among others, as in the whole command line
-auditing.register(app)
+figure_audits.register(app)
 
 
 def run(*words: str) -> Result:

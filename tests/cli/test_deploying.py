@@ -165,8 +165,8 @@ def test_timing_that_is_unsteady_never_blames_the_answers(
     assert certificate["form"] == forms.split(",")[-1] and not certificate["speed"]["fastest"]
     assert any("did not become stable" in why for why in certificate["speed"]["not_ranked"])
     assert (
-        "too unsteady to say which form is fastest; no answer is in doubt" in said
-        and "run the same command again" in said
+        "too unsteady to find the fastest backend; the predictions are not affected" in said
+        and "and run this again" in said
     )
 
 
@@ -188,7 +188,7 @@ def test_a_quick_answer_says_that_it_is_quick(
     said = capsys.readouterr()
     assert (
         not done.value.code
-        and "Quick, and so less precise: 20 rounds of script." in said.out
+        and "Quick and less precise: 20 rounds of script." in said.out
         and "32 images of noise" in said.out
     )
 
@@ -341,7 +341,7 @@ def test_what_is_no_classifier_is_refused(
     ("wish", "said"),
     [
         (["--out", "FILE", "--images", "IMAGES"], "is a file"),
-        (["--out", "kept"], "noise certifies nothing"),
+        (["--out", "kept"], "noise cannot certify parity"),
     ],
 )
 def test_export_refuses_before_it_measures(

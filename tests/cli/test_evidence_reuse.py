@@ -45,23 +45,22 @@ def test_inverted_labels_change_the_verdict_of_verify(tmp_path: Path) -> None:
 
 def test_evidence_is_used_again_only_if_all_that_was_read_is_unchanged(tmp_path: Path) -> None:
     folder = make_project(tmp_path / "project")
-    assert "0 are there already, 2 to make" in ran(folder)
+    assert "0 are finished, 2 to make" in ran(folder)
     assert judged(folder)["outcome"] == "supported"
-    assert "2 are there already, 0 to make" in ran(folder)
+    assert "2 are finished, 0 to make" in ran(folder)
     (folder / "helper.py").write_text(HELPER + "# a comment\n", encoding="utf-8")
     (folder / "notes.txt").write_text("read by nobody", encoding="utf-8")
-    assert "2 are there already, 0 to make" in ran(folder)
+    assert "2 are finished, 0 to make" in ran(folder)
 
     (folder / "helper.py").write_text(
         HELPER.replace("return guess", "return 1 - guess"), encoding="utf-8"
     )
     said = ran(folder)
     assert (
-        "0 are there already, 2 to make" in said
-        and "Run again: helper.py changed (toy, 2 runs)" in said
+        "0 are finished, 2 to make" in said and "Run again: helper.py changed (toy, 2 runs)" in said
     )
     assert judged(folder)["outcome"] == "refuted"
-    assert "2 are there already, 0 to make" in ran(folder)
+    assert "2 are finished, 0 to make" in ran(folder)
 
     other = folder / "other.csv"
     other.write_bytes((folder / "predictions.csv").read_bytes())
@@ -84,14 +83,14 @@ def test_the_bundle_names_no_path_of_this_machine_and_works_from_elsewhere(tmp_p
     ran(folder)
     for path in (folder / "reports/toy-published").rglob("*.json*"):
         assert str(tmp_path).encode() not in path.read_bytes(), path
-    assert "2 are there already, 0 to make" in ran(folder)
+    assert "2 are finished, 0 to make" in ran(folder)
     outside.write_text(outside.read_text(encoding="utf-8").replace("0,0", "0,1"), encoding="utf-8")
     assert "Run again: outside.csv changed" in ran(folder)
 
     (folder / "helper.py").write_text(HELPER, encoding="utf-8")
     ran(folder)
     moved = folder.rename(tmp_path / "moved")
-    assert "2 are there already, 0 to make" in ran(moved)
+    assert "2 are finished, 0 to make" in ran(moved)
     record = next((moved / "reports/toy-published/runs").iterdir())
     inputs = json.loads(record.read_text(encoding="utf-8"))["provenance"]["inputs"]
     assert set(inputs["files"]) == {"project/predictions.csv"} and set(inputs["modules"]) == {
@@ -133,7 +132,7 @@ def test_a_run_that_fails_is_exit_3_everywhere(
     done = medpipe(folder, "run", "--profile", "published")
     assert done.returncode == 3, done.stdout + done.stderr
     assert says in done.stdout + done.stderr and "Traceback" not in done.stdout + done.stderr
-    assert "Not complete: 2 runs of 2 failed." in done.stdout + done.stderr
+    assert "Incomplete: 2 of 2 runs failed." in done.stdout + done.stderr
     logs = sorted((folder / ".medpipe/toy-published").glob("*.log"))
     assert len(logs) == 2
     for log in logs:
@@ -183,7 +182,7 @@ def test_a_report_of_failed_runs_says_so_in_its_first_line(tmp_path: Path) -> No
     for package in ("weasyprint", "pyhanko", "jinja2"):
         pytest.importorskip(package)
     from medpipe.evidence import Bundle
-    from medpipe.report.case import read_case
+    from medpipe.report.report_data import read_case
     from medpipe.report.write import audit_html, card_html
 
     folder = make_project(tmp_path / "project", "column")

@@ -4,6 +4,7 @@ verdict.
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import signal
@@ -206,7 +207,7 @@ def test_ctrl_c_says_in_one_line_that_the_same_command_goes_on(tmp_path: Path) -
         process.kill()
     assert process.returncode == 130
     assert said.strip().splitlines()[-1:] == [
-        "medpipe: interrupted; the same command goes on from where it stopped"
+        "medpipe: interrupted; the same command continues from where it stopped"
     ]
     assert "Traceback" not in said
 
@@ -256,7 +257,8 @@ def test_no_message_advises_to_delete_what_a_user_made() -> None:
     found = [
         f"{path}: {hit[0]}"
         for path in sorted((ROOT / "medpipe").rglob("*.py"))
-        for line in path.read_text(encoding="utf-8").splitlines()
-        if '"' in line and (hit := MESSAGES.search(line))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if (hit := MESSAGES.search(node.value))
     ]
     assert found == []

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from made_up import evidence_of, observations
 
-from medpipe.claims.loading import load_specs
-from medpipe.claims.protocol import planned
 from medpipe.evidence import Bundle, Run
 from medpipe.evidence.ledger import append
+from medpipe.specs.loading import load_specs
+from medpipe.specs.protocol import planned
 
 ROOT = Path(__file__).resolve().parents[2]
 SPECS = {

@@ -313,7 +313,10 @@ def test_a_new_key_marks(place: Path) -> None:
 def test_copies_too_small_for_the_mark_are_named(place: Path) -> None:
     Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16)).save("small.png")
     result = invoked("mark", "small.png", "--key", "key")
-    assert result.exit_code == 0 and "known by the manifest alone: 1 (small.png)" in result.output
+    assert (
+        result.exit_code == 0
+        and "only the manifest identifies 1 image (small.png)" in result.output
+    )
 
 
 def test_c2pa_without_its_package_says_what_to_install(

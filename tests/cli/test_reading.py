@@ -21,9 +21,9 @@ import typer
 from made_up_readers import answers, folders
 from typer.testing import CliRunner
 
-from medpipe.cli import reading
+from medpipe.cli import reader_study
 from medpipe.errors import DataError, SpecError
-from medpipe.reading.study import read_key
+from medpipe.reader_study.study import read_key
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -87,7 +87,7 @@ def test_making_says_what_to_give_and_what_to_keep(place: Path) -> None:
         and "Keep secret until all have answered: study/key.json" in said
     )
     assert study.commitment in said and "31 showings at 48 × 48: 12 real, 12 synthetic" in said
-    assert "Tells the origin without anatomy" in said and "sharpness" in said
+    assert "reveal the origin without anatomy" in said and "sharpness" in said
     assert "80 % power" in said
     assert study.nonce not in said and study.seed not in said
     assert stat.S_IMODE((place / "study/key.json").stat().st_mode) == 0o600
@@ -189,7 +189,7 @@ def test_faults(
 ) -> None:
     monkeypatch.chdir(place)
     app = typer.Typer()
-    reading.register(app)
+    reader_study.register(app)
     done = CliRunner().invoke(app, ["reader-study", *words])
     assert (
         isinstance(done.exception, error)

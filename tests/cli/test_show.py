@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from medpipe.cli import encoding, show
-from medpipe.phrases import agree, listed, plural
+from medpipe.formatting import agree, listed, plural
 from medpipe.progress import tell
 
 WORDS = st.text("abcäß–≤%.,[]/", min_size=1, max_size=30)
@@ -235,5 +235,5 @@ def test_no_color_on_a_terminal_takes_bold_and_dim_away(table: Path) -> None:
             parts.append(part)
         done.wait()
     text = b"".join(parts).decode()
-    assert "examined" in text and "\x1b[1m" not in text and "\x1b[2m" not in text
+    assert "6 checks" in text and "\x1b[1m" not in text and "\x1b[2m" not in text
     assert all(len(line) <= 60 or " " not in line.strip() for line in text.splitlines())

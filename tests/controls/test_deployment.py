@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 from made_up_ladder import ladder_evidence, said, severities, slow
 
-from medpipe.audits.deployment import parities, winner
-from medpipe.evidence.rounds import geometric
+from medpipe.audits.backend_timing import parities, winner
+from medpipe.metrics.timing import geometric
 
 TIMES = {
     "eager_grad": 0.97,

@@ -17,11 +17,11 @@ pytest.importorskip("captum.attr", reason="captum is not installed")
 from torch import nn  # noqa: E402 - after the check above
 from torch.nn import functional  # noqa: E402
 
-from medpipe.audits.explanation import Check, passes  # noqa: E402
+from medpipe.audits.saliency import Check, passes  # noqa: E402
 from medpipe.pipeline.augmentation import normalise  # noqa: E402
-from medpipe.pipeline.imaging.explanation import Explanation, explain  # noqa: E402
 from medpipe.pipeline.imaging.grad_cam import grad_cam  # noqa: E402
 from medpipe.pipeline.imaging.randomisation import randomised  # noqa: E402
+from medpipe.pipeline.imaging.saliency_maps import Explanation, explain  # noqa: E402
 
 SIDE, SQUARE = 32, 6
 Pixels = NDArray[np.uint8]

@@ -27,7 +27,7 @@ from medpipe.audits.generator_controls import (
     replay,
     some_modes,
 )
-from medpipe.audits.generator_pictures import MODES, World, evidence, with_others, world
+from medpipe.audits.generator_fixtures import MODES, World, evidence, with_others, world
 from medpipe.evidence import Observations
 from medpipe.evidence.finding import Finding
 from medpipe.pipeline.data.phantoms import MRI_CLASSES, Phantoms, make

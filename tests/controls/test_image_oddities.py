@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from sklearn.datasets import load_sample_images
 
-from medpipe.audits.looks import looks, rules
-from medpipe.audits.oddities import RATE, unlike
+from medpipe.audits.image_statistics import looks, rules
+from medpipe.audits.outliers import RATE, unlike
+from medpipe.metrics.intervals import wilson
 from medpipe.pipeline.data.image_sets import SIDE
 from medpipe.pipeline.data.phantoms import make
-from medpipe.pipeline.imaging.oddities import Doubt, doubtful
-from medpipe.statistics import wilson
+from medpipe.pipeline.imaging.image_outliers import Doubt, doubtful
 
 DRAWS, HEADS, PLANTED = 40, 100, 3
 Grey = NDArray[np.uint8]

@@ -16,15 +16,15 @@ from scipy.stats import fisher_exact
 from medpipe.audits.shortcuts import LARGE, above_commonest
 from medpipe.audits.sources import SMALL
 from medpipe.evidence.observations import Observations
+from medpipe.metrics.intervals import wilson
 from medpipe.pipeline.data.image_sets import SIDE
 from medpipe.pipeline.data.images import ImagePart
 from medpipe.pipeline.data.phantoms import Phantoms, make
 from medpipe.pipeline.data.planes import Planes
 from medpipe.pipeline.imaging.baselines import Border, classifier
-from medpipe.pipeline.imaging.oddities import doubtful
-from medpipe.pipeline.imaging.sources import told_within
+from medpipe.pipeline.imaging.image_collections import told_within
+from medpipe.pipeline.imaging.image_outliers import doubtful
 from medpipe.pipeline.splits import Subset
-from medpipe.statistics import wilson
 
 Grey = NDArray[np.uint8]
 Labels = NDArray[np.int64]

@@ -12,7 +12,7 @@ import pytest
 from medpipe.audits.shortcuts import above_commonest
 from medpipe.audits.sources import SMALL
 from medpipe.evidence.observations import Observations
-from medpipe.pipeline.imaging.sources import left_out, told_within
+from medpipe.pipeline.imaging.image_collections import left_out, told_within
 from medpipe.pipeline.splits import Subset
 
 N, D = 400, 12

@@ -10,14 +10,14 @@ from functools import partial
 import pytest
 from made_up_ladder import said, severities
 
-from medpipe.audits.deployment import parities, winner
+from medpipe.audits.backend_timing import parities, winner
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from planted_forms import FarDevice, Network, logits, planted, taking  # noqa: E402
 from torch import Tensor  # noqa: E402
 
-from medpipe.pipeline.deployment import observing  # noqa: E402
+from medpipe.pipeline.deployment import backend_observations  # noqa: E402
 from medpipe.pipeline.deployment.latency import measure  # noqa: E402
 
 SECONDS = 0.001
@@ -38,7 +38,7 @@ def test_the_clean_twin_passes_when_it_is_really_timed() -> None:
 def test_a_timer_that_does_not_wait_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """The form gives its work to a device and returns at once; the timer stops there."""
     device = FarDevice()
-    monkeypatch.setattr(observing, "wait", lambda of: device.wait())
+    monkeypatch.setattr(backend_observations, "wait", lambda of: device.wait())
 
     def far(given: Tensor) -> Tensor:
         device.call(5 * SECONDS)
@@ -62,7 +62,7 @@ def test_a_warm_up_that_is_too_short_is_found() -> None:
 
 def test_a_warm_up_that_never_becomes_stable_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Five calls take four times as long as the next five, for ever."""
-    monkeypatch.setattr(observing, "measure", partial(measure, most_warm_up_s=0.2))
+    monkeypatch.setattr(backend_observations, "measure", partial(measure, most_warm_up_s=0.2))
     turns = itertools.cycle([SECONDS] * 5 + [4 * SECONDS] * 5)
     assert "of script did not become stable" in said(
         planted(forms(script=taking(turns))), "timing:warm_up"

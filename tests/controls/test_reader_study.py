@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 from made_up_readers import folders, key, laid_out
 
-from medpipe.reading.auc import auc_interval
-from medpipe.reading.scoring import score
-from medpipe.reading.study import Study
+from medpipe.reader_study.auc import auc_interval
+from medpipe.reader_study.scoring import score
+from medpipe.reader_study.study import Study
 
 
 def marks(page: Mapping[str, Any]) -> dict[str, list[float]]:
@@ -51,12 +51,12 @@ def study(
 ) -> tuple[dict[str, Any], Study, Sequence[bytes]]:
     pytest.importorskip("PIL", reason="Pillow is not installed")
     pytest.importorskip("jinja2", reason="the extra 'report' is not installed")
-    from medpipe.reading.drawing import Wish, draw
-    from medpipe.reading.pictures import Folder
+    from medpipe.reader_study.drawing import StudyConfig, draw
+    from medpipe.reader_study.shown_images import Folder
     from medpipe.report.reading_page import shown_to_readers
 
     real, synthetic = folders(tmp_path_factory.mktemp("pools"))
-    made = draw(Folder(real), Folder(synthetic), Wish(images=50, repeats=8, seed="leak"))
+    made = draw(Folder(real), Folder(synthetic), StudyConfig(images=50, repeats=8, seed="leak"))
     return shown_to_readers(made), made.study, made.pictures
 
 

@@ -9,7 +9,7 @@ import text_faults as faults
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
 from medpipe.audits import text_labels, text_overlap
-from medpipe.audits.shares import share
+from medpipe.audits.proportions import share
 
 VARIED = faults.clean("train", abstracts=100, shared_words=4000)
 TRAINING, CLEAN = faults.clean("train"), faults.clean("dev", seed=1)

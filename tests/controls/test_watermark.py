@@ -12,8 +12,8 @@ pytest.importorskip("PIL", reason="the training extra is not installed")
 from watermark_trials import KEPT, Pixels, key_of, marked_trials, unmarked_trials
 
 from medpipe.marking.watermark import detect, mark
+from medpipe.metrics.intervals import clopper_pearson
 from medpipe.pipeline.data.images import load_images
-from medpipe.statistics import clopper_pearson
 
 DRAWN, KEYS = 400, 6
 

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from medpipe.audits.deployment import parity
+from medpipe.audits.backend_timing import parity
 from medpipe.evidence import Observations
-from medpipe.evidence.answers import flipped, lost, paired_difference
-from medpipe.evidence.contributions import area_under_curve, clustered, mean
+from medpipe.metrics.contributions import area_under_curve, clustered, mean
+from medpipe.metrics.prediction_changes import flipped, lost, paired_difference
 
 COUNTS = st.tuples(st.integers(0, 40), st.integers(0, 40), st.integers(0, 200)).filter(
     lambda c: sum(c) > 1

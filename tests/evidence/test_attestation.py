@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medpipe.errors import MissingDependency, SignatureError
-from medpipe.evidence.attestation import (
+from medpipe.signing.attestation import (
     PAYLOAD_TYPE,
     STATEMENT_TYPE,
     key_id,

@@ -124,7 +124,7 @@ def scores_of(
 
 
 @dataclass(frozen=True)
-class Case:
+class ReportData:
     """A table as bytes with the ending of its name; ``what``: how it came about."""
 
     raw: bytes
@@ -132,7 +132,7 @@ class Case:
     what: Mapping[str, Any]
 
 
-def drawn_case(rng: Rng) -> Case:
+def drawn_case(rng: Rng) -> ReportData:
     kind, classes = str(rng.choice(KINDS)), 2 if rng.random() < 0.5 else int(rng.integers(3, 7))
     times = 1 if kind == "pooled" else int(rng.integers(2, 21))
     average = str(rng.choice(AVERAGES if classes == 2 else AVERAGES[1:]))
@@ -162,7 +162,7 @@ def drawn_case(rng: Rng) -> Case:
         "encoding": style.encoding,
         "stated": bool({"runs", "folds"} & rows[-1].keys()),
     }
-    return Case(saved(rows, style), ".csv", what)
+    return ReportData(saved(rows, style), ".csv", what)
 
 
 def _printed_scores(

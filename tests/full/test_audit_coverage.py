@@ -25,19 +25,19 @@ from scipy import stats
 
 from medpipe import registry
 from medpipe.audits.diversity import modes, support
-from medpipe.audits.explanation import mean_interval
-from medpipe.audits.relatives import effect
-from medpipe.audits.shares import share
+from medpipe.audits.leakage_effect import effect
+from medpipe.audits.proportions import share
+from medpipe.audits.saliency import mean_interval
 from medpipe.audits.shortcuts import above_commonest
-from medpipe.claims.claim import Measure
 from medpipe.errors import DataError
 from medpipe.evidence import Observations
-from medpipe.evidence.contributions import within
-from medpipe.evidence.generated import class_counts
 from medpipe.judging.estimate import interval_of
-from medpipe.judging.metrics.contributing import ByContribution
 from medpipe.judging.own_error import bounds_of, by_contribution, by_interval, over_runs
-from medpipe.statistics import newcombe
+from medpipe.metrics.contributing import ByContribution
+from medpipe.metrics.contributions import within
+from medpipe.metrics.generator_splits import class_counts
+from medpipe.metrics.intervals import newcombe
+from medpipe.specs.claim import Measure
 
 Array = NDArray[np.float64]
 Rng = np.random.Generator

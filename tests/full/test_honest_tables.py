@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from medpipe import registry
-from medpipe.audits.seen import Seen
+from medpipe.audits.result import AuditResult
 from medpipe.audits.tables import figures_from_tables, figures_of
-from medpipe.claims.figures import Figures
+from medpipe.specs.figures import Figures
 
 pytest.importorskip("mlscorecheck")
 from .honest_tables import AVERAGES, drawn_case, drawn_matrices, drawn_report, scores_of
@@ -24,11 +24,11 @@ ARITHMETIC = ("recomputed", "attainable", "scores_together", "restated")
 AUDITS = [registry.resolve("audit", name) for name in registry.BUILT_IN["audit"]]
 
 
-def audited(figures: Figures) -> list[Seen]:
+def audited(figures: Figures) -> list[AuditResult]:
     return [seen for audit in AUDITS for seen in audit(figures)]
 
 
-def proves(seen: Seen) -> bool:
+def proves(seen: AuditResult) -> bool:
     return seen.severity == "refutes" and seen.certain
 
 

@@ -37,12 +37,12 @@ from made_up_studies import (
 )
 from scipy.stats import binom
 
-from medpipe.claims.claim import Claim, Published
-from medpipe.claims.loading import specs_from
 from medpipe.errors import DataError
 from medpipe.evidence import Observations
 from medpipe.judging.estimate import estimate
 from medpipe.judging.judge import position
+from medpipe.specs.claim import Claim, Published
+from medpipe.specs.loading import specs_from
 
 pytestmark = pytest.mark.usefixtures("own_code")
 

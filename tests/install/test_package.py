@@ -45,7 +45,7 @@ def test_data_files_of_each_kind_are_packed(wheel: zipfile.Path) -> None:
     kinds = {
         "claims/schemas": (".json",),
         "report/templates": (".html", ".css", ".j2"),
-        "report/fonts": (".ttf", ".otf"),
+        "fonts": (".ttf", ".otf"),
     }
     for folder, suffixes in kinds.items():
         assert [

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from made_up import PARAMETERS, claim_data
 
-from medpipe.claims.loading import Specs, specs_from
+from medpipe.specs.loading import Specs, specs_from
 
 
 @pytest.fixture

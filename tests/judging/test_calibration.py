@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from medpipe import registry
 from medpipe.errors import DataError
 from medpipe.evidence import Observations
-from medpipe.judging.metrics import calibration
+from medpipe.metrics import calibration
 
 sklearn = pytest.importorskip("sklearn.metrics")
 pandas = pytest.importorskip("pandas")
@@ -206,7 +206,7 @@ def test_a_perfectly_calibrated_network_is_not_refuted() -> None:
     """
     from made_up_studies import Confident, confidences
 
-    from medpipe.judging.units import rows_of
+    from medpipe.metrics.units import rows_of
 
     reached = 0
     for seed in range(40):

@@ -10,19 +10,19 @@ from made_up import evidence_of
 from made_up_ladder import answered, ladder_evidence, slow, timed
 from scipy import stats
 
-from medpipe.audits.deployment import speed
-from medpipe.claims.claim import Claim
-from medpipe.claims.loading import Specs
+from medpipe.audits.backend_timing import speed
 from medpipe.errors import DataError
-from medpipe.evidence.rounds import geometric
 from medpipe.judging.estimate import estimate
-from medpipe.judging.metrics.deployment import (
+from medpipe.metrics.deployment import (
     accuracy_loss,
     flipped_share,
     median_seconds,
     p95_seconds,
     speed_ratio,
 )
+from medpipe.metrics.timing import geometric
+from medpipe.specs.claim import Claim
+from medpipe.specs.loading import Specs
 
 SpecsMaker = Callable[..., Specs]
 

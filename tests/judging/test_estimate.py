@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from made_up import evidence_of, observations
 from scipy import stats
 
-from medpipe.claims.claim import Measure
-from medpipe.claims.loading import Specs
 from medpipe.errors import DataError
 from medpipe.evidence import Observations
 from medpipe.judging.estimate import _is_count, estimate
 from medpipe.registry import code_from
+from medpipe.specs.claim import Measure
+from medpipe.specs.loading import Specs
 
 SpecsMaker = Callable[..., Specs]
 COUNT = {"kind": "at_most", "value": 100, "rationale": "x", "unit": "count"}

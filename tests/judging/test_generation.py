@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from scipy import linalg, stats
 
 from medpipe import registry
-from medpipe.claims.loading import Specs
 from medpipe.errors import DataError, SpecError
 from medpipe.evidence import Observations
-from medpipe.evidence.contributions import Contributed
-from medpipe.evidence.generated import class_counts
 from medpipe.judging.estimate import estimate
-from medpipe.judging.metrics import distributions, generation, neighbours
+from medpipe.metrics import distributions, generation, neighbours
+from medpipe.metrics.contributions import Contributed
+from medpipe.metrics.generator_splits import class_counts
+from medpipe.specs.loading import Specs
 
 Array = NDArray[np.float64]
 SpecsMaker = Callable[..., Specs]

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up import PARAMETERS, evidence_of, observations, pairs
 
-from medpipe.claims.loading import Specs, validate
 from medpipe.documents import parse_json
 from medpipe.evidence import Evidence, Failure, Provenance
 from medpipe.evidence.finding import Finding
 from medpipe.judging import Outcome, Validity, judge
 from medpipe.judging.judge import position, verdicts_document
 from medpipe.judging.verdict import verdict_from
-from medpipe.statistics import Interval
+from medpipe.metrics.intervals import Interval
+from medpipe.specs.loading import Specs, validate
 
 SpecsMaker = Callable[..., Specs]
 FLOATS = st.floats(-1, 1, allow_nan=False)

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from made_up import evidence_of, observations, pairs
 
-from medpipe.claims.loading import Specs, validate
 from medpipe.documents import parse_json
 from medpipe.errors import SpecError
 from medpipe.evidence.finding import Finding
 from medpipe.judging import Outcome, Validity, judge
 from medpipe.judging.judge import verdicts_document
 from medpipe.judging.verdict import verdict_from
+from medpipe.specs.loading import Specs, validate
 
 SpecsMaker = Callable[..., Specs]
 ID = "toy.model.accuracy"

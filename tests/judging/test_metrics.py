@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medpipe.evidence import Observations
-from medpipe.judging.metrics import classification
-from medpipe.judging.metrics.classification import ConfusionMetric, confusion
+from medpipe.metrics import classification
+from medpipe.metrics.classification import ConfusionMetric, confusion
 
 sklearn = pytest.importorskip("sklearn.metrics")
 

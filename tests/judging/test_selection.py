@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up import evidence_of
 
-from medpipe.claims.claim import Measure
-from medpipe.claims.loading import Specs
 from medpipe.errors import DataError, SpecError
 from medpipe.evidence import Observations
 from medpipe.judging.estimate import estimate
-from medpipe.judging.metrics.classification import accuracy, sensitivity, specificity
 from medpipe.judging.selection import selected
+from medpipe.metrics.classification import accuracy, sensitivity, specificity
+from medpipe.specs.claim import Measure
+from medpipe.specs.loading import Specs
 
 CLASSES = ("glioma", "meningioma", "notumor")
 TUMOURS = ("glioma", "meningioma")

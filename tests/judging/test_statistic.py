@@ -13,17 +13,13 @@ from hypothesis import strategies as st
 from made_up import evidence_of
 from made_up_studies import Confident, Study, confidences, predictions, scores
 
-from medpipe.claims.loading import Specs
 from medpipe.errors import DataError
 from medpipe.evidence import Observations
 from medpipe.judging import Outcome, judge
 from medpipe.judging.estimate import Estimate
 from medpipe.judging.judge import needed_samples
-from medpipe.judging.metrics import calibration, classification
-from medpipe.judging.statistic import Statistic, gap, proportion
-from medpipe.judging.units import rows_of
-from medpipe.registry import resolve
-from medpipe.statistics import (
+from medpipe.metrics import calibration, classification
+from medpipe.metrics.intervals import (
     Interval,
     clustered_mean,
     difference_of,
@@ -32,6 +28,10 @@ from medpipe.statistics import (
     spread_of,
     with_run_spread,
 )
+from medpipe.metrics.statistic import Statistic, gap, proportion
+from medpipe.metrics.units import rows_of
+from medpipe.registry import resolve
+from medpipe.specs.loading import Specs
 
 pytestmark = pytest.mark.usefixtures("own_code")
 
@@ -305,7 +305,7 @@ def test_a_rare_class_without_an_error_does_not_look_sure(specs: SpecsMaker) -> 
 def test_own_metrics_say_so_where_too_little_was_seen() -> None:
     rows = rows_of([[predictions(np.random.default_rng(1), Study(200, 0.99))[0]]])[0][0]
     own = resolve("metric", "made_up_studies:own_accuracy")
-    from medpipe.judging.metrics.own import OwnMetric
+    from medpipe.metrics.own import OwnMetric
 
     with pytest.raises(
         DataError, match="expected 5 samples of class a that are incorrect to know its error, got"

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from medpipe.judging.wording import show, show_interval, show_region, show_runs
-from medpipe.statistics import Interval
+from medpipe.metrics.intervals import Interval
 
 
 @pytest.mark.parametrize(

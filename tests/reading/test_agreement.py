@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from medpipe.reading.agreement import ordinal_alpha, weighted_kappa
+from medpipe.reader_study.agreement import ordinal_alpha, weighted_kappa
 
 FOUR = np.array(
     [

@@ -12,8 +12,8 @@ import pytest
 from made_up_readers import answers, key, readings
 
 from medpipe.errors import SpecError
-from medpipe.reading.answers import collect, read_answers
-from medpipe.reading.study import Study, read_key
+from medpipe.reader_study.answers import collect, read_answers
+from medpipe.reader_study.study import Study, read_key
 
 STUDY = key(8, controls=2, repeats=2)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medpipe.reading.auc import auc, auc_interval, newcombe_auc
+from medpipe.reader_study.auc import auc, auc_interval, newcombe_auc
 
 HANLEY = ((33, 6, 6, 11, 2), (3, 2, 2, 11, 33))
 """Ratings 1 to 5 of 109 CT images, normal and abnormal: Hanley and McNeil, Radiology 143 (1982) 29,

@@ -20,13 +20,13 @@ from made_up_readers import folders, key
 from PIL import Image
 
 from medpipe.errors import DataError, MissingDependency, SpecError
-from medpipe.reading import pictures
-from medpipe.reading.cues import cues
-from medpipe.reading.drawing import Drawn, Wish, draw
-from medpipe.reading.pictures import Folder, bent, decoded, encoded, fitted
-from medpipe.reading.study import read_key, write_study
+from medpipe.reader_study import shown_images
+from medpipe.reader_study.drawing import Drawn, StudyConfig, draw
+from medpipe.reader_study.shown_images import Folder, bent, decoded, encoded, fitted
+from medpipe.reader_study.study import read_key, write_study
+from medpipe.reader_study.unblinding import cues
 
-SMALL = Wish(images=24, repeats=6, controls=4, seed="one")
+SMALL = StudyConfig(images=24, repeats=6, controls=4, seed="one")
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def drawn(place: Path, wish: Wish = SMALL) -> Drawn:
+def drawn(place: Path, wish: StudyConfig = SMALL) -> Drawn:
     return draw(Folder(place / "real"), Folder(place / "synthetic"), wish)
 
 
@@ -252,4 +252,4 @@ def test_without_pillow_the_message_names_the_extra(monkeypatch: pytest.MonkeyPa
         MissingDependency,
         match=r"needs pillow, which is not installed; run: pip install 'medpipe\[train\]'",
     ):
-        pictures.encoded(np.zeros((4, 4), np.uint8))
+        shown_images.encoded(np.zeros((4, 4), np.uint8))

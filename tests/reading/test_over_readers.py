@@ -9,9 +9,9 @@ import math
 import numpy as np
 import pytest
 
-from medpipe.reading.auc import auc, newcombe_auc
-from medpipe.reading.over_readers import Mean, mean_over_readers
-from medpipe.reading.planning import Components, guessing, images_needed, power
+from medpipe.reader_study.auc import auc, newcombe_auc
+from medpipe.reader_study.mrmc import Mean, mean_over_readers
+from medpipe.reader_study.sample_size import Components, guessing, images_needed, power
 
 # Van Dyke and others (1993), two treatments, 5 readers, 114 cases: areas, Var(Error), Cov2, and the
 # single-treatment analysis with readers and cases random as OR-DBM MRMC 2.51 and RJafroc print it:

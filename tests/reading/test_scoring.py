@@ -10,10 +10,10 @@ import pytest
 from made_up_readers import key, readings
 from numpy.typing import NDArray
 
-from medpipe.reading.answers import collect
-from medpipe.reading.ratings import rate
-from medpipe.reading.scoring import Result, score
-from medpipe.reading.study import Study
+from medpipe.reader_study.answers import collect
+from medpipe.reader_study.ratings import rate
+from medpipe.reader_study.scoring import Result, score
+from medpipe.reader_study.study import Study
 
 LARGE = key(160)
 
@@ -90,7 +90,7 @@ def test_without_an_effect_of_attention_guessing_is_not_shown() -> None:
     assert (
         asleep.equivalence.shown
         and asleep.verdict == "inconclusive"
-        and "did not recognise the bent controls" in asleep.reason
+        and "did not recognise the distorted controls" in asleep.reason
     )
     unchecked = scored(key(160, controls=0), 8, 1)
     assert unchecked.verdict == "inconclusive" and "there were no controls" in unchecked.reason

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medpipe.claims.inheritance import without_groups
-from medpipe.claims.loading import load_specs
 from medpipe.documents import parse_yaml
 from medpipe.errors import UnavailableError
 from medpipe.pipeline.data.images import ImageData, load_images
 from medpipe.pipeline.data.text import TextData, load_text
+from medpipe.specs.inheritance import without_groups
+from medpipe.specs.loading import load_specs
 
 pytestmark = pytest.mark.skipif("MEDPIPE_DATA" not in os.environ, reason="MEDPIPE_DATA is not set")
 

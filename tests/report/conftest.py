@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from medpipe.audits.bundles import keep_findings
-from medpipe.claims.loading import specs_from
-from medpipe.claims.protocol import planned
 from medpipe.documents import pretty_json
 from medpipe.evidence import Bundle, Evidence, Observations, Provenance, Run
 from medpipe.evidence.finding import Finding, store_findings
 from medpipe.evidence.ledger import append
 from medpipe.judging.judge import judge_bundle, verdicts_document
-from medpipe.report.identity import Identity, local_identity
+from medpipe.signing.identity import Identity, local_identity
+from medpipe.specs.loading import specs_from
+from medpipe.specs.protocol import planned
 
 SUBJECT = """\
 version: 1

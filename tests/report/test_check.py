@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from medpipe.checking.check import Checked, check_report, differing
 from medpipe.errors import BundleError
 from medpipe.evidence import Bundle
 from medpipe.judging import judge_bundle, stored_verdicts
 from medpipe.registry import code_from
-from medpipe.report.check import Checked, check_report, differing
-from medpipe.report.identity import Identity, local_identity
-from medpipe.report.signers import trusted_from
-from medpipe.report.signing import signed_reports
+from medpipe.report.signed_reports import signed_reports
+from medpipe.signing.identity import Identity, local_identity
+from medpipe.signing.signers import trusted_from
 
 pytest.importorskip("pyhanko")
 

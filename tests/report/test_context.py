@@ -19,24 +19,24 @@ from hypothesis import strategies as st
 from medpipe.errors import BundleError
 from medpipe.evidence import Bundle, Observations
 from medpipe.evidence.ledger import Attempts
-from medpipe.report import record, words
+from medpipe.report import evidence_record, labels
 from medpipe.report.card import _of_data, card_context
-from medpipe.report.case import Case, read_case
 from medpipe.report.context import audit_context
-from medpipe.report.pageone import line_count
-from medpipe.report.record import _group
+from medpipe.report.evidence_record import _group
+from medpipe.report.page_one import line_count
+from medpipe.report.report_data import ReportData, read_case
 from medpipe.report.sentences import box, headline_order, may_be_relied_on, may_not_be_relied_on
 
 Maker = Callable[..., Bundle]
 
 
 @pytest.fixture(scope="module")
-def case(small_bundle: Bundle) -> Case:
+def case(small_bundle: Bundle) -> ReportData:
     return read_case(small_bundle)
 
 
 @pytest.fixture(scope="module")
-def audit(case: Case) -> dict[str, Any]:
+def audit(case: ReportData) -> dict[str, Any]:
     return audit_context(case)
 
 
@@ -55,7 +55,7 @@ def texts(value: Any) -> Iterator[str]:
             yield from texts(getattr(value, name))
 
 
-def test_the_small_bundle_has_one_claim_of_each_fate(case: Case) -> None:
+def test_the_small_bundle_has_one_claim_of_each_fate(case: ReportData) -> None:
     assert [
         (i.number, i.claim.id, i.verdict.outcome.value, i.verdict.validity.value)
         for i in case.items
@@ -67,7 +67,7 @@ def test_the_small_bundle_has_one_claim_of_each_fate(case: Case) -> None:
     ]
 
 
-def test_each_claim_stands_in_one_row_of_the_box(case: Case) -> None:
+def test_each_claim_stands_in_one_row_of_the_box(case: ReportData) -> None:
     held, failed, unknown = box(case, 600, 5)
     (relied,) = held.sentences
     found = case.items[0].verdict.interval
@@ -79,25 +79,25 @@ def test_each_claim_stands_in_one_row_of_the_box(case: Case) -> None:
         "on 900 samples",
         "“validation”",
         "2 runs",
-        "the published 80% was found again",
-        "It means less than is said: 3 of 900 sentences",
+        "this reproduces the published 80%",
+        "It means less than the claim says: 3 of 900 sentences",
     ):
         assert said in relied
     assert failed.sentences == (
         (
-            "Number of parameters (claim 2): 1,234, counted exactly; the published 1000 was not"
-            " found (accepted: 995 to 1,005)."
+            "Number of parameters (claim 2): 1,234, counted exactly; this does not reproduce the"
+            " published 1000 (accepted: 995 to 1,005)."
         ),
     )
     everything = " ".join(unknown.sentences)
     assert "1 claim was not run as published" in everything
-    assert "below the accepted region for 1 (Accuracy on slices)" in everything
-    assert "1 claim was not tested: 1 because the data has no column 'site'" in everything
+    assert "Results relative to the accepted region: 1 below (Accuracy on slices)." in everything
+    assert "1 claim was not tested: the site of the patients is not known." in everything
     assert "Not part of this audit: Speed." in everything
     assert all("Accuracy on slices" not in s for s in (*held.sentences, *failed.sentences))
 
 
-def test_nothing_is_both_relied_on_and_not(case: Case) -> None:
+def test_nothing_is_both_relied_on_and_not(case: ReportData) -> None:
     assert not any(may_be_relied_on(i) and may_not_be_relied_on(i) for i in case.items)
 
 
@@ -119,9 +119,7 @@ def test_a_crowded_row_counts_what_it_leaves_out(
     ]
     failed = box(read_case(bundle_maker(claims)), 300, 2)[1]
     assert 1 <= len(failed.sentences) < 9
-    assert (
-        failed.rest == f"{9 - len(failed.sentences)} more claims stand in the tables that follow."
-    )
+    assert failed.rest == f"The next tables list {9 - len(failed.sentences)} more claims."
 
 
 def test_a_claim_that_was_not_tested_stays_in_the_denominator(audit: dict[str, Any]) -> None:
@@ -160,7 +158,7 @@ def test_what_medpipe_asks_is_no_published_figure(
     case = read_case(bundle_maker([asked, again, said]))
     audit = audit_context(case)
     rows = {r["title"]: (r["printed"], r["asked"]) for r in audit["parts"][0]["rows"]}
-    beside = "Asked by medpipe beside claim 3; nobody published it."
+    beside = "medpipe added this to claim 3; nobody published it."
     assert rows == {"Accuracy": ("80%", ""), "Elsewhere": ("80%", beside), "Copies": ("–", beside)}
     counts = audit["counts"][0]
     assert (counts["published"]["total"], counts["asked"]["total"], audit["asked"]["total"]) == (
@@ -175,7 +173,7 @@ def test_what_medpipe_asks_is_no_published_figure(
     ]
     failed = " ".join(box(case, 600, 5)[1].sentences)
     assert (
-        "Copies (claim 1), asked by medpipe: " in failed
+        "Copies (claim 1), added by medpipe: " in failed
         and "this does not hold (accepted: at most 1.0" in failed
     )
     assert "published no copies" not in " ".join(texts(audit))
@@ -218,12 +216,13 @@ def test_page_one_tells_grade_and_trust(audit: dict[str, Any]) -> None:
     assert (
         audit["first"].evidence
         == "Published for 2 claims, reduced for 1 claim and none for 1. Not as published:"
-        " training.epochs 2 for 3."
+        " training epochs 2 instead of 3."
     )
     assert audit["first"].trust.startswith(
-        "L2 recomputed for 2 claims: computed from the per-sample predictions attached to this file"
+        "L2 recomputed for 2 claims: medpipe check-report computes the verdict again from the"
+        " attached per-sample predictions"
     )
-    assert "L1 bound for 1 claim: as a run reported it, unchanged since." in audit["first"].trust
+    assert "L1 bound for 1 claim: as the run reported it, unchanged since." in audit["first"].trust
     assert audit["grade"] == "published and reduced"
     assert audit["demonstration"] == ""
 
@@ -233,7 +232,8 @@ def test_demonstration_data_is_called_so(bundle_maker: Maker) -> None:
     audit = audit_context(case)
     assert audit["demonstration"] == "demonstration data: not evidence"
     unknown = " ".join(audit["first"].rows[2].sentences)
-    assert "2 claims were run on demonstration data only, which says nothing about them" in unknown
+    assert "2 claims were run on demonstration data only. This shows that the software" in unknown
+    assert "says nothing about the claims." in unknown
     assert "demonstration" in card_context(case)["not_for"][1]
 
 
@@ -241,7 +241,7 @@ def test_deviations_name_the_claims_that_they_stop(audit: dict[str, Any]) -> Non
     tables = {t["name"]: t for t in audit["deviations"]}
     assert tables["text.toy"]["rows"] == []
     assert tables["imaging.toy"]["rows"] == [
-        {"path": "training.epochs", "published": "3", "used": "2", "stops": "3"}
+        {"path": "training epochs", "published": "3", "used": "2", "stops": "3"}
     ]
     assert tables["imaging.toy"]["because"] == "Time is short."
     assert (
@@ -251,8 +251,8 @@ def test_deviations_name_the_claims_that_they_stop(audit: dict[str, Any]) -> Non
 
 def test_what_is_not_known_says_what_it_would_take(audit: dict[str, Any]) -> None:
     assert [(u["claims"], u["takes"]) for u in audit["unknown"]] == [
-        ("3", "A run with training.epochs 3 (here 2)."),
-        ("4", "Runs of the published protocol, or data that holds what is missing."),
+        ("3", "A run with training epochs 3 (here 2)."),
+        ("4", "A run of the published protocol, or the missing data."),
     ]
 
 
@@ -271,9 +271,9 @@ def test_runs_and_ledger(audit: dict[str, Any], small_bundle: Bundle) -> None:
     assert (ledger["ledgers"], ledger["untold"], ledger["runs"]) == (1, 0, len(small_bundle.keys()))
 
 
-def test_runs_whose_starts_no_ledger_tells_are_counted(case: Case) -> None:
+def test_runs_whose_starts_no_ledger_tells_are_counted(case: ReportData) -> None:
     own = tuple(e for e in case.attempts.own if e.run != next(iter(case.evidence)))
-    told = record.ledger(replace(case, attempts=Attempts(own)))
+    told = evidence_record.ledger(replace(case, attempts=Attempts(own)))
     assert (told["untold"], told["runs"]) == (1, len(case.evidence))
 
 
@@ -288,7 +288,7 @@ def test_a_remark_on_all_runs_is_said_once() -> None:
 
 
 def test_provenance_prints_digests_in_full(
-    audit: dict[str, Any], small_bundle: Bundle, case: Case
+    audit: dict[str, Any], small_bundle: Bundle, case: ReportData
 ) -> None:
     printed = {value for _, entries in audit["provenance"] for _, value in entries}
     root, specs = (d.removeprefix("sha256:") for d in (small_bundle.root_digest, case.specs.digest))
@@ -296,7 +296,7 @@ def test_provenance_prints_digests_in_full(
     assert "feed, with changes that were not committed" in printed
 
 
-def test_number_and_time_come_from_the_evidence(case: Case, small_bundle: Bundle) -> None:
+def test_number_and_time_come_from_the_evidence(case: ReportData, small_bundle: Bundle) -> None:
     assert case.created.isoformat() == max(e.time for e in small_bundle.ledger())
     assert case.number == f"{case.created:%Y-%m-%d}-{small_bundle.root_digest[7:15]}"
 
@@ -325,12 +325,12 @@ def test_verdicts_have_to_be_those_of_the_claims(bundle_maker: Maker) -> None:
         read_case(bundle)
 
 
-def test_words_that_a_report_does_not_use(audit: dict[str, Any], case: Case) -> None:
+def test_words_that_a_report_does_not_use(audit: dict[str, Any], case: ReportData) -> None:
     for text in [*texts(audit), *texts(card_context(case))]:
         assert not re.search(r"significan|\bprove[sdn]?\b|\bproof\b", text, re.IGNORECASE), text
 
 
-def test_every_card_field_is_filled_with_a_source_or_left_to_the_author(case: Case) -> None:
+def test_every_card_field_is_filled_with_a_source_or_left_to_the_author(case: ReportData) -> None:
     card = card_context(case)
     cells = [c for _, section in card["sections"] for c in section] + card["resources"]
     assert [c.field for c in cells][:5] == [
@@ -361,7 +361,7 @@ def test_every_card_field_is_filled_with_a_source_or_left_to_the_author(case: Ca
     assert card["open"] == sum(c.is_open for _, s in card["sections"] for c in s)
 
 
-def test_key_metrics_carry_interval_n_verdict_and_grade(case: Case) -> None:
+def test_key_metrics_carry_interval_n_verdict_and_grade(case: ReportData) -> None:
     useful, fair, steady = card_context(case)["metrics"]
     assert [r["id"] for r in useful["rows"]] == ["text.toy.accuracy", "imaging.toy.accuracy"]
     assert {k: useful["rows"][1][k] for k in ("n", "outcome", "grade")} == {
@@ -379,7 +379,7 @@ def test_key_metrics_carry_interval_n_verdict_and_grade(case: Case) -> None:
 @given(st.sets(st.integers(1, 60), min_size=1))
 def test_spans_name_each_number_once(numbers: set[int]) -> None:
     named: list[int] = []
-    for piece in words.spans(numbers).split(", "):
+    for piece in labels.spans(numbers).split(", "):
         first, _, last = piece.partition("–")
         named += range(int(first), int(last or first) + 1)
     assert named == sorted(numbers)
@@ -399,11 +399,11 @@ def test_more_words_take_no_fewer_lines(said: list[str], width: float) -> None:
     [(0.25, "0.2 s"), (48, "48 s"), (320, "5 min 20 s"), (7380, "2 h 03 min"), (0, "0 s")],
 )
 def test_durations(seconds: float, said: str) -> None:
-    assert words.duration(seconds) == said
+    assert labels.duration(seconds) == said
 
 
 def test_values_as_people_read_them() -> None:
-    assert [words.value(v) for v in (None, True, ["a", "b"], 1e-4, 3)] == [
+    assert [labels.value(v) for v in (None, True, ["a", "b"], 1e-4, 3)] == [
         "none",
         "yes",
         "a or b",

@@ -14,11 +14,11 @@ from made_up_ladder import ladder_evidence
 
 from medpipe.audits.attribution import GPU_STEPS, STEPS, attributed
 from medpipe.evidence import Bundle, Observations
-from medpipe.report.case import Case, read_case
-from medpipe.report.deployed import deployed
+from medpipe.report.deployment_tables import deployed
 from medpipe.report.figures import deployment_figures
-from medpipe.report.figures.deployment import BESIDE, _apart
+from medpipe.report.figures.backend_plot import BESIDE, _apart
 from medpipe.report.figures.svg import text_width
+from medpipe.report.report_data import ReportData, read_case
 
 TIMES = {
     "eager_grad": 0.9,
@@ -88,7 +88,7 @@ def test_tables_hold_forms_and_factors(
     case = read_case(small_bundle)
     assert all(deployed(case, part) is None for part in case.parts)
     made = ladder_evidence(TIMES, {"openvino_int8": 60}, flips_timed={"frozen": 1})
-    monkeypatch.setattr(Case, "made", lambda self, name: (made,))
+    monkeypatch.setattr(ReportData, "made", lambda self, name: (made,))
     table = deployed(case, case.parts[0])
     assert table is not None and table["winner"] == "frozen_bf16"
     rows = {r["form"]: r for r in table["rows"]}
@@ -127,7 +127,7 @@ def test_times_have_quantiles_and_rates_by_batch(
         observations={**e.observations, "latency": latency},
         scalars={**e.scalars, "memory_mb_eager": 12.4},
     )
-    monkeypatch.setattr(Case, "made", lambda self, name: (timed,))
+    monkeypatch.setattr(ReportData, "made", lambda self, name: (timed,))
     table = deployed(case, case.parts[0])
     assert table is not None
     row = {r["form"]: r for r in table["times"]}["eager"]

@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from medpipe.audits.explained import stored_checks
+from medpipe.audits.saliency_checks import stored_checks
 from medpipe.evidence import Bundle, Evidence, Observations, Provenance, Run
-from medpipe.report.case import Case, read_case
-from medpipe.report.explained import explained
+from medpipe.report.report_data import ReportData, read_case
+from medpipe.report.saliency_table import explained
 
 N = 40
 
@@ -74,8 +74,10 @@ def test_rows_count_the_runs(small_bundle: Bundle, monkeypatch: pytest.MonkeyPat
     case = read_case(small_bundle)
     protocol = case.protocols_of(case.parts[0])[0]
     assert explained(case, case.parts[0]) == []
-    monkeypatch.setattr(Case, "protocols_of", lambda self, part: (protocol, "the same again"))
-    monkeypatch.setattr(Case, "made", lambda self, name: [run(0, 0.1), run(1, -0.1), run(2, -0.1)])
+    monkeypatch.setattr(ReportData, "protocols_of", lambda self, part: (protocol, "the same again"))
+    monkeypatch.setattr(
+        ReportData, "made", lambda self, name: [run(0, 0.1), run(1, -0.1), run(2, -0.1)]
+    )
     rows = {r["name"]: r for r in explained(case, case.parts[0])}
     assert (
         rows["deletion against centre"]["passed"],
@@ -83,6 +85,6 @@ def test_rows_count_the_runs(small_bundle: Bundle, monkeypatch: pytest.MonkeyPat
     ) == ("1 of 3", "2 of 3")
     assert (
         rows["randomisation"]["passed"] == "3 of 3"
-        and "the middle alone" in rows["insertion against centre"]["asks"]
+        and "a map of the centre" in rows["insertion against centre"]["asks"]
     )
     assert all(r["asks"].endswith("?") for r in rows.values())

@@ -19,7 +19,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medpipe.evidence import Bundle, Evidence, Observations
-from medpipe.report.case import Case, claim_on, read_case, splits_of
 from medpipe.report.figures import (
     Figure,
     confusion_matrix,
@@ -28,19 +27,20 @@ from medpipe.report.figures import (
     learning_curves,
     reliability,
 )
-from medpipe.report.figures.intervals import offset
+from medpipe.report.figures.interval_plot import offset
 from medpipe.report.figures.svg import Drawing, Scale, fitted, signed, text_width, wrapped
+from medpipe.report.report_data import ReportData, claim_on, read_case, splits_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 EvidenceMaker = Callable[..., Evidence]
 
 
 @pytest.fixture(scope="module")
-def case(small_bundle: Bundle) -> Case:
+def case(small_bundle: Bundle) -> ReportData:
     return read_case(small_bundle)
 
 
-def figures_of(case: Case) -> list[Figure]:
+def figures_of(case: ReportData) -> list[Figure]:
     found: list[Figure | None] = [
         f for part in case.parts for f in interval_figures(case.of_part(part))
     ]
@@ -63,7 +63,7 @@ def words_in(svg: str) -> list[str]:
     return [element.text or "" for element in ElementTree.fromstring(svg).iter(f"{SVG}text")]
 
 
-def test_every_figure_is_small_well_formed_and_described(case: Case) -> None:
+def test_every_figure_is_small_well_formed_and_described(case: ReportData) -> None:
     figures = figures_of(case)
     assert (
         len(figures) == 3 + 2 * 3
@@ -79,11 +79,13 @@ def test_every_figure_is_small_well_formed_and_described(case: Case) -> None:
         )
 
 
-def test_figures_are_the_same_every_time(case: Case) -> None:
+def test_figures_are_the_same_every_time(case: ReportData) -> None:
     assert [f.svg for f in figures_of(case)] == [f.svg for f in figures_of(case)]
 
 
-def test_interval_plot_shows_every_claim_of_the_part_by_number_and_outcome(case: Case) -> None:
+def test_interval_plot_shows_every_claim_of_the_part_by_number_and_outcome(
+    case: ReportData,
+) -> None:
     (plot,) = interval_figures(case.of_part("imaging"))
     assert plot.answer == "Of 2 measured claims here, 1 inconclusive and 1 not tested."
     said = words_in(plot.svg)
@@ -91,7 +93,7 @@ def test_interval_plot_shows_every_claim_of_the_part_by_number_and_outcome(case:
     assert "Accuracy on slices: published 80.00 %, found" in plot.alt
 
 
-def test_supported_refuted_and_inconclusive_look_different(case: Case) -> None:
+def test_supported_refuted_and_inconclusive_look_different(case: ReportData) -> None:
     shares, counts = interval_figures(case.of_part("text"))
     (imaging,) = interval_figures(case.of_part("imaging"))
 
@@ -106,7 +108,7 @@ def test_supported_refuted_and_inconclusive_look_different(case: Case) -> None:
     )  # refuted so far out that an arrow points at it
 
 
-def test_offsets_are_zero_at_the_published_value(case: Case) -> None:
+def test_offsets_are_zero_at_the_published_value(case: ReportData) -> None:
     for item in case.items:
         assert offset(item.verdict.published, item) == 0
     accuracy, parameters = case.items[0], case.items[1]
@@ -117,7 +119,9 @@ def test_offsets_are_zero_at_the_published_value(case: Case) -> None:
 @pytest.mark.parametrize(
     "title", ["Short", "A title so long that it takes two lines beside the axis of the figure"]
 )
-def test_many_claims_are_drawn_on_pages_that_each_hold_their_figure(case: Case, title: str) -> None:
+def test_many_claims_are_drawn_on_pages_that_each_hold_their_figure(
+    case: ReportData, title: str
+) -> None:
     tested = next(
         i for i in case.items if i.verdict.unit == "proportion" and i.verdict.interval is not None
     )
@@ -133,7 +137,7 @@ def test_many_claims_are_drawn_on_pages_that_each_hold_their_figure(case: Case, 
     assert sum(int(f.answer.split()[1]) for f in figures) == 70
 
 
-def test_nothing_is_drawn_where_nothing_was_tested(case: Case) -> None:
+def test_nothing_is_drawn_where_nothing_was_tested(case: ReportData) -> None:
     assert interval_figures([case.items[3]]) == []
 
 

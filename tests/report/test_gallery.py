@@ -17,12 +17,12 @@ pytest.importorskip("fontTools", reason="the extra 'report' is not installed")
 
 from PIL import Image
 
-from medpipe.audits.gallery import choose_gallery
+from medpipe.audits.gallery_choice import choose_gallery
 from medpipe.evidence import Bundle, Evidence, Observations
-from medpipe.report.case import read_case
 from medpipe.report.context import audit_context
 from medpipe.report.figures import gallery_figures
 from medpipe.report.figures.svg import WIDE, text_width
+from medpipe.report.report_data import read_case
 
 SVG = "{http://www.w3.org/2000/svg}"
 EvidenceMaker = Callable[..., Evidence]

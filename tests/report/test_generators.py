@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from made_up_generators import CLASSES, memory, quality, scored
 
-from medpipe.claims.claim import Measure
 from medpipe.evidence import Bundle, Evidence, Observations, Run
-from medpipe.report.case import Case, Item, read_case
-from medpipe.report.generators import COURSE, MEASURED, measured_generators, remedies
+from medpipe.report.generator_tables import COURSE, MEASURED, measured_generators, remedies
+from medpipe.report.report_data import ClaimResult, ReportData, read_case
+from medpipe.specs.claim import Measure
 
 
 def generator(evidence: Evidence, spread: float, gradient: float) -> Evidence:
@@ -50,7 +50,7 @@ def made(small_bundle: Bundle) -> dict[str, Any]:
 
 
 @pytest.fixture
-def case(small_bundle: Bundle, made: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Case:
+def case(small_bundle: Bundle, made: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> ReportData:
     read = read_case(small_bundle)
     claim = read.items[0].claim
     against = replace(
@@ -59,16 +59,16 @@ def case(small_bundle: Bundle, made: dict[str, Any], monkeypatch: pytest.MonkeyP
             run="remedied", metric="coverage", split="quality", minus=Measure(run="failing")
         ),
     )
-    monkeypatch.setattr("medpipe.report.generators.protocol_title", lambda case, name: name)
-    monkeypatch.setattr(Case, "protocols_of", lambda self, part: tuple(made))
-    monkeypatch.setattr(Case, "made", lambda self, name: made[name])
+    monkeypatch.setattr("medpipe.report.generator_tables.protocol_title", lambda case, name: name)
+    monkeypatch.setattr(ReportData, "protocols_of", lambda self, part: tuple(made))
+    monkeypatch.setattr(ReportData, "made", lambda self, name: made[name])
     monkeypatch.setattr(
-        Case, "of_part", lambda self, part: (Item(1, against, read.items[0].verdict),)
+        ReportData, "of_part", lambda self, part: (ClaimResult(1, against, read.items[0].verdict),)
     )
     return read
 
 
-def test_each_generator_stands_once_with_every_measurement(case: Case) -> None:
+def test_each_generator_stands_once_with_every_measurement(case: ReportData) -> None:
     table = measured_generators(case, case.parts[0])
     assert table is not None and table["titles"] == [
         "coded, 1 run"
@@ -79,7 +79,7 @@ def test_each_generator_stands_once_with_every_measurement(case: Case) -> None:
     cells = {r["what"]: r["cells"][0] for r in table["rows"]}
     assert (
         "to" in cells["coverage"]
-        and cells["classes surely made"] != "–"
+        and cells["classes covered"] != "–"
         and "40 generated and 40 real" in table["n"]
     )
     reads = {r["what"]: r["reads"] for r in table["rows"]}
@@ -114,24 +114,24 @@ def with_more(made: Evidence) -> Evidence:
 
 
 def test_what_was_compared_with_and_what_classifiers_reach_is_said(
-    case: Case, made: dict[str, Any]
+    case: ReportData, made: dict[str, Any]
 ) -> None:
     made["coded"] = made["again"] = [with_more(made["coded"][0])]
     table = measured_generators(case, case.parts[0])
     assert table is not None
     rows = {r["what"]: r for r in table["rows"]}
-    assert rows["share memorised from the 40 of 160 training images compared"]["reads"].endswith(
-        "of all seen up to 4.0 times as many"
-    )
+    assert rows["proportion memorised from the 40 of 160 training images compared"][
+        "reads"
+    ].endswith("up to 4.0 times as many of all seen")
     real, synthetic = (
         rows["accuracy on real images, trained on real ones"],
         rows["the same, trained on synthetic images alone"],
     )
     assert real["reads"] == "the largest class: 75 %" and real["cells"][0].startswith("75")
-    assert synthetic["reads"] == "labels of a network that is 90 % right"
+    assert synthetic["reads"] == "labels from a network with 90 % accuracy"
 
 
-def test_remedies_stand_below_their_failure(case: Case) -> None:
+def test_remedies_stand_below_their_failure(case: ReportData) -> None:
     table = remedies(case, case.parts[0])
     assert table is not None and [(r["title"], r["baseline"]) for r in table["rows"]] == [
         ("failing", True),
@@ -145,24 +145,24 @@ def test_remedies_stand_below_their_failure(case: Case) -> None:
 @pytest.mark.parametrize(
     ("metric", "failing", "words"),
     [
-        ("coverage", {"called": 4}, "mode collapse did not come about"),
-        ("coverage", {"called": 3}, "mode collapse came about in 1 of 1 run"),
-        ("membership_auc_discriminator", {}, "an overfitting discriminator did not come about"),
+        ("coverage", {"called": 4}, "mode collapse did not occur"),
+        ("coverage", {"called": 3}, "mode collapse occurred in 1 of 1 run"),
+        ("membership_auc_discriminator", {}, "an overfitting discriminator did not occur"),
         (
             "membership_auc_discriminator",
             {"knows": 1.0},
-            "an overfitting discriminator came about in 1 of 1 run",
+            "an overfitting discriminator occurred in 1 of 1 run",
         ),
-        ("generator_gradient_log10", {}, "vanishing gradients did not come about"),
+        ("generator_gradient_log10", {}, "vanishing gradients did not occur"),
         (
             "generator_gradient_log10",
             {"gradient": -3.0},
-            "vanishing gradients came about in 1 of 1 run",
+            "vanishing gradients occurred in 1 of 1 run",
         ),
     ],
 )
 def test_whether_the_failure_came_about_is_said(
-    case: Case,
+    case: ReportData,
     made: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
     metric: str,
@@ -177,7 +177,9 @@ def test_whether_the_failure_came_about_is_said(
         else Measure(run="remedied", metric=metric, split="quality")
     )
     against = replace(item.claim, measure=replace(one, minus=Measure(run="failing")))
-    monkeypatch.setattr(Case, "of_part", lambda self, part: (Item(1, against, item.verdict),))
+    monkeypatch.setattr(
+        ReportData, "of_part", lambda self, part: (ClaimResult(1, against, item.verdict),)
+    )
     table = remedies(case, case.parts[0])
     assert table is not None and [r["came_about"] for r in table["rows"]] == [words, ""]
 

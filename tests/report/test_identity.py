@@ -27,15 +27,15 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from medpipe.errors import MissingDependency, SignatureError
-from medpipe.report import identity as module
-from medpipe.report.identity import (
+from medpipe.signing import identity as module
+from medpipe.signing.identity import (
     Identity,
     existing_identity,
     local_identity,
     pkcs12_identity,
     public_record,
 )
-from medpipe.report.signers import TrustedSigner, dump_signer, load_signers, trusted_from
+from medpipe.signing.signers import TrustedSigner, dump_signer, load_signers, trusted_from
 
 FILES = ["attest-key.pem", "root-cert.pem", "signing-cert.pem", "signing-key.pem"]
 
@@ -150,7 +150,8 @@ def test_existing_identity_makes_nothing(folder: Path, identity: Identity, tmp_p
 
 def test_processes_at_once_get_one_identity(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from medpipe.report.identity import local_identity; "
+        "import sys; from pathlib import Path; "
+        "from medpipe.signing.identity import local_identity; "
         "print(local_identity(Path(sys.argv[1])).fingerprint)"
     )
     runs = [

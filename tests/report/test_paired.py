@@ -8,10 +8,10 @@ from typing import Any, cast
 import numpy as np
 from made_up import claim_data
 
-from medpipe.claims.claim import claim_from
 from medpipe.evidence import Evidence, Observations, Provenance, Run
-from medpipe.report.case import Case
-from medpipe.report.paired import paired
+from medpipe.report.model_pairs import paired
+from medpipe.report.report_data import ReportData
+from medpipe.specs.claim import claim_from
 
 
 def run(protocol: str, seed: int, right: list[bool], prefix: str = "v") -> Evidence:
@@ -28,7 +28,7 @@ def run(protocol: str, seed: int, right: list[bool], prefix: str = "v") -> Evide
     )
 
 
-def case(first: list[Evidence], second: list[Evidence], **measure: Any) -> Case:
+def case(first: list[Evidence], second: list[Evidence], **measure: Any) -> ReportData:
     about = {
         "metric": "accuracy",
         "run": "first",
@@ -39,7 +39,7 @@ def case(first: list[Evidence], second: list[Evidence], **measure: Any) -> Case:
     claim = claim_from(claim_data(measure=about), {})
     made = {"first": tuple(first), "second": tuple(second)}
     return cast(
-        Case,
+        ReportData,
         SimpleNamespace(
             of_part=lambda part: (SimpleNamespace(claim=claim, number=7),),
             made=lambda protocol: made[protocol],

@@ -34,12 +34,19 @@ from pyhanko.pdf_utils.generic import pdf_string as string
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign import fields, signers
 
-from medpipe.report import contents, policy
-from medpipe.report.identity import Identity, local_identity, public_record
-from medpipe.report.policy import CODES, PolicyViolation, SignedPdf, TrustedSigner, check_signed_pdf
-from medpipe.report.render import SIGNATURE_FIELD, AttachedFile, render_pdf
-from medpipe.report.signature import _pdf_signer_at, _simple_signer, sign_pdf
-from medpipe.report.signers import trusted_from
+from medpipe.report.render import AttachedFile, render_pdf
+from medpipe.signing import pdf_contents, policy
+from medpipe.signing.identity import Identity, local_identity, public_record
+from medpipe.signing.layout import SIGNATURE_FIELD
+from medpipe.signing.policy import (
+    CODES,
+    PolicyViolation,
+    SignedPdf,
+    TrustedSigner,
+    check_signed_pdf,
+)
+from medpipe.signing.sign_pdf import _pdf_signer_at, _simple_signer, sign_pdf
+from medpipe.signing.signers import trusted_from
 
 WHEN = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
 FILES = (
@@ -768,25 +775,26 @@ def test_doubtful_attachments_are_refused(
 
 
 def test_attachments_together_have_a_cap(clean: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    reader = contents.open_pdf(clean)
-    monkeypatch.setattr(contents, "MAX_ATTACHED_BYTES", 2005)
+    reader = pdf_contents.open_pdf(clean)
+    monkeypatch.setattr(pdf_contents, "MAX_ATTACHED_BYTES", 2005)
     with pytest.raises(policy.seal.Refusal, match="2005 bytes in all"):
-        contents.read_attachments(reader, contents.survey(reader))
+        pdf_contents.read_attachments(reader, pdf_contents.survey(reader))
 
 
 def test_packed_objects_are_all_looked_at(clean: bytes) -> None:
-    reader = contents.open_pdf(clean)
+    reader = pdf_contents.open_pdf(clean)
     refs = {
         ref
         for revision in range(reader.xrefs.total_revisions)
         for ref in reader.xrefs.explicit_refs_in_revision(revision)
     }
     one_by_one = sum(isinstance(reader.get_object(ref), dict) for ref in refs)
-    assert sum(isinstance(item, dict) for item in contents._objects(reader)) >= one_by_one > 20
+    assert sum(isinstance(item, dict) for item in pdf_contents._objects(reader)) >= one_by_one > 20
 
 
 def test_every_code_is_explained_and_used() -> None:
     source = "".join(
-        Path(module.__file__ or "").read_text("utf-8") for module in (policy, contents, policy.seal)
+        Path(module.__file__ or "").read_text("utf-8")
+        for module in (policy, pdf_contents, policy.seal)
     )
     assert all(source.count(f'"{code}"') >= 2 for code in CODES if code != "unreadable")

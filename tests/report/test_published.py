@@ -11,21 +11,21 @@ from typing import Any
 import pytest
 
 from medpipe.audits.bundles import audit_again
-from medpipe.claims.loading import specs_from
+from medpipe.checking.check import check_report
 from medpipe.documents import pretty_json
 from medpipe.evidence import Bundle
 from medpipe.evidence.finding import stored_findings
 from medpipe.judging import Outcome, judge_bundle
 from medpipe.judging.judge import verdicts_document
-from medpipe.report.case import read_case
-from medpipe.report.check import check_report
 from medpipe.report.context import audit_context
-from medpipe.report.identity import Identity
-from medpipe.report.published import published_figures
+from medpipe.report.published_findings import published_figures
+from medpipe.report.report_data import read_case
 from medpipe.report.sentences import sentence
-from medpipe.report.signers import trusted_from
-from medpipe.report.signing import signed_reports
+from medpipe.report.signed_reports import signed_reports
 from medpipe.report.write import audit_html
+from medpipe.signing.identity import Identity
+from medpipe.signing.signers import trusted_from
+from medpipe.specs.loading import specs_from
 
 from .conftest import CLAIMS, FIGURES
 
@@ -71,7 +71,7 @@ def test_every_claim_is_listed_with_its_findings(figured: Bundle) -> None:
 def test_the_chapter_stands_in_the_report_only_where_there_are_figures(
     figured: Bundle, small_bundle: Bundle
 ) -> None:
-    heading = "What the published figures show by themselves"
+    heading = "What the published figures show without a run"
     assert heading in audit_html(read_case(figured))
     assert heading not in audit_html(read_case(small_bundle))
 

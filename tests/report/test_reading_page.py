@@ -18,11 +18,11 @@ import pytest
 from made_up_readers import answers, folders, key, readings
 
 from medpipe.errors import MissingDependency
-from medpipe.reading.answers import collect
-from medpipe.reading.drawing import Drawn, Wish, draw
-from medpipe.reading.pictures import Folder
-from medpipe.reading.scoring import score
-from medpipe.reading.study import CONFIDENCE_STEPS, RATING_STEPS
+from medpipe.reader_study.answers import collect
+from medpipe.reader_study.drawing import Drawn, StudyConfig, draw
+from medpipe.reader_study.scoring import score
+from medpipe.reader_study.shown_images import Folder
+from medpipe.reader_study.study import CONFIDENCE_STEPS, RATING_STEPS
 from medpipe.report import reading_page as page_module
 from medpipe.report.reading_page import reading_page, shown_to_readers
 from medpipe.report.reading_result import result_page
@@ -37,7 +37,9 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
     return draw(
         Folder(real),
         Folder(synthetic),
-        Wish(images=16, repeats=4, controls=2, seed="open sesame", title='A </script> & "title"'),
+        StudyConfig(
+            images=16, repeats=4, controls=2, seed="open sesame", title='A </script> & "title"'
+        ),
     )
 
 
@@ -249,8 +251,8 @@ def test_the_result_page_says_who_read_what_and_shows_comments_as_text() -> None
     found = score(collect(key(), documents))
     page = result_page(found)
     assert (
-        "3 readers read 60 images, 30 real and 30 synthetic, 10 of them twice, and 6 bent controls."
-        in page
+        "3 readers read 60 images, 30 real and 30 synthetic, 10 of them twice, and 6 distorted"
+        " controls." in page
     )
     assert found.verdict in page and "&lt;script&gt;alert(1)" in page and "<script" not in page
     assert "default-src 'none'" in page and page.count('<tr><th scope="row">R') >= 6

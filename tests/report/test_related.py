@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from medpipe.evidence import Bundle, Evidence, Observations, Provenance, Run
-from medpipe.report.case import Case, read_case
-from medpipe.report.related import against_others, related
+from medpipe.report.leaked_samples import against_others, related
+from medpipe.report.report_data import ReportData, read_case
 
 N = 400
 
@@ -114,8 +114,8 @@ def test_a_row_names_protocol_and_split(
         replace(e, observations={**e.observations, "validation": e.observations["testing"]})
         for e in made
     ]
-    monkeypatch.setattr(Case, "protocols_of", lambda self, part: (protocol,))
-    monkeypatch.setattr(Case, "made", lambda self, name: made)
+    monkeypatch.setattr(ReportData, "protocols_of", lambda self, part: (protocol,))
+    monkeypatch.setattr(ReportData, "made", lambda self, name: made)
     rows = related(case, part)
     row = next(r for r in rows if r["split"] == "validation")
     assert row["title"] == case.specs.protocols[protocol].title and (row["n"], row["n_others"]) == (

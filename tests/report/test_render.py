@@ -25,8 +25,8 @@ from hypothesis import strategies as st
 from pyhanko.pdf_utils.reader import PdfFileReader
 
 from medpipe.errors import MissingDependency
+from medpipe.fonts import FACES, font_css, font_path
 from medpipe.report import render
-from medpipe.report.fonts import FACES, font_css, font_path
 from medpipe.report.render import (
     AttachedFile,
     RenderError,

@@ -11,8 +11,8 @@ import pytest
 from made_up import observations
 
 from medpipe.evidence import Bundle, Evidence, Run
-from medpipe.report.case import Case, read_case
-from medpipe.report.repaired import pair_members, repaired
+from medpipe.report.leakage_free_splits import leakage_free_splits, pair_members
+from medpipe.report.report_data import ReportData, read_case
 
 
 def side(evidence: Evidence, split: str, right: float) -> Evidence:
@@ -29,12 +29,12 @@ def side(evidence: Evidence, split: str, right: float) -> Evidence:
 
 
 @pytest.fixture
-def case(small_bundle: Bundle) -> Case:
+def case(small_bundle: Bundle) -> ReportData:
     return read_case(small_bundle)
 
 
 def test_a_row_holds_both_sides_and_the_difference(
-    case: Case, monkeypatch: pytest.MonkeyPatch
+    case: ReportData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     part = case.parts[0]
     protocol = case.protocols_of(part)[0]
@@ -43,9 +43,9 @@ def test_a_row_holds_both_sides_and_the_difference(
         protocol: [side(e, "disjoint", 0.8) for e in runs],
         "control": [side(e, "related", 0.9) for e in runs],
     }
-    monkeypatch.setattr(Case, "protocols_of", lambda self, part: (protocol, "control"))
-    monkeypatch.setattr(Case, "made", lambda self, name: made[name])
-    (row,) = repaired(case, part)
+    monkeypatch.setattr(ReportData, "protocols_of", lambda self, part: (protocol, "control"))
+    monkeypatch.setattr(ReportData, "made", lambda self, name: made[name])
+    (row,) = leakage_free_splits(case, part)
     exact = [
         np.mean(
             made[p][0].observations["validation"]["y_true"]

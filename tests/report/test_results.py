@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 
 from medpipe.evidence import Bundle
-from medpipe.report.case import Case, read_case
+from medpipe.report.report_data import ReportData, read_case
 from medpipe.report.results import COLUMNS, analysis_text, comparison_csv
 from medpipe.report.write import result_files
 
 
 @pytest.fixture(scope="module")
-def case(small_bundle: Bundle) -> Case:
+def case(small_bundle: Bundle) -> ReportData:
     return read_case(small_bundle)
 
 
-def test_the_comparison_holds_the_means_over_seeds(case: Case) -> None:
+def test_the_comparison_holds_the_means_over_seeds(case: ReportData) -> None:
     (row,) = csv.DictReader(io.StringIO(comparison_csv(case, "text").decode()))
     assert tuple(row) == COLUMNS
     runs = case.made("text.toy")
@@ -47,7 +47,7 @@ def test_the_comparison_holds_the_means_over_seeds(case: Case) -> None:
     )  # no such split in this evidence: absence is not zero
 
 
-def test_the_analysis_speaks_of_every_tested_claim_and_of_no_other(case: Case) -> None:
+def test_the_analysis_speaks_of_every_tested_claim_and_of_no_other(case: ReportData) -> None:
     text = analysis_text(case, "imaging").decode()
     assert case.root_digest in text
     for item in case.of_part("imaging"):

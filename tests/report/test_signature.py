@@ -21,9 +21,9 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.fields import MDPPerm
 
 from medpipe.errors import MissingDependency, SignatureError
-from medpipe.report.identity import Identity, local_identity
 from medpipe.report.render import AttachedFile, render_pdf
-from medpipe.report.signature import _stamp_text, sign_pdf
+from medpipe.signing.identity import Identity, local_identity
+from medpipe.signing.sign_pdf import _stamp_text, sign_pdf
 
 WHEN = datetime(2026, 11, 23, 10, 22, 7, tzinfo=UTC)
 HTML = """<!doctype html><html lang="en"><head><title>t</title></head><body><p>one</p>

@@ -18,8 +18,8 @@ import pytest
 
 from medpipe.errors import MissingDependency
 from medpipe.evidence import Bundle, pack
-from medpipe.report.case import read_case
 from medpipe.report.render import AttachedFile
+from medpipe.report.report_data import read_case
 from medpipe.report.write import CARD, REPORT, audit_html, card_html, write_reports
 
 pikepdf = pytest.importorskip("pikepdf", reason="reads the PDFs back")
@@ -85,7 +85,7 @@ def test_every_heading_is_a_bookmark(reports: dict[str, bytes]) -> None:
         "All claims",
         "Part text: Sentences of trials",
         "What was not done as published",
-        "What is not known, and what it would take",
+        "What is not known, and what would be needed",
         "Runs",
         "Provenance",
         "What a signature does and does not mean",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from medpipe.registry import code_from
-from medpipe.running.makings import code_of, machine, makings
+from medpipe.running.provenance import code_of, machine, provenance_of
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_only_what_runs_counts(package: Path, file: str, old: str, new: str, cha
 
 
 def test_the_makings_hold_the_data_too(package: Path) -> None:
-    made = makings("stranger_code.experiment:run", {"digest": "sha256:1"})
+    made = provenance_of("stranger_code.experiment:run", {"digest": "sha256:1"})
     assert made["data_digests"] == {"data": "sha256:1"}
     assert made["code_digest"] == digest()
 
@@ -72,9 +72,7 @@ def test_the_makings_hold_the_data_too(package: Path) -> None:
 @pytest.mark.parametrize("room", ["judging.judge", "report.write", "cli.making", "audits"])
 def test_judging_and_reporting_are_no_part_of_an_experiments_code(room: str) -> None:
     """Otherwise every change of a sentence in the report would train everything again."""
-    import ast
-
-    from medpipe.running import makings as module
+    from medpipe.running import provenance as module
 
     seen: set[str] = set()
     waiting = [
@@ -90,7 +88,7 @@ def test_judging_and_reporting_are_no_part_of_an_experiments_code(room: str) -> 
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
         waiting += [
             n
-            for n in module._imports(ast.parse(path.read_bytes()), package)
+            for n in module._imports(module._parsed(path.read_bytes(), package)[1])
             if n.startswith("medpipe")
         ]
     assert len(seen) > 15

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from medpipe import declare_read
 from medpipe.evidence import Inputs
-from medpipe.running.reads import NATIVE_CALLS, Recorder, Unchanged
+from medpipe.running.recorded_inputs import NATIVE_CALLS, Recorder, Unchanged
 from medpipe.running.roots import Roots
 
 NUMBERS = count()

@@ -17,13 +17,13 @@ from typing import Any
 import pytest
 
 from medpipe import registry
-from medpipe.claims.loading import load_specs
 from medpipe.errors import BundleError
 from medpipe.evidence import Bundle, Evidence, Run
 from medpipe.evidence.ledger import unfinished
 from medpipe.running.plan import PlannedRun, make_plan
 from medpipe.running.roots import Roots
 from medpipe.running.runner import execute, only_one, reuse, to_run
+from medpipe.specs.loading import load_specs
 
 CODE = """
 import os, pathlib, time

@@ -1,4 +1,4 @@
-"""What was done to an altered copy, in words: turned, mirrored, sharpened, in another contrast."""
+"""Describe in words how a copy was altered: rotated, flipped, sharpened, new contrast."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which pairs of images are worth a closer look: nearest neighbours by two cheap embeddings.
+"""Select candidate pairs of images by nearest neighbours in two cheap embeddings.
 
 Thumbnails in eight orientations find copies and neighbouring slices; VLAD (Jégou et al. 2010), an
 aggregate of SIFT descriptors, finds crops and arbitrary rotations. faiss compares up to `EXACT`

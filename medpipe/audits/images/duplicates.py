@@ -1,4 +1,4 @@
-"""Which images are copies of each other, and which are slices of one patient.
+"""Find duplicate images and slices of the same patient.
 
 **Purpose.** An image of the evaluation whose copy, or whose neighbouring slice, was trained on
 measures memory.

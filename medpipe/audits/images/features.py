@@ -1,4 +1,4 @@
-"""What each image is compared by: a locally normalised thumbnail, a small image, and SIFT
+"""Features by which images are compared: a normalised thumbnail, a small image and SIFT
 descriptors.
 
 Local normalisation (subtract the local mean, divide by the local standard deviation) cancels

@@ -1,5 +1,4 @@
-"""Proof that two images show the same slice, or slices of one scan: keypoints that agree on one
-transform.
+"""Verify that two images show the same slice or scan: their keypoints agree on one transform.
 
 **Method.** Descriptors of two images are matched (mutual nearest neighbours, Lowe's ratio test).
 RANSAC looks for the similarity transform (scale, rotation, shift) on which most matches agree

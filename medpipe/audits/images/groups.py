@@ -1,4 +1,4 @@
-"""Groups of images that depend on each other: slices, and what is likely of one patient.
+"""Group dependent images: copies of one slice, and likely slices of one patient.
 
 Copies of one slice are joined transitively. Slices are then joined into patients, the surest link
 first. A link between two slices is weaker evidence than a copy, and a chain of weak links would run

@@ -25,9 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medpipe.audits.images.features import ORIENTATIONS, Grey, in_threads
-from medpipe.audits.shares import Share, share
+from medpipe.audits.proportions import Share, share
 from medpipe.errors import DataError
-from medpipe.statistics import Interval, wilson
+from medpipe.metrics.intervals import Interval, wilson
 
 CANDIDATES = 3
 ALIKE = 0.90

@@ -1,5 +1,5 @@
-"""Keypoints that belong to a template: a frame, a logo, a scale bar or burnt-in text, which many
-images share.
+"""Find keypoints of a template shared by many images: a frame, a logo, a scale bar or burnt-in
+text.
 
 A keypoint counts as the template's if at least `SHARED` of up to `REFERENCES` drawn images have one
 that looks the same at the same place. Anatomy varies; templates do not.

@@ -1,6 +1,4 @@
-"""From the bytes of an image file to RGB pixels of one size, refusing what is not a plain, whole
-image.
-"""
+"""Decode an image file to RGB pixels of one size and refuse damaged or unsupported files."""
 
 from __future__ import annotations
 

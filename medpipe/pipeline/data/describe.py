@@ -8,7 +8,7 @@ from typing import Any
 
 from medpipe.errors import DataError
 from medpipe.pipeline.data.images import ImageData, load_images
-from medpipe.pipeline.data.places import DEMONSTRATION, IMAGE_FOLDERS, TEXT_FOLDERS, find
+from medpipe.pipeline.data.paths import DEMONSTRATION, IMAGE_FOLDERS, TEXT_FOLDERS, find
 from medpipe.pipeline.data.text import TextData, load_text
 
 

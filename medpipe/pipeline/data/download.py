@@ -24,13 +24,13 @@ _CHUNK = 256 * 1024
 
 
 class Remote(NamedTuple):
-    """What to get: the address, the ``Authorization`` header (None for none), and what to do if it
-    cannot be had.
+    """What to get: its public address, what to do if it cannot be had, and, where the bytes lie
+    elsewhere, what finds their address anew for each attempt (it may raise `OSError`).
     """
 
     url: str
-    authorization: str | None
     advice: str
+    locate: Callable[[], str] | None = None
 
 
 class _CutOff(Exception):
@@ -44,17 +44,11 @@ def download(
     breaks and resumed next time.
 
     ``check(part)`` must raise `DataError` unless the whole file is right; only then is it renamed.
-    ``progress`` counts bytes; a total of 0 means that it is not known. The header ``Authorization``
-    is never passed on to where a redirect leads.
+    ``progress`` counts bytes; a total of 0 means that it is not known.
 
     Raises `UnavailableError` (no network, not allowed, not there) or `DataError` (broken, no room
     on the disk).
     """
-    if not remote.url.startswith(("http://", "https://")):
-        raise DataError(
-            f"{remote.url}: expected an address that begins with http:// or https://; correct the"
-            " setting it comes from"
-        )
     part = target.with_name(target.name + ".part")
     _get_all(remote, part, progress, target.name)
     try:
@@ -124,11 +118,16 @@ def _attempt(remote: Remote, part: Path, progress: Progress, name: str) -> None:
     )
     if not tag:  # without a mark of the version, the rest might be that of another file
         start = 0
+    address = remote.locate() if remote.locate else remote.url
+    if not address.startswith(("http://", "https://")):
+        raise DataError(
+            f"{remote.url}: expected an address that begins with http:// or https://; correct the"
+            " setting it comes from"
+        )
     request = urllib.request.Request(
-        remote.url, headers={"Accept-Encoding": "identity", "User-Agent": "medpipe"}
+        address,
+        headers={"Accept-Encoding": "identity", "User-Agent": "medpipe"},
     )
-    if remote.authorization:
-        request.add_unredirected_header("Authorization", remote.authorization)
     if start:
         request.add_header("Range", f"bytes={start}-")
         request.add_header("If-Range", tag)

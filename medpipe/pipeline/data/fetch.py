@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import base64
-import json
+import io
 import os
+from contextlib import redirect_stdout, suppress
+from functools import partial
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import urljoin
 
-from medpipe.errors import DataError, UnknownNameError
+from medpipe.errors import DataError, MissingDependency, UnknownNameError
 from medpipe.pipeline.data import rct
-from medpipe.pipeline.data.download import Remote, download
-from medpipe.pipeline.data.files import open_files
+from medpipe.pipeline.data.data_files import open_files
+from medpipe.pipeline.data.download import TIMEOUT_S, Remote, download
 from medpipe.pipeline.data.images import load_images, sort_by_part
-from medpipe.pipeline.data.places import FETCHABLE, IMAGE_FOLDERS, TEXT_FOLDERS, find
+from medpipe.pipeline.data.paths import FETCHABLE, IMAGE_FOLDERS, TEXT_FOLDERS, find
 from medpipe.pipeline.data.text import load_text
 from medpipe.running.experiment import Progress, no_progress
 
-KAGGLE = "https://www.kaggle.com"
-KAGGLE_FILE = (
-    "/api/v1/datasets/download/masoudnickparvar/brain-tumor-mri-dataset?datasetVersionNumber=1"
-)
-"""The first version is the one that the published pipeline used: 5,712 and 1,311 images."""
+KAGGLE_SET = ("masoudnickparvar", "brain-tumor-mri-dataset", 1)
+"""Owner, name and version; the published pipeline used version 1 with 5,712 and 1,311 images."""
+KAGGLE_PAGE = "https://www.kaggle.com/datasets/{}/{}/versions/{}".format(*KAGGLE_SET)
 
 GITHUB = "https://raw.githubusercontent.com"
 GITHUB_FOLDER = "/Franck-Dernoncourt/pubmed-rct/master/PubMed_20k_RCT_numbers_replaced_with_at_sign"
@@ -31,14 +32,14 @@ def fetch(name: str, folder: Path, *, progress: Progress = no_progress) -> Path:
     """Get a data set into ``folder`` and return where it lies; what is already there whole is left
     alone.
 
-    ``name``: ``"brain-tumor-mri-dataset"`` from Kaggle, with the token in ``KAGGLE_API_TOKEN``, in
-    ``KAGGLE_USERNAME`` and ``KAGGLE_KEY`` or in ``~/.kaggle/kaggle.json``, or with none where
-    Kaggle asks for none; ``"pubmed-rct-20k"`` from GitHub. ``progress`` counts bytes of the file
-    being got. Broken downloads are resumed by the next call. The environment variables
-    ``MEDPIPE_KAGGLE_URL`` and ``MEDPIPE_GITHUB_URL`` replace the servers.
+    ``name``: ``"brain-tumor-mri-dataset"`` from Kaggle, with any login that Kaggle's own client
+    finds, or with none where Kaggle asks for none; ``"pubmed-rct-20k"`` from GitHub. ``progress``
+    counts bytes of the file being got. The next call resumes a broken download. The environment
+    variable ``MEDPIPE_GITHUB_URL`` replaces GitHub.
 
     Raises `UnavailableError` where it cannot be had (no network, no token, not there), `DataError`
-    where what was got or what is there is broken or cannot be written, `UnknownNameError`.
+    where what was got or what is there is broken or cannot be written, `MissingDependency`,
+    `UnknownNameError`.
     """
     if name not in FETCHABLE:
         raise UnknownNameError("data set to fetch", name, FETCHABLE)
@@ -63,19 +64,47 @@ def _fetch_images(name: str, folder: Path, progress: Progress) -> Path:
         load_images(name, folder)
         return present
     target = folder / f"{name}.zip"
-    authorization = _kaggle_authorization()
-    token = (
-        "check that the Kaggle token is valid"
-        if authorization
-        else (
-            "create a Kaggle token (kaggle.com, Settings, API) and set KAGGLE_USERNAME and"
-            " KAGGLE_KEY or put it at ~/.kaggle/kaggle.json"
-        )
+    advice = (
+        "check the Kaggle token or create one (kaggle.com, Settings, API) and set KAGGLE_API_TOKEN,"
+        " or KAGGLE_USERNAME and KAGGLE_KEY, or put it at ~/.kaggle/kaggle.json, or get the archive"
+        f" with a browser and save it as {target}"
     )
-    advice = f"{token}, or get the archive with a browser and save it as {target}"
-    base = os.environ.get("MEDPIPE_KAGGLE_URL", KAGGLE).rstrip("/")
-    download(Remote(base + KAGGLE_FILE, authorization, advice), target, _check_archive, progress)
+    download(Remote(KAGGLE_PAGE, advice, _archive_address), target, _check_archive, progress)
     return target
+
+
+def _archive_address() -> str:
+    """The address, valid for a limited time, to which Kaggle redirects its own client.
+
+    Raises `OSError` (no connection, HTTP errors), `DataError` for a broken token.
+    """
+    try:
+        with redirect_stdout(io.StringIO()):  # importing it without a token prints instructions
+            from kaggle.api.kaggle_api_extended import ApiDownloadDatasetRequest, KaggleApi
+
+            api, request = KaggleApi(), ApiDownloadDatasetRequest()
+            with suppress(SystemExit):  # no token: public data sets may not need one
+                api.authenticate()
+            request.owner_slug, request.dataset_slug, request.dataset_version_number = KAGGLE_SET
+            with api.build_kaggle_client() as client:
+                session = client.http_client()._session  # by itself it would wait without end
+                session.send = partial(session.send, timeout=TIMEOUT_S, allow_redirects=False)
+                response = client.datasets.dataset_api_client.download_dataset(request)
+                response.close()
+                return str(urljoin(response.url, response.headers.get("Location", "")))
+    except ImportError as error:
+        raise MissingDependency("kaggle", "train", "fetching from Kaggle") from error
+    except OSError as error:  # requests' errors are among them; their text shows addresses
+        answer = getattr(error, "response", None)
+        if answer is None:
+            raise ConnectionError(error.strerror or "no connection to Kaggle") from error
+        answer.close()
+        raise HTTPError(answer.url, answer.status_code, "", answer.headers, io.BytesIO()) from error
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise DataError(
+            "expected a Kaggle token that Kaggle's client can read (KAGGLE_API_TOKEN or"
+            " ~/.kaggle/kaggle.json), got something else; create the token again"
+        ) from error
 
 
 def _check_archive(part: Path) -> None:
@@ -84,34 +113,6 @@ def _check_archive(part: Path) -> None:
     sort_by_part(files)
     for _ in files.read_each(files.names):  # reading to the end compares the checksum
         pass
-
-
-def _kaggle_authorization() -> str | None:
-    """The ``Authorization`` header for Kaggle, or None where no token is set. Raises `DataError`
-    for a malformed one.
-    """
-    token = os.environ.get("KAGGLE_API_TOKEN", "").strip()
-    if token:
-        if not token.isascii() or not token.isprintable() or " " in token:
-            raise DataError(
-                "KAGGLE_API_TOKEN: expected a token of printable characters without spaces, got"
-                " others; copy it again"
-            )
-        return f"Bearer {token}"
-    user, key = os.environ.get("KAGGLE_USERNAME", ""), os.environ.get("KAGGLE_KEY", "")
-    path = Path(os.environ.get("KAGGLE_CONFIG_DIR") or "~/.kaggle").expanduser() / "kaggle.json"
-    if not (user and key) and path.exists():
-        try:
-            content = json.loads(path.read_text("utf-8"))
-            user, key = content["username"], content["key"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(
-                f"{path}: expected a JSON object with 'username' and 'key', got something else; "
-                "create the token again"
-            ) from error
-    if not (user and key):
-        return None
-    return "Basic " + base64.b64encode(f"{user}:{key}".encode()).decode()
 
 
 def _fetch_text(name: str, folder: Path, progress: Progress) -> Path:
@@ -131,7 +132,7 @@ def _fetch_text(name: str, folder: Path, progress: Progress) -> Path:
         for file in RCT_FILES:
             if not (staging / file).exists():  # only what was checked bears its final name
                 download(
-                    Remote(f"{base}{GITHUB_FOLDER}/{file}", None, advice),
+                    Remote(f"{base}{GITHUB_FOLDER}/{file}", advice),
                     staging / file,
                     _check_sentences,
                     progress,

@@ -60,7 +60,7 @@ def read_parts(
 
 
 def find_known(source: str, path: str) -> dict[str, tuple[str, ...]]:
-    """The table of places, as `medpipe.pipeline.data.places.find` wants it, for one folder."""
+    """The table of places, as `medpipe.pipeline.data.paths.find` wants it, for one folder."""
     return {source: (str(Path(path).expanduser()),)}
 
 

@@ -1,4 +1,4 @@
-"""Metadata of image files: what collections and exporting programs leave, whatever an image shows.
+"""Metadata of image files: the traces of collections and export programs.
 
 The size in bytes is not among it: of two files stored alike, the one that shows more is larger.
 """
@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from PIL import ExifTags, Image, JpegImagePlugin
 
 from medpipe.errors import DataError
+from medpipe.pipeline.data.data_files import open_files
 from medpipe.pipeline.data.decoding import not_an_image
-from medpipe.pipeline.data.files import open_files
 from medpipe.pipeline.data.folders import find_known, path_of
 from medpipe.pipeline.data.image_layout import index_images
 from medpipe.pipeline.data.images import ImageData
-from medpipe.pipeline.data.places import IMAGE_FOLDERS, find
+from medpipe.pipeline.data.paths import IMAGE_FOLDERS, find
 
 
 @dataclass(frozen=True)

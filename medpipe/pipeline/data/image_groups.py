@@ -1,4 +1,4 @@
-"""Groups of related images in a data set, across its parts: searched once and kept."""
+"""Group related images of a data set across its parts, and cache the result."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from medpipe.audits.images.geometry import Transform
 from medpipe.audits.images.groups import Groups, group
 from medpipe.evidence.files import write_atomically
 from medpipe.pipeline.data.images import ImageData
-from medpipe.pipeline.data.places import cache_home
+from medpipe.pipeline.data.paths import cache_home
 
 VERSION = 1
 

@@ -1,5 +1,4 @@
-"""How images lie in folders: which folder is a class, which a part such as ``train``, which a
-patient.
+"""Recognise the folder layout of an image set: which folder is a class, a part or a patient.
 
 Read are ``class/image``, ``part/class/image`` and both with a folder for each patient;
 ``class/part`` where the second folders are called as parts are (``train``, ``test``,
@@ -16,9 +15,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from medpipe.errors import DataError
+from medpipe.formatting import plural
 from medpipe.marking.manifest import NAME as MANIFEST
-from medpipe.phrases import plural
-from medpipe.pipeline.data.files import FileSet
+from medpipe.pipeline.data.data_files import FileSet
 from medpipe.pipeline.data.image_tables import Table, read_tables
 
 WHOLE = "all"

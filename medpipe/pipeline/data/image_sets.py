@@ -1,5 +1,4 @@
-"""Anybody's images, in folders or an archive, for audits: what can be read is read, what cannot is
-listed.
+"""Read any folder or archive of images for an audit; list the files that cannot be read.
 
 Parts, classes and patients are told as `medpipe.pipeline.data.image_layout` says.
 """
@@ -19,12 +18,12 @@ from numpy.typing import NDArray
 
 from medpipe.audits.images.features import SIDE as SEARCH_SIDE
 from medpipe.errors import DataError
+from medpipe.pipeline.data.data_files import open_files
 from medpipe.pipeline.data.decoding import decode, resize_grey, strict_images
-from medpipe.pipeline.data.files import open_files
 from medpipe.pipeline.data.image_files import FileMarks, marks_of
 from medpipe.pipeline.data.image_layout import ImageIndex, LabelledImage, index_images
 from medpipe.pipeline.data.images import ImageData, ImagePart, digest_of, groups_by_part
-from medpipe.pipeline.data.places import data_home
+from medpipe.pipeline.data.paths import data_home
 from medpipe.pipeline.data.planes import Planes
 from medpipe.pipeline.data.synthetic import Listings, manifests_around, read_listings, refuse
 

@@ -1,5 +1,4 @@
-"""Tables that say of which class, patient or part each image of a folder is, such as
-``metadata.csv``.
+"""Read tables such as `metadata.csv` that name the class, patient or part of each image.
 
 Columns are known by the names that public collections give them (HAM10000 and ISIC: ``image_id``,
 ``dx``, ``lesion_id``; the Hugging Face Hub: ``file_name``, ``label``). An image is named by its
@@ -16,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from medpipe.errors import DataError
-from medpipe.pipeline.data.files import FileSet
+from medpipe.pipeline.data.data_files import FileSet
 
 ENDINGS = (".csv", ".tsv")
 MAX_BYTES = 64 * 2**20

@@ -1,4 +1,4 @@
-"""Labelled brain MRI slices: the Kaggle set, zipped or unpacked, or the package's demonstration."""
+"""Labelled brain MRI slices: the Kaggle set, zipped or unpacked, or the drawn demonstration set."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medpipe.errors import DataError, UnknownNameError
-from medpipe.pipeline.data import drawn, phantoms
+from medpipe.pipeline.data import phantom_cache, phantoms
+from medpipe.pipeline.data.data_files import FileSet, Stamp, open_files
 from medpipe.pipeline.data.decoding import resize_grey, strict_images
-from medpipe.pipeline.data.files import FileSet, Stamp, open_files
 from medpipe.pipeline.data.folders import find_known, path_of
 from medpipe.pipeline.data.image_layout import ENDINGS, ImageIndex, LabelledImage, index_images
+from medpipe.pipeline.data.paths import DEMONSTRATION, IMAGE_FOLDERS, data_home, find, unavailable
 from medpipe.pipeline.data.phantoms import MRI_CLASSES
 from medpipe.pipeline.data.pixel_cache import cached_planes
-from medpipe.pipeline.data.places import DEMONSTRATION, IMAGE_FOLDERS, data_home, find, unavailable
 from medpipe.pipeline.data.planes import Planes
 from medpipe.pipeline.data.synthetic import (
     manifests_around,
@@ -252,7 +252,7 @@ def _demonstration() -> ImageData:
     sha = hashlib.sha256()
     parts = {}
     for part in PARTS:
-        made = drawn.slices(part)
+        made = phantom_cache.slices(part)
         order = sorted(range(len(made.names)), key=lambda i: made.names[i])
         planes, people = made.pixels[order], [made.people[i] for i in order]
         groups = {

@@ -21,8 +21,8 @@ from medpipe.marking.content_credentials import ContentSigner, sign_content
 from medpipe.marking.key import Key
 from medpipe.marking.manifest import NAME, SyntheticImage, SyntheticManifest, listed, write_manifest
 from medpipe.marking.watermark import detect, mark
+from medpipe.pipeline.data.data_files import MAX_FILE_BYTES
 from medpipe.pipeline.data.decoding import pixels, strict_images
-from medpipe.pipeline.data.files import MAX_FILE_BYTES
 from medpipe.pipeline.data.image_files import marks_of
 
 Told = Callable[[int, int], None]

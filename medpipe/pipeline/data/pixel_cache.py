@@ -22,9 +22,9 @@ import PIL
 from PIL import features
 
 from medpipe.errors import DataError
+from medpipe.pipeline.data.data_files import FileSet
 from medpipe.pipeline.data.decoding import decode, strict_images
-from medpipe.pipeline.data.files import FileSet
-from medpipe.pipeline.data.places import cache_home
+from medpipe.pipeline.data.paths import cache_home
 from medpipe.pipeline.data.planes import Pixels, Planes, split
 
 _BATCH = 128

@@ -1,5 +1,5 @@
-"""Images as planes of bytes: a grey image takes a third of the room of a coloured one, whatever
-stands beside it.
+"""Store images as planes of bytes, so that a grey image takes a third of the memory of a colour
+image.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Synthetic images are no real data: the loaders refuse what a manifest of synthetic images lists.
+"""Refuse image files that a manifest of synthetic images lists.
 
 Manifests are looked for in the data set itself (``synthetic-manifest.json`` at its top), in the
 folder of data sets, and where the environment variable ``MEDPIPE_SYNTHETIC`` names files (several
@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from medpipe.errors import DataError, SpecError
+from medpipe.formatting import plural
 from medpipe.marking.manifest import (
     NAME,
     SyntheticManifest,
@@ -21,9 +22,8 @@ from medpipe.marking.manifest import (
     pixel_digest,
     read_manifest,
 )
-from medpipe.phrases import plural
+from medpipe.pipeline.data.data_files import FileSet, Stamp
 from medpipe.pipeline.data.decoding import pixels, size_of
-from medpipe.pipeline.data.files import FileSet, Stamp
 
 VARIABLE = "MEDPIPE_SYNTHETIC"
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from medpipe.errors import DataError, UnknownNameError
 from medpipe.pipeline.data import abstracts, folders, rct
-from medpipe.pipeline.data.files import FileSet, Stamp, open_files
-from medpipe.pipeline.data.places import DEMONSTRATION, TEXT_FOLDERS, find, unavailable
+from medpipe.pipeline.data.data_files import FileSet, Stamp, open_files
+from medpipe.pipeline.data.paths import DEMONSTRATION, TEXT_FOLDERS, find, unavailable
 from medpipe.pipeline.data.rct import RCT_CLASSES, Sentence
 
 __all__ = ["RCT_CLASSES", "TextData", "TextPart", "load_text"]

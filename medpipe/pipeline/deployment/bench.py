@@ -15,18 +15,15 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from medpipe.audits.deployment import Parity, parity
+from medpipe.audits.backend_timing import Parity, parity
 from medpipe.errors import DataError, SpecError
 from medpipe.evidence.observations import Observations
-from medpipe.evidence.rounds import geometric, hurried
-from medpipe.phrases import plural
-from medpipe.pipeline.deployment.building import build
-from medpipe.pipeline.deployment.guards import cached_answer, does_not_wait
-from medpipe.pipeline.deployment.latency import Configuration, measure, nothing
-from medpipe.pipeline.deployment.latency import Measured as Timed
-from medpipe.pipeline.deployment.observing import BLOCK, REFERENCE
-from medpipe.pipeline.deployment.roofline import wait
-from medpipe.pipeline.deployment.rungs import (
+from medpipe.formatting import plural
+from medpipe.metrics.intervals import Interval
+from medpipe.metrics.timing import geometric, insufficient_warm_up
+from medpipe.pipeline.deployment.backend_builder import build
+from medpipe.pipeline.deployment.backend_observations import BLOCK, REFERENCE
+from medpipe.pipeline.deployment.backends import (
     FAILURES,
     Built,
     Device,
@@ -36,8 +33,11 @@ from medpipe.pipeline.deployment.rungs import (
     ladder,
     logits_of,
 )
+from medpipe.pipeline.deployment.guards import cached_answer, does_not_wait
+from medpipe.pipeline.deployment.latency import Configuration, measure, nothing
+from medpipe.pipeline.deployment.latency import Measured as Timed
+from medpipe.pipeline.deployment.roofline import wait
 from medpipe.pipeline.prediction import probabilities
-from medpipe.statistics import Interval
 
 CALIBRATED = 64
 LEAST = 8
@@ -49,7 +49,7 @@ Probable = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class BenchRequest:
     """Images float32 ``(N, C, H, H)`` that all forms answer; ``label``: their classes int64
     ``(N,)`` where they are known; ``calibration``: others, that set the ranges of int8; ``told``:
     what they are.
@@ -60,13 +60,13 @@ class Asked:
     calibration: Images
     told: str
 
-    def some(self, most: int) -> Asked:
+    def some(self, most: int) -> BenchRequest:
         """At most so many of the images to compare answers on, evenly over all."""
         if len(self.images) <= most:
             return self
         kept = np.linspace(0, len(self.images) - 1, most).astype(int)
         label = None if self.label is None else self.label[kept]
-        return Asked(self.images[kept], label, self.calibration, f"{most} of {self.told}")
+        return BenchRequest(self.images[kept], label, self.calibration, f"{most} of {self.told}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +153,7 @@ def _why_none(found: Sequence[Measured]) -> str:
     return f"{answers}; where answers are open, more images by --images decide"
 
 
-def asked_of(images: Images, label: NDArray[np.int64], told: str) -> Asked:
+def asked_of(images: Images, label: NDArray[np.int64], told: str) -> BenchRequest:
     """Some images of each class by turns, drawn at random, are kept for int8; answers are compared
     on the others. Raises `DataError`.
     """
@@ -169,7 +169,7 @@ def asked_of(images: Images, label: NDArray[np.int64], told: str) -> Asked:
         turn[of_kind] = np.arange(len(of_kind))
     chosen = order[np.argsort(turn[order], kind="stable")][: min(CALIBRATED, len(images) // 4)]
     rest = np.setdiff1d(np.arange(len(images)), chosen)
-    return Asked(
+    return BenchRequest(
         images[rest],
         label[rest],
         images[chosen],
@@ -180,7 +180,7 @@ def asked_of(images: Images, label: NDArray[np.int64], told: str) -> Asked:
 def bench(
     network: nn.Module,
     folder: Path,
-    asked: Asked,
+    asked: BenchRequest,
     *,
     batch: int,
     rounds: int,
@@ -230,7 +230,7 @@ def bench(
 def _measured(
     built: Sequence[Built],
     answers: dict[str, Any],
-    asked: Asked,
+    asked: BenchRequest,
     *,
     batch: int,
     rounds: int,
@@ -310,7 +310,7 @@ def _does_not_wait(c: Configuration, device: str) -> str | None:
 
 def _unsteady(found: Timed) -> dict[str, list[str]]:
     """By form, what makes its timing too unsteady to rank it."""
-    short = hurried({slug: found.of(slug) for slug in found.warm_ups})
+    short = insufficient_warm_up({slug: found.of(slug) for slug in found.warm_ups})
     return {
         slug: [
             *([] if w.stable else ["its warm-up did not become stable"]),
@@ -320,7 +320,7 @@ def _unsteady(found: Timed) -> dict[str, list[str]]:
     }
 
 
-def parity_of(built: Built, probable: Probable, wanted: Probable, asked: Asked) -> Parity:
+def parity_of(built: Built, probable: Probable, wanted: Probable, asked: BenchRequest) -> Parity:
     """Answers of a form ``(N, C)`` beside eager's, by the rule of the audit. Accuracy lost is of
     the images' classes where the network has as many as there are, in the order of the folders;
     else each call of eager is taken to be right.

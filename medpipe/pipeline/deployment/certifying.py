@@ -15,18 +15,18 @@ import numpy as np
 import torch
 from torch import nn
 
-from medpipe.audits.deployment import Parity, calls
+from medpipe.audits.backend_timing import Parity, calls
 from medpipe.errors import DataError
-from medpipe.pipeline.deployment.bench import Asked, Choice, Measured, parity_of
-from medpipe.pipeline.deployment.building import opened
-from medpipe.pipeline.deployment.conditions import conditions
+from medpipe.pipeline.deployment.backend_builder import opened
+from medpipe.pipeline.deployment.backends import FAILURES, first_line, logits_of
+from medpipe.pipeline.deployment.bench import BenchRequest, Choice, Measured, parity_of
+from medpipe.pipeline.deployment.machine_state import conditions
 from medpipe.pipeline.deployment.model_files import digest_of
-from medpipe.pipeline.deployment.rungs import FAILURES, first_line, logits_of
 from medpipe.pipeline.prediction import probabilities
 
 
 def keep(
-    m: Measured, network: nn.Module, asked: Asked, out: Path, batch: int
+    m: Measured, network: nn.Module, asked: BenchRequest, out: Path, batch: int
 ) -> tuple[list[Path], Parity]:
     """Copy the files of a form into ``out`` and let what is read from there answer the images
     again. Raises `DataError` where its answers are not eager's; then nothing is kept.
@@ -74,7 +74,7 @@ def certificate(
     found: Parity,
     network: str,
     weights: str,
-    asked: Asked,
+    asked: BenchRequest,
     batch: int,
 ) -> dict[str, Any]:
     """What a kept form was measured to be: its digest, the parity of the kept file, its speed,

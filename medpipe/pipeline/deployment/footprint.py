@@ -23,8 +23,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from medpipe.pipeline.deployment.building import opened
-from medpipe.pipeline.deployment.rungs import Built, Rung
+from medpipe.pipeline.deployment.backend_builder import opened
+from medpipe.pipeline.deployment.backends import Backend, Built
 
 CALLS = 3
 LONGEST_S = 900.0
@@ -65,7 +65,7 @@ def footprint_mb(built: Built, network: nn.Module, folder: Path, batch: int, sid
 
 
 def _measured(asked: Mapping[str, Any]) -> float:
-    rung = Rung(**{**asked["rung"], "needs": tuple(asked["rung"]["needs"])})
+    rung = Backend(**{**asked["rung"], "needs": tuple(asked["rung"]["needs"])})
     torch.set_num_threads(asked["threads"])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

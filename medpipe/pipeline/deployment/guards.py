@@ -1,7 +1,7 @@
 """What makes a timing worthless, told of each form before it is timed: each guard gives a sentence,
 or None where all is well.
 
-What the timed rounds themselves tell is `medpipe.evidence.rounds.short_warm_up`.
+What the timed rounds themselves tell is `medpipe.metrics.timing.short_warm_up`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from medpipe.phrases import plural
+from medpipe.formatting import plural
 
 LEFT = 0.10
 """A wait that takes more than this share of the timed part shows that the timer did not wait for

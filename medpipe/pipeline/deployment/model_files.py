@@ -20,8 +20,8 @@ import torch
 from torch import nn
 
 from medpipe.errors import DataError, SpecError
-from medpipe.phrases import plural
-from medpipe.pipeline.deployment.rungs import FAILURES, first_line
+from medpipe.formatting import plural
+from medpipe.pipeline.deployment.backends import FAILURES, first_line
 
 SEED = 0
 WANTED = "torchvision:NAME, timm:NAME or a TorchScript file"

@@ -28,25 +28,25 @@ from torch import nn
 from medpipe.errors import DataError
 from medpipe.evidence.observations import Observations
 from medpipe.pipeline.augmentation import Augmentation, normalise
-from medpipe.pipeline.classification import Split, Task, classify
+from medpipe.pipeline.classifier_run import Split, Task, classify
 from medpipe.pipeline.config import Positive, Section, parse, stand_in
 from medpipe.pipeline.data.decoding import decode, strict_images
 from medpipe.pipeline.data.images import ImageData, load_images
-from medpipe.pipeline.data.places import DEMONSTRATION
-from medpipe.pipeline.deployment.building import build
-from medpipe.pipeline.deployment.conditions import conditions
-from medpipe.pipeline.deployment.footprint import footprint_mb
-from medpipe.pipeline.deployment.observing import (
+from medpipe.pipeline.data.paths import DEMONSTRATION
+from medpipe.pipeline.deployment.backend_builder import build
+from medpipe.pipeline.deployment.backend_observations import (
     INPUTS,
     Compared,
     Plan,
     compared,
     timed_observations,
 )
+from medpipe.pipeline.deployment.backends import Built, Device, Source, ladder
+from medpipe.pipeline.deployment.footprint import footprint_mb
+from medpipe.pipeline.deployment.machine_state import conditions
 from medpipe.pipeline.deployment.roofline import moved_bytes, operations, peaks
-from medpipe.pipeline.deployment.rungs import Built, Device, Source, ladder
 from medpipe.pipeline.imaging.grouping import cluster_of, with_clusters
-from medpipe.pipeline.imaging.settings import Data, ImageTraining, Network
+from medpipe.pipeline.imaging.imaging_settings import Data, ImageTraining, Network
 from medpipe.pipeline.imaging.slices import Slices
 from medpipe.pipeline.imaging.splitting import splits_of
 from medpipe.pipeline.machine import Machine, open_machine, seed_all
@@ -64,9 +64,9 @@ CHECKED = 64
 class Timing(Section):
     """``resolution``: pixels a side of the timed images; ``batches``: batch sizes, the first of
     which ratios are told at, ``rounds`` times, larger ones fewer
-    (`medpipe.pipeline.deployment.observing.Plan`); ``rungs``: only these forms, all where none are
-    named; ``evaluated``: at most so many images for parity; ``calibrated``: so many training images
-    set the ranges of int8.
+    (`medpipe.pipeline.deployment.backend_observations.Plan`); ``rungs``: only these forms, all
+    where none are named; ``evaluated``: at most so many images for parity; ``calibrated``: so many
+    training images set the ranges of int8.
     """
 
     resolution: Annotated[int, Field(ge=33, le=1024)]
@@ -88,7 +88,7 @@ class DeploymentLadder(Section):
 
 def run(config: Mapping[str, Any], seed: int, context: RunContext) -> ExperimentResult:
     """Parity of every form, then their times side by side; see
-    `medpipe.pipeline.deployment.observing` for the splits.
+    `medpipe.pipeline.deployment.backend_observations` for the splits.
     """
     written = parse(DeploymentLadder, config, NAME)
     machine = open_machine(context.device, written.training.precision)

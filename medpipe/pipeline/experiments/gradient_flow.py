@@ -23,7 +23,6 @@ from medpipe.pipeline.config import Positive, Section, parse, stand_in
 from medpipe.pipeline.data.text import load_text
 from medpipe.pipeline.machine import Index, open_machine, seed_all
 from medpipe.pipeline.splits import Subset
-from medpipe.pipeline.text.building import build
 from medpipe.pipeline.text.classifying import CLUSTER, TextTask, classify_text
 from medpipe.pipeline.text.gradients import (
     VANISHED,
@@ -33,8 +32,9 @@ from medpipe.pipeline.text.gradients import (
     ratios,
 )
 from medpipe.pipeline.text.samples import Sentences, View
-from medpipe.pipeline.text.sampling import as_drawn, draw, sentences_of
-from medpipe.pipeline.text.settings import Data, Model, TextTraining, Transformer
+from medpipe.pipeline.text.sentence_splits import as_drawn, draw, sentences_of
+from medpipe.pipeline.text.text_models import build
+from medpipe.pipeline.text.text_settings import Data, Model, TextTraining, Transformer
 from medpipe.running.experiment import ExperimentResult, RunContext
 
 NAME = "gradient_flow"

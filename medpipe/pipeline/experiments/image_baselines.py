@@ -20,7 +20,7 @@ from medpipe.pipeline.data.image_files import file_marks
 from medpipe.pipeline.data.images import ImageData, load_images
 from medpipe.pipeline.imaging.baselines import File, Model, classifier, features
 from medpipe.pipeline.imaging.grouping import cluster_of, table_digest, with_clusters
-from medpipe.pipeline.imaging.settings import Data
+from medpipe.pipeline.imaging.imaging_settings import Data
 from medpipe.pipeline.imaging.splitting import splits_of
 from medpipe.running.experiment import ExperimentResult, RunContext
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from medpipe.audits.images.duplicates import Match
 from medpipe.audits.images.groups import SHEETS, Groups
 from medpipe.audits.images.split_check import FALSE_ALARMS, Nearest, look_across
-from medpipe.audits.shares import share
+from medpipe.audits.proportions import share
 from medpipe.audits.split_leakage import GROUP, SLICE
 from medpipe.evidence import Observations
 from medpipe.pipeline.config import Section, parse, stand_in
@@ -25,7 +25,7 @@ from medpipe.pipeline.data.decoding import resize_grey
 from medpipe.pipeline.data.image_groups import grey, groups
 from medpipe.pipeline.data.images import ImageData, load_images
 from medpipe.pipeline.imaging.grouping import cluster_of, table_digest, with_clusters
-from medpipe.pipeline.imaging.settings import Data
+from medpipe.pipeline.imaging.imaging_settings import Data
 from medpipe.pipeline.imaging.shown_groups import shown_groups
 from medpipe.pipeline.imaging.splitting import splits_of
 from medpipe.running.experiment import ExperimentResult, RunContext

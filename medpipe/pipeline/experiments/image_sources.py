@@ -22,13 +22,19 @@ from torch import nn
 
 from medpipe.evidence.observations import Observations
 from medpipe.pipeline.augmentation import Augmentation, normalise
-from medpipe.pipeline.classification import Split, Task, classify
+from medpipe.pipeline.classifier_run import Split, Task, classify
 from medpipe.pipeline.config import Positive, Section, parse, stand_in
 from medpipe.pipeline.data.images import ImageData, load_images
 from medpipe.pipeline.imaging.grouping import cluster_of, table_digest, with_clusters
-from medpipe.pipeline.imaging.settings import Data, ImageTraining, Network
+from medpipe.pipeline.imaging.image_collections import (
+    LeftOut,
+    counted,
+    left_out,
+    sources_of,
+    told_within,
+)
+from medpipe.pipeline.imaging.imaging_settings import Data, ImageTraining, Network
 from medpipe.pipeline.imaging.slices import Slices
-from medpipe.pipeline.imaging.sources import LeftOut, counted, left_out, sources_of, told_within
 from medpipe.pipeline.imaging.splitting import splits_of
 from medpipe.pipeline.machine import Machine, open_machine, seed_all
 from medpipe.pipeline.models.resnet import build_resnet

@@ -16,23 +16,23 @@ import torch
 
 from medpipe.evidence.observations import Observations
 from medpipe.pipeline.checkpoint import CheckpointStore
-from medpipe.pipeline.classification import weights_digest
+from medpipe.pipeline.classifier_run import weights_digest
 from medpipe.pipeline.config import parse, stand_in
 from medpipe.pipeline.data.images import load_images
 from medpipe.pipeline.imaging.grouping import with_clusters
 from medpipe.pipeline.machine import Machine, code_digest, open_machine, seed_all
 from medpipe.pipeline.splits import Index
-from medpipe.pipeline.synthesis import observing
+from medpipe.pipeline.synthesis import generator_observations
 from medpipe.pipeline.synthesis.audit_network import AuditNetwork, audit_network
-from medpipe.pipeline.synthesis.course import course
+from medpipe.pipeline.synthesis.gan_training import SAVE_EVERY_S, TrainingResult, play
 from medpipe.pipeline.synthesis.generating import generate, latent_points
+from medpipe.pipeline.synthesis.generator_data import Chosen, Images, choose, in_one_row, pools
+from medpipe.pipeline.synthesis.generator_observations import Side
 from medpipe.pipeline.synthesis.networks import build_networks
-from medpipe.pipeline.synthesis.observing import Side
-from medpipe.pipeline.synthesis.pictures import pictures
-from medpipe.pipeline.synthesis.sampling import Chosen, Images, choose, in_one_row, pools
-from medpipe.pipeline.synthesis.settings import ImageSynthesis
+from medpipe.pipeline.synthesis.sample_images import pictures
 from medpipe.pipeline.synthesis.stages import Stages, costs
-from medpipe.pipeline.synthesis.training import SAVE_EVERY_S, Played, play
+from medpipe.pipeline.synthesis.synthesis_settings import ImageSynthesis
+from medpipe.pipeline.synthesis.training_dynamics import course
 from medpipe.pipeline.synthesis.usefulness import usefulness
 from medpipe.running.experiment import ExperimentResult, RunContext
 
@@ -136,7 +136,7 @@ def _observe(
     written: ImageSynthesis,
     images: Images,
     chosen: Chosen,
-    played: Played,
+    played: TrainingResult,
     audit: AuditNetwork,
     stages: Stages,
     *,
@@ -147,7 +147,7 @@ def _observe(
     pixels = generate(
         networks.maker, latent_points(written.observe.generated, seed, GENERATED), machine
     )
-    made = observing.generated_side(pixels, audit, device)
+    made = generator_observations.generated_side(pixels, audit, device)
     progress(1, 4, "observing real images")
     places = [
         pools(images, chosen, written.observe.real, seed, as_seen=as_seen)
@@ -158,11 +158,13 @@ def _observe(
     )
     progress(2, 4, "observing likeness")
     seen = {
-        "quality": observing.quality((made, training, held), images.classes),
-        "memory": observing.memory(made, known, unknown),
-        "pairs": observing.pairs((made, training), seed),
-        "membership": observing.membership(made, known, unknown, networks.discriminator, device),
-        "seen": observing.seen(images, chosen),
+        "quality": generator_observations.quality((made, training, held), images.classes),
+        "memory": generator_observations.memory(made, known, unknown),
+        "pairs": generator_observations.pairs((made, training), seed),
+        "membership": generator_observations.membership(
+            made, known, unknown, networks.discriminator, device
+        ),
+        "seen": generator_observations.seen(images, chosen),
     }
     progress(3, 4, "making pictures")
     return seen | (
@@ -177,12 +179,16 @@ def _real_sides(
 ) -> tuple[Side, Side]:
     seen, unseen = places
     return (
-        observing.real_side(observing.TRAINING, images, seen, audit, device),
-        observing.real_side(observing.HELD_OUT, images, unseen, audit, device),
+        generator_observations.real_side(
+            generator_observations.TRAINING, images, seen, audit, device
+        ),
+        generator_observations.real_side(
+            generator_observations.HELD_OUT, images, unseen, audit, device
+        ),
     )
 
 
-def _scalars(images: Images, played: Played, audit: AuditNetwork) -> dict[str, float]:
+def _scalars(images: Images, played: TrainingResult, audit: AuditNetwork) -> dict[str, float]:
     networks = played.networks
     return {
         "generator_parameters": sum(p.numel() for p in networks.generator.parameters()),

@@ -19,15 +19,15 @@ import torch
 from torch import nn
 
 from medpipe.pipeline.augmentation import Augmentation
-from medpipe.pipeline.classification import Split, Task, classify
+from medpipe.pipeline.classifier_run import Split, Task, classify
 from medpipe.pipeline.config import parse, stand_in
 from medpipe.pipeline.data.images import ImageData, load_images
 from medpipe.pipeline.data.planes import Planes
 from medpipe.pipeline.imaging.calibrating import calibration_splits
 from medpipe.pipeline.imaging.grouping import cluster_of, table_digest, with_clusters
-from medpipe.pipeline.imaging.pictures import with_pictures
-from medpipe.pipeline.imaging.settings import MriClassification
-from medpipe.pipeline.imaging.slices import Slices, Spoilt
+from medpipe.pipeline.imaging.imaging_settings import MriClassification
+from medpipe.pipeline.imaging.reader_images import with_pictures
+from medpipe.pipeline.imaging.slices import CorruptedImages, Slices
 from medpipe.pipeline.imaging.splitting import splits_of
 from medpipe.pipeline.machine import Machine, open_machine, seed_all
 from medpipe.pipeline.models.resnet import build_resnet
@@ -110,7 +110,7 @@ def _splits(
             yield "training_evaluated", Split(subset, evaluated)
         if name in others:
             for kind, level in observe.corruptions.model_dump(exclude_none=True).items():
-                yield f"{name}_{kind}", Split(subset, Spoilt(here, subset, kind, level))
+                yield f"{name}_{kind}", Split(subset, CorruptedImages(here, subset, kind, level))
 
 
 def _network(settings: MriClassification, classes: int) -> nn.Module:

@@ -17,8 +17,8 @@ from medpipe.pipeline.config import Positive, Section, parse, stand_in
 from medpipe.pipeline.data.text import load_text
 from medpipe.pipeline.splits import Index, Subset
 from medpipe.pipeline.text.classifying import CLUSTER
-from medpipe.pipeline.text.sampling import as_drawn, draw, sentences_of
-from medpipe.pipeline.text.settings import Data
+from medpipe.pipeline.text.sentence_splits import as_drawn, draw, sentences_of
+from medpipe.pipeline.text.text_settings import Data
 from medpipe.running.experiment import ExperimentResult, RunContext
 
 NAME = "text_baselines"

@@ -18,10 +18,10 @@ from typing import Any
 from medpipe.pipeline.config import Section, parse, stand_in
 from medpipe.pipeline.data.text import load_text
 from medpipe.pipeline.machine import open_machine, seed_all
-from medpipe.pipeline.text.building import build
 from medpipe.pipeline.text.classifying import TextTask, classify_text
-from medpipe.pipeline.text.sampling import as_drawn, draw
-from medpipe.pipeline.text.settings import Data, Model, TextTraining, Transformer
+from medpipe.pipeline.text.sentence_splits import as_drawn, draw
+from medpipe.pipeline.text.text_models import build
+from medpipe.pipeline.text.text_settings import Data, Model, TextTraining, Transformer
 from medpipe.running.experiment import ExperimentResult, RunContext
 
 NAME = "text_classification"

@@ -18,14 +18,14 @@ from pydantic import Field
 
 from medpipe.audits import text_labels as labels
 from medpipe.audits import text_overlap as overlap
-from medpipe.audits.shares import Share, share
+from medpipe.audits.proportions import Share, share
 from medpipe.evidence.observations import Observations
 from medpipe.pipeline.config import Positive, Section, parse, stand_in
 from medpipe.pipeline.data.text import TextData, load_text
 from medpipe.pipeline.splits import Subset
 from medpipe.pipeline.text.classifying import CLUSTER
-from medpipe.pipeline.text.sampling import as_drawn, draw, sentences_of
-from medpipe.pipeline.text.settings import Data
+from medpipe.pipeline.text.sentence_splits import as_drawn, draw, sentences_of
+from medpipe.pipeline.text.text_settings import Data
 from medpipe.running.experiment import ExperimentResult, RunContext
 
 NAME = "text_data_audit"

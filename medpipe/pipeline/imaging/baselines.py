@@ -1,6 +1,4 @@
-"""Baselines that see less of an image than a network does: what each may see, and the model that it
-is given.
-"""
+"""Shortcut baselines: what each may see of an image, and the model that it trains."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from medpipe.audits.images.groups import combined
 from medpipe.errors import DataError, UnavailableError
 from medpipe.pipeline.data.image_groups import clusters
 from medpipe.pipeline.data.images import ImageData
-from medpipe.pipeline.data.places import data_home
+from medpipe.pipeline.data.paths import data_home
 
 Groups = NDArray[np.str_]
 PATIENT, CLUSTER = "patient_id", "cluster"

@@ -1,6 +1,4 @@
-"""The largest groups of related images, for contact sheets, and how many distinct slices there
-are.
-"""
+"""Select the largest groups of related images for contact sheets, and count distinct slices."""
 
 from __future__ import annotations
 

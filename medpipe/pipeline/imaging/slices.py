@@ -46,7 +46,7 @@ class Slices:
         return {"x": self._maker.batch(images, variants)}
 
 
-class Spoilt:
+class CorruptedImages:
     """The same images under one corruption, for evaluation alone."""
 
     def __init__(self, planes: Planes, subset: Subset, kind: str, level: float) -> None:

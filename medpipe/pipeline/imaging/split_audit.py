@@ -1,4 +1,4 @@
-"""Whether a split of images is free of leakage, and a split that is."""
+"""Check whether a split of images is free of leakage, and make a split that is."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sklearn.model_selection import StratifiedGroupKFold
 from medpipe.audits.images.duplicates import joined
 from medpipe.audits.images.groups import Groups
 from medpipe.audits.images.split_check import check_split, look_across
-from medpipe.audits.shares import Share, share
+from medpipe.audits.proportions import Share, share
 from medpipe.errors import DataError
-from medpipe.phrases import listed
+from medpipe.formatting import listed
+from medpipe.metrics.intervals import Interval
 from medpipe.pipeline.data.image_groups import grey
 from medpipe.pipeline.data.images import ImageData
-from medpipe.pipeline.imaging.relations import training_part
-from medpipe.statistics import Interval
+from medpipe.pipeline.imaging.leaked_images import training_part
 
 TRAIN, TEST = "train", "test"
 FOLDS, SEED, ROUNDS = 5, 0, 3

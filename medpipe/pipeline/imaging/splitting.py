@@ -14,7 +14,7 @@ from sklearn.model_selection import train_test_split
 from medpipe.errors import DataError
 from medpipe.pipeline.data.images import ImageData, ImagePart
 from medpipe.pipeline.imaging.grouping import Groups, groups_of
-from medpipe.pipeline.imaging.settings import Data
+from medpipe.pipeline.imaging.imaging_settings import Data
 from medpipe.pipeline.splits import Index, Subset, split_by_image, split_by_patient, whole
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
-from medpipe.claims.figures import Architecture, Layer
+from medpipe.specs.figures import Architecture, Layer
 
 
 def built(network: Architecture) -> dict[str, Any]:

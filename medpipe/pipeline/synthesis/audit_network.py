@@ -30,9 +30,9 @@ from sklearn.decomposition import PCA
 from torch import nn
 
 from medpipe.pipeline.augmentation import normalise
-from medpipe.pipeline.classification import weights_digest
+from medpipe.pipeline.classifier_run import weights_digest
 from medpipe.pipeline.data.images import ImageData
-from medpipe.pipeline.data.places import cache_home
+from medpipe.pipeline.data.paths import cache_home
 from medpipe.pipeline.imaging.grouping import PATIENT
 from medpipe.pipeline.machine import Machine
 from medpipe.pipeline.models import resnet
@@ -40,8 +40,8 @@ from medpipe.pipeline.prediction import probabilities
 from medpipe.pipeline.splits import Index, split_by_patient
 from medpipe.pipeline.synthesis import fitting
 from medpipe.pipeline.synthesis.generating import Pixels
-from medpipe.pipeline.synthesis.sampling import Images
-from medpipe.pipeline.synthesis.settings import Audit
+from medpipe.pipeline.synthesis.generator_data import Images
+from medpipe.pipeline.synthesis.synthesis_settings import Audit
 from medpipe.pipeline.training import weights_of
 from medpipe.running.experiment import Progress, declare_read
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from medpipe.pipeline.synthesis.settings import Adversarial
+from medpipe.pipeline.synthesis.synthesis_settings import Adversarial
 
 
 def generator_loss(logits: Tensor, kind: str) -> Tensor:

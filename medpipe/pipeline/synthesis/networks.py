@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from medpipe.pipeline.models.dcgan import build_discriminator, build_generator
 from medpipe.pipeline.synthesis.generating import Pixels, as_images
-from medpipe.pipeline.synthesis.settings import Model
+from medpipe.pipeline.synthesis.synthesis_settings import Model
 
 BATCH = 256
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from medpipe.pipeline.synthesis.settings import ImageSynthesis
+from medpipe.pipeline.synthesis.synthesis_settings import ImageSynthesis
 from medpipe.running.experiment import Progress
 
 RESNET = 1.0

@@ -27,9 +27,9 @@ from medpipe.pipeline.splits import Index
 from medpipe.pipeline.synthesis.audit_network import AuditNetwork, trained_and_not
 from medpipe.pipeline.synthesis.fitting import fit
 from medpipe.pipeline.synthesis.generating import Pixels, generate, latent_points
-from medpipe.pipeline.synthesis.observing import generated_id
-from medpipe.pipeline.synthesis.sampling import Chosen, Images
-from medpipe.pipeline.synthesis.settings import ImageSynthesis
+from medpipe.pipeline.synthesis.generator_data import Chosen, Images
+from medpipe.pipeline.synthesis.generator_observations import generated_id
+from medpipe.pipeline.synthesis.synthesis_settings import ImageSynthesis
 from medpipe.running.experiment import Progress
 
 POINTS = 4

@@ -1,4 +1,4 @@
-"""Train a classifier of sentences and observe it: `medpipe.pipeline.classification` with what is
+"""Train a classifier of sentences and observe it: `medpipe.pipeline.classifier_run` with what is
 particular to sentences.
 """
 
@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from medpipe.pipeline.checkpoint import CheckpointStore
-from medpipe.pipeline.classification import weights_digest
+from medpipe.pipeline.classifier_run import weights_digest
 from medpipe.pipeline.data.text import TextData
 from medpipe.pipeline.machine import Machine, code_digest
 from medpipe.pipeline.prediction import Meter, evaluation_steps, predict, probabilities
 from medpipe.pipeline.text.samples import Sentences, View, order_of_length
-from medpipe.pipeline.text.sampling import Drawn
-from medpipe.pipeline.text.settings import TextTraining
-from medpipe.pipeline.text.training import Measure, Watched, train_text
+from medpipe.pipeline.text.sentence_splits import Drawn
+from medpipe.pipeline.text.sentence_training import Measure, Watched, train_text
+from medpipe.pipeline.text.text_settings import TextTraining
 from medpipe.pipeline.training import Trained, total_steps
 from medpipe.running.experiment import ExperimentResult, RunContext
 

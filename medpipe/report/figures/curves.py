@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from medpipe.evidence import Evidence
 from medpipe.judging.wording import show
-from medpipe.report.case import Item
 from medpipe.report.figures.svg import (
     ACCENT,
     GRID,
@@ -22,6 +21,7 @@ from medpipe.report.figures.svg import (
     Scale,
     padded,
 )
+from medpipe.report.report_data import ClaimResult
 
 Array = NDArray[np.float64]
 TOP, HEIGHT, FOOT = 16.0, 80.0, 24.0
@@ -35,7 +35,9 @@ SERIES: tuple[Style, ...] = (
 )
 
 
-def learning_curves(title: str, runs: Sequence[Evidence], published: Item | None) -> Figure | None:
+def learning_curves(
+    title: str, runs: Sequence[Evidence], published: ClaimResult | None
+) -> Figure | None:
     """Accuracy and loss by epoch; None where no run recorded both for two epochs.
 
     ``published``: the claim on validation accuracy, drawn as a line.
@@ -152,7 +154,7 @@ def _said(
     runs: Sequence[Evidence],
     validation: Array,
     drawing: Drawing,
-    published: Item | None,
+    published: ClaimResult | None,
 ) -> Figure:
     mean = 100 * _mean(validation)
     best, final = (

@@ -8,9 +8,9 @@ import numpy as np
 
 from medpipe.audits.images.groups import CONFIDENCE, SHEETS
 from medpipe.evidence import Evidence, Observations
-from medpipe.phrases import plural
+from medpipe.formatting import plural
 from medpipe.report.figures.curves import evidence_keys
-from medpipe.report.figures.gallery import png
+from medpipe.report.figures.prediction_gallery import png
 from medpipe.report.figures.svg import WIDE, Drawing, Figure, wrapped
 
 COLUMNS, GAP, LINE, SIZE, LINES = 6, 6.0, 9.0, 7.0, 3

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medpipe.claims.protocol import flatten
 from medpipe.evidence import Evidence
-from medpipe.judging.metrics.classification import accuracy
-from medpipe.phrases import plural
+from medpipe.formatting import plural
+from medpipe.metrics.classification import accuracy
 from medpipe.report.figures.curves import evidence_keys
 from medpipe.report.figures.svg import (
     ACCENT,
@@ -26,6 +25,7 @@ from medpipe.report.figures.svg import (
     Scale,
     padded,
 )
+from medpipe.specs.protocol import flatten
 
 FRACTION, SPLIT, OWN = "data.train_fraction", "validation", "training_evaluated"
 FEWEST = 3

@@ -13,7 +13,7 @@ from typing import Final
 from xml.sax.saxutils import escape, quoteattr
 
 from medpipe.errors import MissingDependency
-from medpipe.report.fonts import font_path
+from medpipe.fonts import font_path
 from medpipe.report.printable import printable
 
 INK: Final = "#1b1f24"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medpipe.evidence import Evidence
-from medpipe.phrases import plural
+from medpipe.formatting import plural
 from medpipe.report.figures.curves import (
     FOOT,
     HEIGHT,
@@ -21,7 +21,7 @@ from medpipe.report.figures.curves import (
     panel,
     series,
 )
-from medpipe.report.figures.gallery import png
+from medpipe.report.figures.prediction_gallery import png
 from medpipe.report.figures.svg import ACCENT, INK, MUTED, SECOND, WIDE, Drawing, Figure, text_width
 
 Pixels = NDArray[np.uint8]

@@ -28,7 +28,6 @@ def own_homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "KAGGLE_API_TOKEN",
         "KAGGLE_USERNAME",
         "KAGGLE_KEY",
-        "MEDPIPE_KAGGLE_URL",
         "MEDPIPE_GITHUB_URL",
         "http_proxy",
         "HTTP_PROXY",

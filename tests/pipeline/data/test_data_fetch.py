@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,14 +14,17 @@ from pathlib import Path
 
 import pytest
 
-from medpipe.errors import DataError, UnavailableError, UnknownNameError
+from medpipe.errors import DataError, MissingDependency, UnavailableError, UnknownNameError
 from medpipe.pipeline.data import download, fetch
 from medpipe.pipeline.data.describe import status
 from medpipe.pipeline.data.images import load_images
 from medpipe.pipeline.data.text import load_text
 
 NAME = "brain-tumor-mri-dataset"
-KAGGLE_PATH = fetch.KAGGLE_FILE.partition("?")[0]
+ASKED = "/v1/datasets.DatasetApiService/DownloadDataset"
+"""What Kaggle's client asks for."""
+KAGGLE_PATH = "/store"
+"""Where it is sent."""
 
 
 @dataclass
@@ -33,7 +38,10 @@ class Server:
     ranges: bool = True
     cut_after: list[int] = field(default_factory=list)
     fail: list[int] = field(default_factory=list)
-    redirect: dict[str, str] = field(default_factory=dict)
+    api_fail: list[int] = field(default_factory=list)
+    store: str = ""
+    delay_s: float = 0.0
+    posted: list[tuple[str, dict[str, object], str | None]] = field(default_factory=list)
     asked: list[tuple[str, str | None, str | None]] = field(default_factory=list)
 
 
@@ -46,16 +54,32 @@ def handler(server: Server) -> type[BaseHTTPRequestHandler]:
             path = self.path.partition("?")[0]
             server.asked.append((path, self.headers["Range"], self.headers["Authorization"]))
             code = server.fail.pop(0) if server.fail else 0
-            if path in server.redirect:
-                self.send_response(302)
-                self.send_header("Location", server.redirect[path])
-                self.end_headers()
-            elif code or (server.need and self.headers["Authorization"] != server.need):
-                self.send_error(code or 401)
+            if code:
+                self.send_error(code)
             elif path not in server.files:
                 self.send_error(404)
             else:
                 self.send_file(server.files[path])
+
+        def do_POST(self) -> None:
+            """Kaggle's interface: checks a token, or redirects to the archive."""
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            server.posted.append((self.path, body, self.headers["Authorization"]))
+            time.sleep(server.delay_s)
+            code = server.api_fail.pop(0) if server.api_fail else 0
+            if code or (server.need and self.headers["Authorization"] != server.need):
+                self.send_error(code or 401)
+            elif self.path == ASKED:
+                self.send_response(302)
+                self.send_header("Location", f"{server.store}{KAGGLE_PATH}?X-Signature=secret")
+                self.end_headers()
+            else:
+                content = json.dumps({"active": body["token"] == "abc", "username": "ann"}).encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
 
         def send_file(self, content: bytes) -> None:
             start = 0
@@ -87,9 +111,9 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     state = Server()
     http = ThreadingHTTPServer(("127.0.0.1", 0), handler(state))
     state.url = f"http://127.0.0.1:{http.server_address[1]}"
+    state.store = f"http://localhost:{http.server_address[1]}"  # another host, as with Kaggle
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    monkeypatch.setenv("MEDPIPE_KAGGLE_URL", state.url)
     monkeypatch.setenv("MEDPIPE_GITHUB_URL", state.url + "/")
     monkeypatch.setattr(download, "PAUSES_S", (0.0, 0.0))
     yield state
@@ -99,9 +123,25 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 @pytest.fixture
+def kaggle_home(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home folder, and Kaggle's client pointed at the server of this machine."""
+    home = tmp_path / "user"
+    monkeypatch.setenv("HOME", str(home))
+    (home / ".kaggle").mkdir(parents=True)
+    pytest.importorskip("kaggle", exc_type=ImportError)
+    from kaggle.api.kaggle_api_extended import KaggleApi
+    from kagglesdk import kaggle_env
+
+    monkeypatch.setattr(KaggleApi, "config", str(home / ".kaggle" / "kaggle.json"))
+    monkeypatch.setitem(kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.PROD, server.url)
+    return home / ".kaggle"
+
+
+@pytest.fixture
 def archive(
     tmp_path: Path,
     server: Server,
+    kaggle_home: Path,
     mri_files: dict[str, bytes],
     zipped: Callable[[Path, Mapping[str, bytes]], Path],
 ) -> bytes:
@@ -196,12 +236,12 @@ def test_refused_without_and_with_a_wrong_token(
     server.need = "Basic " + base64.b64encode(b"ann:right").decode()
     with pytest.raises(
         UnavailableError,
-        match=r"HTTP 401.*create a Kaggle token.*KAGGLE_USERNAME.*kaggle\.json.*save it as",
+        match=r"HTTP 401.*create one \(kaggle.*KAGGLE_USERNAME.*kaggle\.json.*save it as",
     ):
         fetch.fetch(NAME, tmp_path)
     monkeypatch.setenv("KAGGLE_USERNAME", "ann")
     monkeypatch.setenv("KAGGLE_KEY", "wrong-secret")
-    with pytest.raises(UnavailableError, match="check that the Kaggle token is valid") as caught:
+    with pytest.raises(UnavailableError, match="check the Kaggle token") as caught:
         fetch.fetch(NAME, tmp_path)
     assert "wrong-secret" not in str(caught.value)
     monkeypatch.setenv("KAGGLE_KEY", "right")
@@ -209,46 +249,114 @@ def test_refused_without_and_with_a_wrong_token(
 
 
 def test_every_place_for_a_token(
-    tmp_path: Path, server: Server, archive: bytes, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    server: Server,
+    archive: bytes,
+    kaggle_home: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("KAGGLE_CONFIG_DIR", str(tmp_path))
-    (tmp_path / "kaggle.json").write_text(json.dumps({"username": "bob", "key": "k"}))
+    (kaggle_home / "kaggle.json").write_text(json.dumps({"username": "bob", "key": "k"}))
     fetch.fetch(NAME, tmp_path / "a")
-    monkeypatch.setenv("KAGGLE_API_TOKEN", "abc")
+    (kaggle_home / "access_token").write_text("abc")
     fetch.fetch(NAME, tmp_path / "b")
-    assert [asked[2] for asked in server.asked] == [
+    (kaggle_home / "access_token").unlink()
+    monkeypatch.setenv("KAGGLE_API_TOKEN", "abc")
+    fetch.fetch(NAME, tmp_path / "c")
+    assert [posted[2] for posted in server.posted if posted[0] == ASKED] == [
         "Basic " + base64.b64encode(b"bob:k").decode(),
         "Bearer abc",
+        "Bearer abc",
     ]
-    monkeypatch.setenv("KAGGLE_API_TOKEN", "ab\nc")
-    with pytest.raises(DataError, match="KAGGLE_API_TOKEN"):
-        fetch.fetch(NAME, tmp_path / "c")
-    monkeypatch.delenv("KAGGLE_API_TOKEN")
-    for broken in ("", "[]", "{}", "{"):
-        (tmp_path / "kaggle.json").write_text(broken)
-        with pytest.raises(DataError, match=r"kaggle\.json"):
+
+
+def test_a_token_that_cannot_be_used(
+    tmp_path: Path,
+    server: Server,
+    archive: bytes,
+    kaggle_home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server.need = "Bearer right"
+    for broken in ("", "{}", "{"):  # Kaggle's client takes these for no token
+        (kaggle_home / "kaggle.json").write_text(broken)
+        with pytest.raises(UnavailableError, match=r"check the Kaggle token.*kaggle\.json"):
             fetch.fetch(NAME, tmp_path / "c")
+    for broken in ("[]", "[1]", '"text"', "1"):
+        (kaggle_home / "kaggle.json").write_text(broken)
+        with pytest.raises(DataError, match=r"kaggle\.json.*create the token again"):
+            fetch.fetch(NAME, tmp_path / "c")
+    (kaggle_home / "kaggle.json").unlink()
+    (kaggle_home / "credentials.json").write_text("{")  # of `kaggle auth login`
+    with pytest.raises(UnavailableError, match="check the Kaggle token"):
+        fetch.fetch(NAME, tmp_path / "c")
+    monkeypatch.setenv("KAGGLE_API_TOKEN", "ab\nc")
+    with pytest.raises(DataError, match=r"KAGGLE_API_TOKEN.*create the token again"):
+        fetch.fetch(NAME, tmp_path / "c")
+    monkeypatch.setenv("KAGGLE_API_TOKEN", "abc")
+    with pytest.raises(
+        UnavailableError, match=r"access was refused \(HTTP 401\); check the Kaggle token"
+    ):
+        fetch.fetch(NAME, tmp_path / "c")
+
+
+def test_nothing_is_printed_and_nothing_exits_without_a_token(
+    tmp_path: Path, server: Server, archive: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    fetch.fetch(NAME, tmp_path / "new")
+    assert server.posted == [
+        (
+            ASKED,
+            {
+                "ownerSlug": "masoudnickparvar",
+                "datasetSlug": "brain-tumor-mri-dataset",
+                "datasetVersionNumber": 1,
+            },
+            None,
+        )
+    ]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_without_kaggles_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "kaggle"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "kaggle", None)
+    with pytest.raises(MissingDependency, match=r"needs kaggle.*medpipe\[train\]"):
+        fetch.fetch(NAME, tmp_path)
 
 
 def test_the_token_does_not_follow_a_redirect(
     tmp_path: Path, server: Server, archive: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("KAGGLE_API_TOKEN", "abc")
-    server.files["/store"] = server.files.pop(KAGGLE_PATH)
-    server.redirect[KAGGLE_PATH] = server.url + "/store"
-    server.cut_after = [700]
+    monkeypatch.setenv("KAGGLE_USERNAME", "ann")
+    monkeypatch.setenv("KAGGLE_KEY", "secret")
+    server.cut_after = [2000, 700]
     assert fetch.fetch(NAME, tmp_path).read_bytes() == archive
-    assert [(asked[0], asked[2]) for asked in server.asked] == [
-        (KAGGLE_PATH, "Bearer abc"),
-        ("/store", None),
-    ] * 2
-    assert server.asked[-1][1] == "bytes=700-"
+    assert all(posted[2] for posted in server.posted) and len(server.posted) > 1
+    assert {asked[2] for asked in server.asked} == {None}
+
+
+def test_a_signed_address_is_not_shown(tmp_path: Path, server: Server, archive: bytes) -> None:
+    server.files.clear()
+    with pytest.raises(UnavailableError) as caught:
+        fetch.fetch(NAME, tmp_path)
+    assert "secret" not in str(caught.value)
+    assert str(caught.value).startswith("https://www.kaggle.com/datasets/masoudnickparvar/")
+
+
+def test_a_server_that_never_answers(
+    tmp_path: Path, server: Server, archive: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "TIMEOUT_S", 0.1)
+    server.delay_s = 0.5
+    with pytest.raises(UnavailableError, match=r"no connection to Kaggle.*save it as"):
+        fetch.fetch(NAME, tmp_path)
 
 
 def test_absent_busy_and_without_network(
     tmp_path: Path, server: Server, archive: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server.fail = [503, 429]
+    server.api_fail = [503, 429]
     assert fetch.fetch(NAME, tmp_path / "a").exists()
     server.fail = [500, 500, 500]
     with pytest.raises(UnavailableError, match="network or the server failed"):
@@ -256,12 +364,19 @@ def test_absent_busy_and_without_network(
     server.files.clear()
     with pytest.raises(UnavailableError, match="nothing is there"):
         fetch.fetch(NAME, tmp_path / "c")
-    monkeypatch.setenv("MEDPIPE_KAGGLE_URL", "http://127.0.0.1:1")
-    with pytest.raises(UnavailableError, match="save it as"):
+    from kagglesdk import kaggle_env
+
+    monkeypatch.setitem(
+        kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.PROD, "http://127.0.0.1:1"
+    )
+    with pytest.raises(UnavailableError, match=r"no connection to Kaggle\).*save it as"):
         fetch.fetch(NAME, tmp_path / "c")
-    monkeypatch.setenv("MEDPIPE_KAGGLE_URL", "file:///etc")
+    monkeypatch.setenv("KAGGLE_API_TOKEN", "abc")  # its check needs the network, too
+    with pytest.raises(UnavailableError, match=r"no connection to Kaggle\).*check the network"):
+        fetch.fetch(NAME, tmp_path / "c")
+    monkeypatch.setenv("MEDPIPE_GITHUB_URL", "file:///etc")
     with pytest.raises(DataError, match="http://"):
-        fetch.fetch(NAME, tmp_path / "c")
+        fetch.fetch("pubmed-rct-20k", tmp_path / "c")
     with pytest.raises(UnknownNameError):
         fetch.fetch("pubmed", tmp_path)
 

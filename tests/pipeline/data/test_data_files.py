@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from medpipe.errors import DataError
-from medpipe.pipeline.data import files
-from medpipe.pipeline.data.files import open_files
+from medpipe.pipeline.data import data_files
+from medpipe.pipeline.data.data_files import open_files
 
 Zipped = Callable[[Path, Mapping[str, bytes]], Path]
 
@@ -56,13 +56,13 @@ def test_declared_sizes_and_counts_are_bounded(
     tmp_path: Path, zipped: Zipped, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = zipped(tmp_path / "a.zip", {"a": b"x" * 600, "b": b"x" * 600})
-    monkeypatch.setattr(files, "MAX_TOTAL_BYTES", 1000)
+    monkeypatch.setattr(data_files, "MAX_TOTAL_BYTES", 1000)
     with pytest.raises(DataError, match="1200 so far"):
         open_files(path)
-    monkeypatch.setattr(files, "MAX_FILE_BYTES", 500)
+    monkeypatch.setattr(data_files, "MAX_FILE_BYTES", 500)
     with pytest.raises(DataError, match="at most 500 bytes"):
         open_files(path)
-    monkeypatch.setattr(files, "MAX_FILES", 1)
+    monkeypatch.setattr(data_files, "MAX_FILES", 1)
     with pytest.raises(DataError, match="at most 1 files"):
         open_files(path)
 
@@ -241,10 +241,10 @@ def test_what_a_tar_file_may_not_hold(
 def test_a_tar_file_is_bounded_before_it_is_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "MAX_TOTAL_BYTES", 20_000)
+    monkeypatch.setattr(data_files, "MAX_TOTAL_BYTES", 20_000)
     with pytest.raises(DataError, match="at most 20000 bytes unpacked"):
         open_files(tarred(tmp_path / "bomb.tar.gz", {"a": bytes(10_000_000)}))
-    monkeypatch.setattr(files, "MAX_FILES", 3)
+    monkeypatch.setattr(data_files, "MAX_FILES", 3)
     with pytest.raises(DataError, match="at most 3 files"):
         open_files(tarred(tmp_path / "many.tar", {str(i): b"" for i in range(9)}, "w:"))
 

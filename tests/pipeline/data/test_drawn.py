@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medpipe.pipeline.data import drawn, phantoms
+from medpipe.pipeline.data import phantom_cache, phantoms
 
 
 @pytest.fixture
@@ -26,9 +26,9 @@ def same(one: phantoms.Phantoms, other: phantoms.Phantoms) -> bool:
 
 def test_what_is_kept_is_what_was_drawn(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = phantoms.make("Testing")
-    first = drawn.slices("Testing")
+    first = phantom_cache.slices("Testing")
     monkeypatch.setattr(phantoms, "make", lambda _: pytest.fail("drawn again"))
-    again = drawn.slices("Testing")
+    again = phantom_cache.slices("Testing")
     assert (
         same(first, plain) and same(again, plain) and isinstance(again.people[0], phantoms.Person)
     )
@@ -37,13 +37,13 @@ def test_what_is_kept_is_what_was_drawn(cache: Path, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("broken", [b"", b"PK\x03\x04 no zip", "half", "other"])
 def test_what_is_broken_is_drawn_again(cache: Path, broken: bytes | str) -> None:
-    first = drawn.slices("Testing")
+    first = phantom_cache.slices("Testing")
     (kept,) = (cache / "drawn").iterdir()
     if broken == "other":
         np.savez(kept, pixels=first.pixels)
     else:
         kept.write_bytes(kept.read_bytes()[:5000] if isinstance(broken, str) else broken)
-    assert same(drawn.slices("Testing"), first)
+    assert same(phantom_cache.slices("Testing"), first)
 
 
 def test_a_folder_that_cannot_be_written_costs_only_time(
@@ -51,4 +51,4 @@ def test_a_folder_that_cannot_be_written_costs_only_time(
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("MEDPIPE_CACHE", str(tmp_path / "file"))
-    assert same(drawn.slices("Testing"), phantoms.make("Testing"))
+    assert same(phantom_cache.slices("Testing"), phantoms.make("Testing"))

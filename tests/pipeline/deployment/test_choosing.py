@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medpipe.audits.deployment import Parity
+from medpipe.audits.backend_timing import Parity
 from medpipe.errors import DataError
+from medpipe.metrics.intervals import Interval
+from medpipe.pipeline.deployment.backends import Backend, Built, Exported
 from medpipe.pipeline.deployment.bench import Measured, choose
-from medpipe.pipeline.deployment.rungs import Built, Exported, Rung
-from medpipe.statistics import Interval
 
 EXACT = Interval(0.0, 0.0, 0.001, 1000, "made up")
 FLIPPED = Interval(0.05, 0.1, 0.2, 1000, "made up")
@@ -35,7 +35,7 @@ def measured(
     found = Parity(shares, EXACT, difference, True, shares)
     exported = Exported(lambda batch, side: lambda images: images, (Path(slug),) if kept else ())
     return Measured(
-        Built(Rung(slug, "fp32", "cpu"), "built", "", exported),
+        Built(Backend(slug, "fp32", "cpu"), "built", "", exported),
         np.ones(20),
         Interval(times, times, times, 20, "made up"),
         found,

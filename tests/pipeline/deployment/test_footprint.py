@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from torch import nn
 
-from medpipe.pipeline.deployment.building import build, opened
+from medpipe.pipeline.deployment.backend_builder import build, opened
+from medpipe.pipeline.deployment.backends import Backend, Source
 from medpipe.pipeline.deployment.footprint import footprint_mb
-from medpipe.pipeline.deployment.rungs import Rung, Source
 
 SIDE = 33
 
@@ -38,7 +38,7 @@ def wide() -> nn.Module:
 def test_it_is_at_least_what_the_weights_take(tmp_path: Path) -> None:
     network = wide()
     eager = build(
-        Rung("eager", "fp32", "cpu"),
+        Backend("eager", "fp32", "cpu"),
         Source(network, np.zeros((1, 3, SIDE, SIDE), np.float32), tmp_path),
     )
     assert 64 < footprint_mb(eager, network, tmp_path, 1, SIDE) < 64 * 3
@@ -56,7 +56,7 @@ def test_a_form_that_is_opened_answers_as_the_one_that_was_timed(name: str, tmp_
         nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)
     ).eval()
     images = draw.standard_normal((2, 3, SIDE, SIDE)).astype(np.float32)
-    made = build(Rung(name, "fp32", "cpu"), Source(network, images, tmp_path))
+    made = build(Backend(name, "fp32", "cpu"), Source(network, images, tmp_path))
     assert made.exported is not None, made.reason
     other = nn.Sequential(
         nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)

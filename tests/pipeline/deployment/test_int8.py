@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from medpipe.pipeline.deployment import openvino_rungs
-from medpipe.pipeline.deployment.building import build
-from medpipe.pipeline.deployment.rungs import Source, ladder
+from medpipe.pipeline.deployment import openvino_backends
+from medpipe.pipeline.deployment.backend_builder import build
+from medpipe.pipeline.deployment.backends import Source, ladder
 
 pytest.importorskip("nncf", reason="nncf is not installed")
 pytest.importorskip("openvino", reason="openvino is not installed")
@@ -38,7 +38,7 @@ def test_layers_go_back_until_calls_agree(tmp_path: Path, monkeypatch: pytest.Mo
         wanted = network(torch.from_numpy(images)).argmax(1).numpy()
 
     def agreement(drop: float) -> float:
-        monkeypatch.setattr(openvino_rungs, "DROP", drop)
+        monkeypatch.setattr(openvino_backends, "DROP", drop)
         exported = build(rung, source).exported
         assert exported is not None
         answer = exported.at(40, 64)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from planted_forms import CLOCK, FarDevice
 
-from medpipe.evidence.rounds import short_warm_up
+from medpipe.metrics.timing import short_warm_up
 from medpipe.pipeline.deployment.guards import cached_answer, does_not_wait, tracks_gradients
 from medpipe.pipeline.deployment.latency import Configuration, is_stable, measure
 

@@ -17,9 +17,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from medpipe.errors import DataError, SpecError
-from medpipe.pipeline.deployment.building import build
+from medpipe.pipeline.deployment.backend_builder import build
+from medpipe.pipeline.deployment.backends import Backend, Source
 from medpipe.pipeline.deployment.model_files import channels_of, network_of
-from medpipe.pipeline.deployment.rungs import Rung, Source
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:`torch.jit.*` is deprecated", "ignore:.*TracerWarning"
@@ -147,7 +147,7 @@ def test_graphs_are_traced_with_the_size_and_the_channels_asked_for(
 ) -> None:
     images = np.random.default_rng(0).standard_normal((4, channels, side, side)).astype(np.float32)
     of_size = Fixed(channels, side).eval()
-    built = build(Rung(name, "fp32", "cpu"), Source(of_size, images, tmp_path))
+    built = build(Backend(name, "fp32", "cpu"), Source(of_size, images, tmp_path))
     assert built.exported is not None, built.reason
     with torch.inference_mode():
         assert np.allclose(
@@ -166,7 +166,7 @@ def test_other_runtimes_take_a_network_of_one_size_and_channel(
     pytest.importorskip(package)
     images = np.random.default_rng(0).standard_normal((4, 1, 33, 33)).astype(np.float32)
     of_size = Fixed(1, 33).eval()
-    built = build(Rung(name, "fp32", "cpu", name), Source(of_size, images, tmp_path))
+    built = build(Backend(name, "fp32", "cpu", name), Source(of_size, images, tmp_path))
     assert built.exported is not None, built.reason
     with torch.inference_mode():
         assert np.allclose(
@@ -183,6 +183,6 @@ def test_a_scripted_network_that_answers_with_a_tuple_gives_its_logits(tmp_path:
             return logits, logits + 1
 
     images = np.random.default_rng(0).standard_normal((2, 3, 33, 33)).astype(np.float32)
-    built = build(Rung("script", "fp32", "cpu"), Source(Pair(), images, tmp_path))
+    built = build(Backend("script", "fp32", "cpu"), Source(Pair(), images, tmp_path))
     assert built.exported is not None
     assert np.array_equal(built.exported.at(2, 33)(images), images.reshape(2, -1)[:, :3])

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from medpipe.pipeline.deployment import onnx_rungs
-from medpipe.pipeline.deployment.rungs import FAILURES, ladder
+from medpipe.pipeline.deployment import onnx_backends
+from medpipe.pipeline.deployment.backends import FAILURES, ladder
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
@@ -17,4 +17,4 @@ def test_a_refused_file_is_a_failure_that_the_ladder_knows(tmp_path: Path) -> No
     path.write_bytes(b"no graph")
     (rung,) = [r for r in ladder("cpu") if r.slug == "onnxruntime"]
     with pytest.raises(FAILURES, match="ONNXRuntimeError"):
-        onnx_rungs.opened(rung, (path,))
+        onnx_backends.opened(rung, (path,))

@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from medpipe.pipeline import classification
+from medpipe.pipeline import classifier_run
 from medpipe.pipeline.experiments import mri_classification, text_classification
 from medpipe.pipeline.text import classifying
 from medpipe.running.experiment import RunContext
@@ -31,7 +31,7 @@ spec.loader.exec_module(tiny)
 
 def prepare(name: str) -> tuple[Any, dict[str, Any]]:
     """The experiment with its tiny data, and a configuration that takes a few seconds."""
-    classification.SAVE_EVERY_S = classifying.SAVE_EVERY_S = 0.02
+    classifier_run.SAVE_EVERY_S = classifying.SAVE_EVERY_S = 0.02
     if name in ("text", "text_sound"):
         text_classification.load_text = lambda source: tiny.text_data()
         config = {

@@ -13,7 +13,7 @@ from medpipe.errors import DataError, SpecError, UnavailableError
 from medpipe.pipeline.data.images import ImageData
 from medpipe.pipeline.experiments import mri_classification, text_classification
 from medpipe.pipeline.imaging import grouping
-from medpipe.pipeline.text import building
+from medpipe.pipeline.text import text_models
 from medpipe.running.experiment import ExperimentResult, RunContext
 
 RUNS = (("a", 1), ("b", 1), ("c", 2))
@@ -143,9 +143,9 @@ def test_the_vocabulary_comes_from_the_first_rows_of_the_file(
     tmp_path: Path, tiny_text: Any, text_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[str, ...]] = []
-    real = building.Vocabulary
+    real = text_models.Vocabulary
     monkeypatch.setattr(
-        building,
+        text_models,
         "Vocabulary",
         lambda sentences, **k: (seen.append(tuple(sentences)), real(sentences, **k))[1],
     )

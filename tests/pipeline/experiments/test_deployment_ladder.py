@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from medpipe.claims import load_specs
 from medpipe.errors import DataError
-from medpipe.pipeline.deployment import building, rungs
+from medpipe.pipeline.deployment import backend_builder, backends
 from medpipe.pipeline.experiments import deployment_ladder
-from medpipe.running import makings
+from medpipe.running import provenance
 from medpipe.running.experiment import ExperimentResult, RunContext
-from medpipe.running.makings import code_of
+from medpipe.running.provenance import code_of
+from medpipe.specs import load_specs
 
 SPECS = Path(__file__).parents[3] / "specs"
 NAMED = ["eager_grad", "eager_no_grad", "eager", "script", "frozen"]
@@ -130,20 +130,20 @@ def test_given_weights_are_read_or_refused(
 def test_a_form_that_is_not_installed_or_fails_says_why(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    source = rungs.Source(
+    source = backends.Source(
         deployment_ladder.build_resnet(
             "resnet18", classes=2, weights="none", head_dropout=0.0
         ).eval(),
         np.zeros((1, 3, 33, 33), np.float32),
         tmp_path,
     )
-    absent = building.build(
-        rungs.Rung("openvino", "fp32", "cpu", "openvino", ("no_such_package",)), source
+    absent = backend_builder.build(
+        backends.Backend("openvino", "fp32", "cpu", "openvino", ("no_such_package",)), source
     )
     assert (absent.state, absent.reason) == ("not_installed", "needs no_such_package")
-    failed = building.build(rungs.Rung("unheard_of", "fp32", "cpu"), source)
+    failed = backend_builder.build(backends.Backend("unheard_of", "fp32", "cpu"), source)
     assert failed.state == "failed" and "unheard_of" in failed.reason
-    assert building.build(rungs.Rung("eager", "fp32", "cuda"), source).state in (
+    assert backend_builder.build(backends.Backend("eager", "fp32", "cuda"), source).state in (
         "not_supported",
         "built",
     )
@@ -160,11 +160,13 @@ def test_evidence_is_bound_to_what_makes_every_form(monkeypatch: pytest.MonkeyPa
     }
     before, packages = code_of(deployment_ladder.__name__)
     assert here <= packages.keys() and "torch" in packages
-    plain = makings._without_documentation
+    plain = provenance._without_documentation
     for name in ("onnx_rungs", "openvino_rungs", "torch_rungs"):
-        text = plain(ast.parse(Path(building.__file__).with_name(f"{name}.py").read_text("utf-8")))
+        text = plain(
+            ast.parse(Path(backend_builder.__file__).with_name(f"{name}.py").read_text("utf-8"))
+        )
         monkeypatch.setattr(
-            makings,
+            provenance,
             "_without_documentation",
             lambda tree, text=text: plain(tree) + "#" * (plain(tree) == text),
         )
@@ -175,8 +177,9 @@ def test_the_ladder_is_there_without_the_packages_of_its_forms() -> None:
     """In a fresh process that cannot import them."""
     text = (
         "import sys\nfor n in ('onnx', 'onnxscript', 'onnxruntime', 'openvino', 'nncf'):"
-        " sys.modules[n] = None\nfrom medpipe.pipeline.deployment.building import build\nfrom"
-        " medpipe.pipeline.experiments import deployment_ladder"
+        " sys.modules[n] = None\n"
+        "from medpipe.pipeline.deployment.backend_builder import build\n"
+        "from medpipe.pipeline.experiments import deployment_ladder"
     )
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

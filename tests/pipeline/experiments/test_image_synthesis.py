@@ -12,14 +12,19 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from medpipe.claims import load_specs
 from medpipe.errors import DataError, SpecError
 from medpipe.pipeline.config import parse
 from medpipe.pipeline.experiments import image_synthesis
-from medpipe.pipeline.synthesis import audit_network, observing, pictures, usefulness
-from medpipe.pipeline.synthesis.settings import ImageSynthesis
+from medpipe.pipeline.synthesis import (
+    audit_network,
+    generator_observations,
+    sample_images,
+    usefulness,
+)
+from medpipe.pipeline.synthesis.synthesis_settings import ImageSynthesis
 from medpipe.registry import resolve
 from medpipe.running.experiment import ExperimentResult, RunContext
+from medpipe.specs import load_specs
 
 CONFIG = {
     "data": {
@@ -275,15 +280,15 @@ def test_membership_and_worst_find_a_generator_that_replays(
     ones.
     """
     from medpipe.pipeline.imaging.grouping import with_clusters
-    from medpipe.pipeline.synthesis.sampling import choose, in_one_row, pools
-    from medpipe.pipeline.synthesis.settings import Data
+    from medpipe.pipeline.synthesis.generator_data import choose, in_one_row, pools
+    from medpipe.pipeline.synthesis.synthesis_settings import Data
 
     images = in_one_row(with_clusters(load(None)))
     chosen = choose(images, Data(source="demonstration", part="Training", held_out=0.5))
     seen, unseen = pools(images, chosen, 40, 0, as_seen=False)
     empty = np.zeros((len(seen), 512), np.float16), np.full((len(seen), 4), 0.25)
 
-    def side(origin: str, places: Any, turned: int = 0) -> observing.Side:
+    def side(origin: str, places: Any, turned: int = 0) -> generator_observations.Side:
         pixels = np.ascontiguousarray(
             np.rot90(images.planes(64).rgb(places.tolist()), turned, (1, 2))
         )
@@ -292,9 +297,9 @@ def test_membership_and_worst_find_a_generator_that_replays(
             if origin != "generated"
             else np.array([f"generated/{i:05d}" for i in range(len(places))])
         )
-        return observing.Side(origin, ids, np.full(len(places), ""), pixels, *empty)
+        return generator_observations.Side(origin, ids, np.full(len(places), ""), pixels, *empty)
 
-    replayed = observing.memory(
+    replayed = generator_observations.memory(
         side("generated", seen, 1), side("training", seen), side("held_out", unseen)
     )
     made = replayed["origin"] == "generated"
@@ -305,7 +310,7 @@ def test_membership_and_worst_find_a_generator_that_replays(
     assert np.median(
         replayed["nearest_training"][~made] - replayed["nearest_held_out"][~made]
     ) == pytest.approx(0, abs=0.03)
-    found = pictures.worst(images, chosen, side("generated", seen, 1))
+    found = sample_images.worst(images, chosen, side("generated", seen, 1))
     assert found["likeness"] == pytest.approx(1, abs=1e-5) and set(found["training_id"]) <= set(
         images.every.sample_id[seen]
     )

@@ -18,7 +18,6 @@ from torch import nn  # noqa: E402 - after the check above
 
 from medpipe.errors import DataError  # noqa: E402
 from medpipe.pipeline.augmentation import normalise  # noqa: E402
-from medpipe.pipeline.imaging.explanation import explain  # noqa: E402
 from medpipe.pipeline.imaging.faithfulness import (  # noqa: E402
     BATCH,
     areas,
@@ -32,6 +31,7 @@ from medpipe.pipeline.imaging.randomisation import (  # noqa: E402
     rank_correlation,
     stages,
 )
+from medpipe.pipeline.imaging.saliency_maps import explain  # noqa: E402
 
 DRAW = np.random.default_rng(0)
 PIXELS = DRAW.integers(0, 256, (BATCH + 3, 12, 10, 3), dtype=np.uint8)

@@ -5,10 +5,10 @@ import pytest
 
 pytest.importorskip("PIL", reason="Pillow is not installed")
 
-from medpipe.audits.gallery import choose_gallery
+from medpipe.audits.gallery_choice import choose_gallery
 from medpipe.errors import DataError
 from medpipe.evidence import Observations
-from medpipe.pipeline.imaging.gallery import THUMBNAIL, observe_gallery
+from medpipe.pipeline.imaging.gallery_images import THUMBNAIL, observe_gallery
 
 DRAW = np.random.default_rng(0)
 PROB = DRAW.dirichlet(np.ones(3), 60)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from medpipe.errors import DataError
-from medpipe.pipeline.imaging.relations import training_part
+from medpipe.pipeline.imaging.leaked_images import training_part
 
 
 @pytest.mark.parametrize(

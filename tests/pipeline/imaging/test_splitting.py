@@ -13,7 +13,7 @@ from medpipe.errors import DataError
 from medpipe.pipeline.config import parse
 from medpipe.pipeline.data.images import ImagePart
 from medpipe.pipeline.data.planes import Planes
-from medpipe.pipeline.imaging.settings import Data
+from medpipe.pipeline.imaging.imaging_settings import Data
 from medpipe.pipeline.imaging.splitting import divide, fraction_of
 from medpipe.pipeline.splits import whole
 

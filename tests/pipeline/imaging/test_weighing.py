@@ -7,10 +7,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from medpipe.audits.shares import Share, share
-from medpipe.pipeline.imaging.relations import Relation
-from medpipe.pipeline.imaging.weighing import Blindness, weigh
-from medpipe.statistics import Interval
+from medpipe.audits.proportions import Share, share
+from medpipe.metrics.intervals import Interval
+from medpipe.pipeline.imaging.image_set_assessment import ShortcutBaseline, weigh
+from medpipe.pipeline.imaging.leaked_images import Relation
 
 
 def flagged(count: int, n: int) -> Share:
@@ -21,8 +21,8 @@ def copies(count: int, n: int, *, weighs: bool = True) -> Relation:
     return Relation("test", "copies of images trained on", flagged(count, n), (), weighs, "")
 
 
-def border(low: float, high: float, *, is_blind: bool = True) -> Blindness:
-    return Blindness(
+def border(low: float, high: float, *, is_blind: bool = True) -> ShortcutBaseline:
+    return ShortcutBaseline(
         "test",
         "the border",
         0.5,
@@ -50,7 +50,7 @@ NONE, CHANCE = flagged(0, 5000), border(-0.04, 0.04)
         (copies(60, 62), border(0.3, 0.4), "inflated and confounded"),
     ],
 )
-def test_three_ways(relation: Relation, baseline: Blindness, verdict: str) -> None:
+def test_three_ways(relation: Relation, baseline: ShortcutBaseline, verdict: str) -> None:
     found = weigh([relation], NONE, [baseline], [])
     assert found.verdict == verdict
     assert bool(found.undecided) is (verdict == "open") and bool(found.reasons) is (

@@ -11,7 +11,7 @@ import pytest
 
 from medpipe.pipeline.data.images import load_images
 from medpipe.pipeline.imaging.grouping import with_clusters
-from medpipe.pipeline.synthesis.sampling import Images, in_one_row
+from medpipe.pipeline.synthesis.generator_data import Images, in_one_row
 
 TINY = {
     "data": {"source": "demonstration", "part": "Training", "train_sample": 32, "held_out": 0.5},

@@ -21,8 +21,8 @@ from medpipe.pipeline.synthesis.audit_network import (
     is_kept,
     trained_and_not,
 )
-from medpipe.pipeline.synthesis.sampling import Images, choose
-from medpipe.pipeline.synthesis.settings import Audit, Data
+from medpipe.pipeline.synthesis.generator_data import Images, choose
+from medpipe.pipeline.synthesis.synthesis_settings import Audit, Data
 
 WRITTEN = Audit(epochs=1, images=20)
 

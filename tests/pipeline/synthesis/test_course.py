@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from medpipe.pipeline.synthesis.course import NO_GRADIENT, course
+from medpipe.pipeline.synthesis.training_dynamics import NO_GRADIENT, course
 
 
 def history(losses: list[float], gradients: list[float]) -> list[dict[str, float]]:

@@ -8,8 +8,8 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import cdist
 
 from medpipe.errors import DataError
-from medpipe.pipeline.synthesis.likeness import SCALES, distances, likeness, ms_ssim, orientations
-from medpipe.pipeline.synthesis.sampling import Images
+from medpipe.pipeline.synthesis.generator_data import Images
+from medpipe.pipeline.synthesis.similarity import SCALES, distances, likeness, ms_ssim, orientations
 
 DRAW = np.random.default_rng(0)
 

@@ -13,8 +13,8 @@ from medpipe.errors import DataError
 from medpipe.pipeline.config import parse
 from medpipe.pipeline.data.images import ImageData, ImagePart
 from medpipe.pipeline.data.planes import Planes
-from medpipe.pipeline.synthesis.sampling import Chosen, Images, choose, in_one_row, pools
-from medpipe.pipeline.synthesis.settings import Data
+from medpipe.pipeline.synthesis.generator_data import Chosen, Images, choose, in_one_row, pools
+from medpipe.pipeline.synthesis.synthesis_settings import Data
 
 COUNTS = {"a": 1321, "b": 1339, "c": 1595, "d": 1457}  # as the four classes of the published set
 

@@ -18,6 +18,7 @@ from medpipe.errors import MedpipeError, SpecError
 from medpipe.pipeline.checkpoint import CheckpointStore
 from medpipe.pipeline.config import parse
 from medpipe.pipeline.machine import open_machine, seed_all
+from medpipe.pipeline.synthesis.gan_training import TrainingResult, play, shown_epochs
 from medpipe.pipeline.synthesis.generating import (
     as_images,
     as_pixels,
@@ -25,11 +26,10 @@ from medpipe.pipeline.synthesis.generating import (
     generate,
     latent_points,
 )
+from medpipe.pipeline.synthesis.generator_data import Images
 from medpipe.pipeline.synthesis.losses import discriminator_loss, generator_loss
 from medpipe.pipeline.synthesis.networks import build_networks
-from medpipe.pipeline.synthesis.sampling import Images
-from medpipe.pipeline.synthesis.settings import ImageSynthesis
-from medpipe.pipeline.synthesis.training import Played, play, shown_epochs
+from medpipe.pipeline.synthesis.synthesis_settings import ImageSynthesis
 from medpipe.pipeline.training import weights_of
 
 SEEN, UNSEEN = np.arange(0, 40), np.arange(200, 230)
@@ -46,7 +46,7 @@ STEPS = 4  # of 12 images each, in an epoch
 
 @pytest.fixture(autouse=True)
 def few_are_scored(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("medpipe.pipeline.synthesis.training.SCORED", 16)
+    monkeypatch.setattr("medpipe.pipeline.synthesis.gan_training.SCORED", 16)
 
 
 class Stop(BaseException):
@@ -69,7 +69,7 @@ def game(
     seed: int = 3,
     stop_at: int | None = None,
     **change: Any,
-) -> Played:
+) -> TrainingResult:
     """One process: train from scratch or from what is in ``folder``; end without warning at the
     ``stop_at``-th report of progress.
     """
@@ -97,8 +97,8 @@ def game(
     )
 
 
-def same(one: Played, other: Played) -> bool:
-    def rows(played: Played) -> list[dict[str, float]]:
+def same(one: TrainingResult, other: TrainingResult) -> bool:
+    def rows(played: TrainingResult) -> list[dict[str, float]]:
         return [{k: v for k, v in row.items() if k != "epoch_s"} for row in played.history]
 
     ours, theirs = (
@@ -150,7 +150,7 @@ def test_a_killed_run_ends_as_one_that_was_not(
 def test_a_plateau_lowers_the_rates_again_after_a_kill(
     phantoms: Images, tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("medpipe.pipeline.synthesis.training.PATIENCE", 0)
+    monkeypatch.setattr("medpipe.pipeline.synthesis.gan_training.PATIENCE", 0)
     change = {"training.discriminator_rate": 0.05, "training.epochs": 5}
     whole = game(phantoms, tiny, tmp_path / "whole", **change)
     assert whole.history[-1]["discriminator_rate"] < 0.05
@@ -166,7 +166,7 @@ def test_a_plateau_lowers_the_rates_again_after_a_kill(
 @pytest.fixture(scope="module")
 def as_it_is(
     phantoms: Images, tiny_config: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
-) -> Played:
+) -> TrainingResult:
     return game(
         phantoms, tiny_config, tmp_path_factory.mktemp("as_it_is"), **{"training.epochs": 1}
     )
@@ -190,7 +190,11 @@ def as_it_is(
     ],
 )
 def test_every_setting_changes_the_game(
-    phantoms: Images, tiny: dict[str, Any], tmp_path: Path, as_it_is: Played, change: dict[str, Any]
+    phantoms: Images,
+    tiny: dict[str, Any],
+    tmp_path: Path,
+    as_it_is: TrainingResult,
+    change: dict[str, Any],
 ) -> None:
     assert not same(as_it_is, game(phantoms, tiny, tmp_path, **{"training.epochs": 1, **change}))
 

@@ -9,8 +9,8 @@ from medpipe.errors import DataError, SpecError
 from medpipe.pipeline.config import parse
 from medpipe.pipeline.data.text import TextData, TextPart
 from medpipe.pipeline.splits import sample_rows
-from medpipe.pipeline.text.sampling import as_drawn, draw, halves, sample_abstracts
-from medpipe.pipeline.text.settings import Data, TextTraining
+from medpipe.pipeline.text.sentence_splits import as_drawn, draw, halves, sample_abstracts
+from medpipe.pipeline.text.text_settings import Data, TextTraining
 
 SIZES = st.lists(st.integers(1, 12), min_size=1, max_size=30)
 

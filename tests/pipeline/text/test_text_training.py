@@ -17,8 +17,8 @@ from medpipe.pipeline.machine import open_machine, seed_all
 from medpipe.pipeline.models.lstm import LSTMClassifier, Vocabulary
 from medpipe.pipeline.prediction import Meter
 from medpipe.pipeline.text.samples import Words
-from medpipe.pipeline.text.settings import TextTraining
-from medpipe.pipeline.text.training import Watched, train_text
+from medpipe.pipeline.text.sentence_training import Watched, train_text
+from medpipe.pipeline.text.text_settings import TextTraining
 from medpipe.pipeline.training import Trained, total_steps, weights_of
 
 RECIPE = TextTraining(
@@ -141,7 +141,7 @@ def test_the_epoch_is_chosen_on_the_selection_split(
             "validation_loss": 1.0,
         }
 
-    monkeypatch.setattr("medpipe.pipeline.text.training._TextLoop._validate", validate)
+    monkeypatch.setattr("medpipe.pipeline.text.sentence_training._TextLoop._validate", validate)
     assert once(tmp_path).reported_epoch == 2
 
 

@@ -1,0 +1,1 @@
+"""The reviewer's check of a signed report, from the signature back to the evidence."""

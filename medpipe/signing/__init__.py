@@ -1,0 +1,3 @@
+"""Signing: identities, statements and attestations, PDF signatures, and the policy that a signed
+report has to meet.
+"""
