@@ -2,14 +2,17 @@
 
 ::
 
-    bundle.json            name, profile, format version specs/…                the specifications
-    as they were judged by code/….py              metrics that somebody wrote for these
-    specifications; run only with permission runs/<key>.json        one piece of evidence each
-    arrays/<digest>.npz    observations, each array once however many runs share it findings.json
-    what the audits saw ledger.jsonl           every attempt, chained ledgers/<head>.jsonl   the
-    same of the bundles that evidence was taken from verdicts.json          what judging said
-    manifest.json          path → SHA-256 of all of the above; the digest of this file is the
-    bundle's root digest
+    bundle.json             name, profile, format version
+    specs/….yaml            the specifications as they were judged by
+    code/….py               metrics written for these specifications; run only with permission
+    runs/<key>.json         one piece of evidence each
+    arrays/<digest>.npz     observations, each array once however many runs share it
+    findings.json           what the audits found
+    ledger.jsonl            every attempt, chained
+    ledgers/<head>.jsonl    the same of the bundles that evidence was taken from
+    verdicts.json           the verdicts
+    manifest.json           path and SHA-256 of every file above; the digest of its content is the
+                            bundle's root digest
 
 Reports (``*.pdf``, ``report.json``) may lie beside these; they are views of the bundle and no part
 of it.
@@ -28,7 +31,7 @@ import stat
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,6 +84,9 @@ MAX_NAME = 240
 class Bundle:
     """A folder of evidence. `open` checks it against its manifest; `create` makes or re-opens one
     for writing.
+
+    After `open`, every file is the one that the manifest lists, and the manifest is the one that
+    `root_digest` stands for. Who made it, only a signature over that digest shows.
     """
 
     folder: Path
@@ -279,6 +285,7 @@ class Bundle:
 
     @property
     def ledger_path(self) -> Path:
+        """Where the ledger of the attempts made in this folder lies, whether or not it exists."""
         return self.folder / "ledger.jsonl"
 
     def ledger(self) -> tuple[Entry, ...]:
@@ -321,25 +328,14 @@ class Bundle:
         """
         names, total = [], 0
         for place, folders, files in os.walk(self.folder):
-            for name in [*folders, *files]:
-                path = Path(place, name)
+            for path in (Path(place, name) for name in [*folders, *files]):
                 status = path.lstat()
                 relative = path.relative_to(self.folder).as_posix()
                 if relative == MANIFEST or relative in VIEWS:
                     continue
                 if stat.S_ISDIR(status.st_mode) and not _plain_name(relative):
                     continue
-                if not stat.S_ISREG(status.st_mode):
-                    kinds = {stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a folder"}
-                    kind = kinds.get(stat.S_IFMT(status.st_mode), "a pipe or a device")
-                    raise BundleError(
-                        f"{str(path)!r}: expected plain files in a bundle, got {kind}"
-                    )
-                if not _plain_name(relative):
-                    raise BundleError(
-                        f"{self.folder}: expected the files of a bundle, got"
-                        f" {relative[:MAX_NAME]!r}"
-                    )
+                self._require_plain(path, relative, status.st_mode)
                 total += status.st_size
                 names.append(relative)
                 if len(names) > MAX_FILES or total > MAX_BUNDLE_BYTES:
@@ -348,6 +344,17 @@ class Bundle:
                         " bytes in all, got more"
                     )
         return sorted(names)
+
+    def _require_plain(self, path: Path, relative: str, mode: int) -> None:
+        """Refuse what is no plain file with a name of a bundle's. Raises `BundleError`."""
+        if not stat.S_ISREG(mode):
+            kinds = {stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a folder"}
+            kind = kinds.get(stat.S_IFMT(mode), "a pipe or a device")
+            raise BundleError(f"{str(path)!r}: expected plain files in a bundle, got {kind}")
+        if not _plain_name(relative):
+            raise BundleError(
+                f"{self.folder}: expected the files of a bundle, got {relative[:MAX_NAME]!r}"
+            )
 
     def _bytes(self, name: str, limit: int = MAX_FILE_BYTES) -> bytes:
         """One file's content. Raises `BundleError`."""
@@ -437,40 +444,44 @@ _BROKEN = (
 
 
 def read_array(path: Path) -> Array:
-    """The array ``a`` of an ``.npz`` file. Its header is read first, and has to fit the file.
-    Raises `BundleError`.
+    """The array ``a`` of an ``.npz`` file: of a type in `TYPES`, at most `MAX_ARRAY_BYTES`, without
+    infinite values.
+
+    Its header is read first, and has to fit the file, so that a hostile file costs no memory.
+    Pickled objects are never opened. Raises `BundleError`.
     """
     try:
-        with zipfile.ZipFile(path) as archive, archive.open(_member(archive)) as file:
-            version = np.lib.format.read_magic(file)
-            read = {
-                (1, 0): np.lib.format.read_array_header_1_0,
-                (2, 0): np.lib.format.read_array_header_2_0,
-            }[version]
-            shape, _, dtype = read(file, max_header_size=10_000)
-            size = math.prod(shape) * dtype.itemsize
-            left = _member(archive).file_size - file.tell()
-            if (
-                not TYPES.fullmatch(dtype.str)
-                or len(shape) > MAX_DIMENSIONS
-                or size != left
-                or size > MAX_ARRAY_BYTES
-            ):
-                raise ValueError(f"{dtype} of shape {shape} in {left} bytes")
+        _check_array_header(path)
         with np.load(path, allow_pickle=False) as stored:
             array: Array = stored["a"]
         if array.dtype.kind == "f" and np.isinf(array).any():
             raise ValueError("infinite values")
-        if array.dtype.kind == "U":
-            array.tobytes().decode(
-                "utf-32-le"
-            )  # numbers that are no characters crash whoever looks at them
+        if array.dtype.kind == "U":  # numbers that are no characters crash whoever looks at them
+            array.tobytes().decode("utf-32-le")
     except _BROKEN as error:
         raise BundleError(
             f"{path}: expected one stored array of numbers or text, got a broken file"
             f" ({str(error)[:200]})"
         ) from error
     return array
+
+
+def _check_array_header(path: Path) -> None:
+    """Raises ValueError, or another of `_BROKEN`, unless the header names an array that may be
+    stored and that is as large as the file says.
+    """
+    readers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    with zipfile.ZipFile(path) as archive, archive.open(_member(archive)) as file:
+        read = readers[np.lib.format.read_magic(file)]
+        shape, _, dtype = read(file, max_header_size=10_000)
+        left = _member(archive).file_size - file.tell()
+    size = math.prod(shape) * dtype.itemsize
+    allowed = TYPES.fullmatch(dtype.str) and len(shape) <= MAX_DIMENSIONS
+    if not allowed or size != left or size > MAX_ARRAY_BYTES:
+        raise ValueError(f"{dtype} of shape {shape} in {left} bytes")
 
 
 def _member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
@@ -527,45 +538,52 @@ def pack(bundle: Bundle) -> bytes:
 
 
 def unpack(content: bytes, folder: Path, limit: int = MAX_BUNDLE_BYTES) -> Bundle:
-    """Write a packed bundle into an empty folder and check it. What looks hostile is refused, never
-    put right. Raises `BundleError`.
+    """Write a packed bundle into an empty folder and check it against its manifest.
+
+    Names and sizes are checked before the first file is written; what looks hostile is refused,
+    never put right. ``limit`` is of the unpacked bytes. Raises `BundleError`.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             infos = archive.infolist()
-            names = [i.filename for i in infos]
-            if (
-                not infos or min(i.header_offset for i in infos) != 0
-            ):  # a cut file may still hold a whole one inside
-                raise BundleError(
-                    "packed bundle: expected a ZIP file from its first byte, got a broken one"
-                )
-            if len(names) > MAX_FILES or len({n.lower() for n in names}) != len(names):
-                raise BundleError(
-                    "packed bundle: expected every name once, got duplicates or too many"
-                )
-            for info in infos:
-                if (
-                    not _plain_name(info.filename)
-                    or info.is_dir()
-                    or stat.S_ISLNK(info.external_attr >> 16)
-                ):
-                    raise BundleError(
-                        f"packed bundle: expected plain relative names, got {info.filename!r}"
-                    )
-            if sum(i.file_size for i in infos) > limit:
-                raise BundleError(f"packed bundle: expected at most {limit} bytes, got more")
+            _require_harmless(infos, limit)
             for info in infos:
                 with archive.open(info) as member:
                     data = member.read(info.file_size + 1)
                 if len(data) != info.file_size:
                     raise BundleError(
                         f"packed bundle: expected {info.file_size} bytes in {info.filename}, got"
-                        " another number"
+                        " another number; copy the report again"
                     )
                 write_atomically(folder / info.filename, data)
     except _BROKEN as error:
         raise BundleError(
-            f"packed bundle: expected a ZIP file, got a broken one ({error})"
+            f"packed bundle: expected a ZIP file, got a broken one ({error}); copy the report again"
         ) from error
     return Bundle.open(folder)
+
+
+def _require_harmless(infos: Sequence[zipfile.ZipInfo], limit: int) -> None:
+    """Refuse a packed bundle by its table of contents. Raises `BundleError`."""
+    if not infos or min(i.header_offset for i in infos) != 0:  # a cut file may hold a whole one
+        raise BundleError(
+            "packed bundle: expected a ZIP file from its first byte, got a broken one;"
+            " copy the report again"
+        )
+    distinct = {i.filename.lower() for i in infos}
+    if len(distinct) != len(infos):
+        raise BundleError(
+            f"packed bundle: expected every name once, got {len(infos) - len(distinct)} again"
+            " (names that differ in case alone count as the same)"
+        )
+    if len(infos) > MAX_FILES:
+        raise BundleError(f"packed bundle: expected at most {MAX_FILES} files, got {len(infos)}")
+    for info in infos:
+        link = stat.S_ISLNK(info.external_attr >> 16)
+        if not _plain_name(info.filename) or info.is_dir() or link:
+            raise BundleError(
+                f"packed bundle: expected plain relative names, got {info.filename[:MAX_NAME]!r}"
+            )
+    size = sum(i.file_size for i in infos)
+    if size > limit:
+        raise BundleError(f"packed bundle: expected at most {limit} bytes unpacked, got {size}")

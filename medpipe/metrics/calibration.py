@@ -1,9 +1,15 @@
-"""Metrics of stated probabilities: can they be believed, and do they tell which answers to leave to
-somebody else?
+"""Metrics of stated probabilities: how far they can be trusted, and which answers to leave to
+somebody else.
 
-Each is a function of `Observations` with ``y_true`` int ``(N,)`` and ``y_prob`` float ``(N, C)``;
-lower is better but for `accuracy_at_90_percent_coverage`. The stated confidence of an answer is the
-largest probability of its row.
+Each is called with the `Observations` of one run and returns a float:
+
+- ``y_true``: integers ``(N,)``, indices into the C classes;
+- ``y_prob``: float ``(N, C)``, rows that sum to 1;
+- ``y_pred``: integers ``(N,)``, optional; without it the most probable class is the answer.
+
+The *confidence* of an answer is the largest probability of its row. A missing array is a
+`DataError`. Definition, range, direction and reference stand with each metric, at the end of this
+file. Its ``statistic`` pools several runs and gives the value its error.
 """
 
 from __future__ import annotations
@@ -22,17 +28,22 @@ from medpipe.metrics.statistic import Rows, Statistic, centred, combined, mean_o
 
 Array = NDArray[np.float64]
 BINS = 10
-"""Bins of equal width, as the reliability diagram shows them."""
+"""Bins of confidence: of equal width, closed below, the last one closed on both sides."""
 
 COVERAGE = 0.9
+"""Proportion of answers that `accuracy_at_90_percent_coverage` keeps."""
+
+THRESHOLD_NEIGHBOURS, FEWEST_NEIGHBOURS = 10, 5
+"""The accuracy about a threshold is that of the nearest N / 10 answers, and of at least 5."""
 
 
 @dataclass(frozen=True)
 class CalibrationMetric:
-    """A metric of probabilities with its error. ``value`` is of one run; ``of_runs`` of several,
-    with the error of their mean.
+    """A metric of probabilities with its error.
 
-    ``formula`` and ``conventions`` are for the reader.
+    ``value`` maps the observations of one run to the metric; ``of_runs`` maps several runs to their
+    mean with its error. ``formula``, ``conventions`` (of the class names) and ``method``, how the
+    interval is made, are for the reader.
     """
 
     name: str
@@ -46,40 +57,38 @@ class CalibrationMetric:
         return self.value(observations)
 
     def statistic(self, rows: Rows, expected: Collection[int]) -> Statistic:
-        """The metric of each run with its error; it needs no class in particular."""
+        """The metric of each run with its error. ``expected``, the classes that must have samples,
+        is for other metrics: these need none in particular.
+        """
         return self.of_runs(rows)
 
     def convention(self, classes: Sequence[str]) -> str:
-        """Over which classes, bins or samples."""
+        """Over which classes, bins or samples the metric is taken, for the reader."""
         return self.conventions(classes)
 
 
 def binned(observations: Observations) -> tuple[Array, Array, Array]:
-    """By bin of confidence, each float64 ``(BINS,)``: samples, sum of stated confidence, right
-    answers.
+    """The reliability diagram's numbers: for each bin of confidence the number of samples, the sum
+    of their confidences and the number of correct answers, each float64 ``(BINS,)``.
     """
-    confidence, right = _answers(observations)
+    confidence, correct = _answers(observations)
     index = _bin(confidence)
-    samples, stated, correct = (
+    by_bin = (
         np.bincount(index, weights=w, minlength=BINS).astype(np.float64)
-        for w in (np.ones(len(confidence)), confidence, right)
+        for w in (np.ones(len(confidence)), confidence, correct)
     )
-    return samples, stated, correct
+    samples, confidences, hits = by_bin
+    return samples, confidences, hits
 
 
 def _bin(confidence: Array) -> NDArray[np.int64]:
+    """The bin of each confidence: integers ``(N,)`` in 0..BINS-1."""
     return np.asarray(np.minimum((confidence * BINS).astype(np.int64), BINS - 1), np.int64)
 
 
 def _calibration_error(observations: Observations) -> float:
-    """Mean over samples of |mean confidence - share of right answers| of their bin (Naeini et al.
-    2015): 0 to 1.
-
-    Biased upwards where bins hold few samples: a perfectly calibrated network does not reach 0. Its
-    bounds allow for that.
-    """
-    _, stated, right = binned(observations)
-    return float(np.abs(stated - right).sum() / len(observations))
+    _, confidences, hits = binned(observations)
+    return float(np.abs(confidences - hits).sum() / len(observations))
 
 
 def _calibration_statistic(rows: Rows) -> Statistic:
@@ -98,55 +107,57 @@ def _calibration_statistic(rows: Rows) -> Statistic:
 
 
 class _BinnedRun:
-    """The differences of confidence and accuracy by bin of one run.
+    """The differences between confidence and accuracy of one run, by bin, with their errors.
 
     The error is the largest sum of the bins' differences over all choices of their signs. The sum
     with the true signs is an ordinary mean, and its upper bound holds, so the largest upper bound
     over all choices does. The lower bound adds what each bin surely differs by (Bonferroni over
     bins), or is what confidence and accuracy surely differ by as a whole, whichever is more.
+
+    With K bins that hold samples and U independent units: ``share`` and ``difference`` ``(K,)``;
+    ``confidences`` and ``answers``, the influence of each unit on a bin's mean confidence and on
+    its accuracy, ``(K, U)``; ``signs`` ``(2**K, K)``.
     """
 
     def __init__(self, rows: Rows, r: int) -> None:
         one = Rows(
             [rows.runs[r]], [rows.samples[r]], [rows.units[r]], rows.sample_count, rows.unit_count
         )
-        confidence, right = _answers(rows.runs[r])
+        confidence, correct = _answers(rows.runs[r])
         index, n = _bin(confidence), len(confidence)
         self.occupied = np.unique(index)
         self.share = np.bincount(index, minlength=BINS)[self.occupied] / n
-        self.right = [proportion(one, [right], [index == b]) for b in self.occupied]
+        self.correct = [proportion(one, [correct], [index == b]) for b in self.occupied]
+        accuracy = np.array([s.value for s in self.correct])
         stated = np.bincount(index, confidence, BINS)[self.occupied] / n
-        accuracy = np.array([s.value for s in self.right])
         self.difference = stated - self.share * accuracy
-        flags = index[:, None] == self.occupied
-        influences = (
-            flags * (confidence[:, None] - accuracy) - self.difference
-        )  # of the confidences and of the sizes of bins
-        self.stated = (
-            np.stack(
-                [np.bincount(rows.units[r], column, rows.unit_count) for column in influences.T]
-            )
-            / n
-        )
-        self.answers = np.stack([s.influence for s in self.right]) * self.share[:, None]
-        signs = np.sign(self.difference)
-        self.influence = signs @ (self.stated - self.answers)
+
+        # Of the confidences and of the sizes of bins: by sample (N, K), then by unit.
+        by_sample = (index[:, None] == self.occupied) * (
+            confidence[:, None] - accuracy
+        ) - self.difference
+        by_unit = [np.bincount(rows.units[r], column, rows.unit_count) for column in by_sample.T]
+        self.confidences = np.stack(by_unit) / n
+        self.answers = np.stack([s.influence for s in self.correct]) * self.share[:, None]
+        self.influence = np.sign(self.difference) @ (self.confidences - self.answers)
         self.signs = np.array(list(itertools.product((1.0, -1.0), repeat=len(self.occupied))))
-        self.whole = combined([(1.0, mean_of(one, [confidence])), (-1.0, proportion(one, [right]))])
+        self.whole = combined(
+            [(1.0, mean_of(one, [confidence])), (-1.0, proportion(one, [correct]))]
+        )
 
     def bounds(self, tail: float) -> tuple[float, float]:
         return self._low(tail / 2), self._high(tail)
 
     def _low(self, tail: float) -> float:
+        """What the bins, or the run as a whole, surely differ by; at least 0."""
         each = tail / (2 * len(self.occupied))
         surely = 0.0
-        for k, s in enumerate(self.right):
-            below, above = s.distances(each)
-            spread = spread_of(self.stated[k])
-            side = 0 if self.difference[k] > 0 else 1
+        for k, statistic in enumerate(self.correct):
+            below, above = statistic.distances(each)
+            overconfident = self.difference[k] > 0
             reach = math.hypot(
-                self.share[k] * (above if self.difference[k] > 0 else below),
-                spread.half_width(each, side),
+                self.share[k] * (above if overconfident else below),
+                spread_of(self.confidences[k]).half_width(each, 0 if overconfident else 1),
             )
             surely += max(abs(self.difference[k]) - reach, 0.0)
         low, high = self.whole.bounds(tail / 2)
@@ -154,13 +165,13 @@ class _BinnedRun:
 
     def _high(self, tail: float) -> float:
         """The largest upper bound over all choices of signs."""
-        below, above = np.array([s.distances(tail) for s in self.right]).T * self.share
+        below, above = np.array([s.distances(tail) for s in self.correct]).T * self.share
         reach = np.where(self.signs > 0, below, above)
-        together = _positive_correlation(self.answers)
+        together = _correlation(self.answers)
         of_answers = np.einsum("sk,kl,sl->s", reach * self.signs, together, reach * self.signs)
         apart = (reach**2).sum(axis=1)
         of_confidence = np.einsum(
-            "sk,kl,sl->s", self.signs, self.stated @ self.stated.T, self.signs
+            "sk,kl,sl->s", self.signs, self.confidences @ self.confidences.T, self.signs
         )
         half = np.sqrt(
             np.maximum(of_answers, apart)
@@ -169,7 +180,10 @@ class _BinnedRun:
         return float(np.max(self.signs @ self.difference + half))
 
 
-def _positive_correlation(influences: Array) -> Array:
+def _correlation(influences: Array) -> Array:
+    """Correlations ``(K, K)`` between the rows of ``(K, U)`` influences; a row of zeros has none
+    with the others.
+    """
     norms = np.sqrt((influences**2).sum(axis=1))
     products = np.outer(norms, norms)
     return np.divide(
@@ -178,14 +192,11 @@ def _positive_correlation(influences: Array) -> Array:
 
 
 def _brier(observations: Observations) -> float:
-    """Mean squared error of the probabilities (Brier 1950): of the second class where there are
-    two, 0 to 1, as scikit-learn's ``brier_score_loss`` has it; of more classes summed over them, 0
-    to 2.
-    """
     return float(_squared_error(observations).mean())
 
 
 def _squared_error(observations: Observations) -> Array:
+    """``(N,)``: of two classes that of the second one's probability, of more the sum over them."""
     p = observations["y_prob"].astype(np.float64)
     each = (p - np.eye(p.shape[1])[observations["y_true"].astype(np.int64)]) ** 2
     return np.asarray(each[:, 1] if p.shape[1] == 2 else each.sum(axis=1), np.float64)
@@ -198,22 +209,17 @@ def _brier_statistic(rows: Rows) -> Statistic:
 
 
 def _risk_coverage(observations: Observations) -> float:
-    """Mean error of the answers kept, over all numbers of answers kept, the most confident first
-    (Geifman and El-Yaniv 2017): 0 to 1.
-    """
     errors = 1 - _most_confident_first(observations)
     return float((np.cumsum(errors) / np.arange(1, len(errors) + 1)).mean())
 
 
 def _risk_coverage_influence(observations: Observations) -> Array:
-    """What each sample adds: its error, weighted by the logarithm of its rank, and what it takes
-    from those ranked below it.
+    """What each sample adds, ``(N,)`` with mean 0: its error, weighted by the logarithm of its
+    rank, and what it takes from those ranked below it. Equal confidences are one rank.
     """
-    confidence, right = _answers(observations)
-    errors, n = 1 - right, len(right)
-    _, place, count = np.unique(
-        confidence, return_inverse=True, return_counts=True
-    )  # equal confidences are one rank
+    confidence, correct = _answers(observations)
+    errors, n = 1 - correct, len(correct)
+    _, place, count = np.unique(confidence, return_inverse=True, return_counts=True)
     rank = (np.cumsum(count[::-1])[::-1] / n)[place]
     below = (np.cumsum(np.bincount(place, errors / rank)) / n)[place]
     found = errors * -np.log(rank) - below
@@ -229,6 +235,9 @@ def _risk_coverage_statistic(rows: Rows) -> Statistic:
 
 
 def _with_unseen(found: Statistic, rows: Rows, accuracy: Statistic) -> Statistic:
+    """The statistic with an upper bound that allows for errors too rare to be among the samples,
+    and bounds inside [0, 1].
+    """
     of_unit = spread_of(accuracy.influence, int(accuracy.takes_part.sum()))
     most = float(rows.n)
     least = most if not rows.clustered else float(accuracy.takes_part.sum())
@@ -244,46 +253,53 @@ def _with_unseen(found: Statistic, rows: Rows, accuracy: Statistic) -> Statistic
 
 
 def _kept_accuracy(observations: Observations) -> float:
-    """Accuracy of the nine tenths of answers that are stated most confidently, the rest left to a
-    reader: 0 to 1.
-    """
-    right = _most_confident_first(observations)
-    return float(right[: max(1, round(COVERAGE * len(right)))].mean())
+    correct = _most_confident_first(observations)
+    return float(correct[: max(1, round(COVERAGE * len(correct)))].mean())
 
 
 def _kept_statistic(rows: Rows) -> Statistic:
-    """A share of the answers kept; which ones are kept is itself found from the samples, and adds
-    the accuracy about the threshold.
+    """A proportion of the answers kept; which ones are kept is itself found from the samples, and
+    adds the error of the threshold.
     """
     by_run = np.array([_kept_accuracy(o) for o in rows.runs])
-    kept, shift = [], []
-    for o in rows.runs:
-        confidence, right = _answers(o)
-        threshold = np.quantile(confidence, 1 - COVERAGE)
-        kept.append(confidence >= threshold)
-        away = np.abs(confidence - threshold)
-        near = away <= np.sort(away)[min(max(len(right) // 10, 5), len(right)) - 1]
-        shift.append((kept[-1] / COVERAGE - 1) * (right[near].mean() - right[kept[-1]].mean()))
-    share = proportion(rows, [_answers(o)[1] for o in rows.runs], kept)
-    return combined([(1.0, share), (1.0, centred(rows, np.zeros(len(by_run)), shift))]).recentred(
-        by_run, rows.n
-    )
+    answers = [_answers(o) for o in rows.runs]
+    kept = [c >= np.quantile(c, 1 - COVERAGE) for c, _ in answers]
+    moved = [_threshold_influence(*a, k) for a, k in zip(answers, kept, strict=True)]
+    share = proportion(rows, [correct for _, correct in answers], kept)
+    of_threshold = centred(rows, np.zeros(len(by_run)), moved)
+    return combined([(1.0, share), (1.0, of_threshold)]).recentred(by_run, rows.n)
+
+
+def _threshold_influence(
+    confidence: Array, correct: Array, kept: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """What each sample adds, ``(N,)``, by moving the threshold: it exchanges answers of the
+    accuracy about the threshold for answers of the accuracy kept.
+    """
+    n = len(correct)
+    away = np.abs(confidence - np.quantile(confidence, 1 - COVERAGE))
+    neighbours = min(max(n // THRESHOLD_NEIGHBOURS, FEWEST_NEIGHBOURS), n)
+    near = away <= np.sort(away)[neighbours - 1]
+    exchanged = correct[near].mean() - correct[kept].mean()
+    return np.asarray((kept / COVERAGE - 1) * exchanged, np.float64)
 
 
 def _answers(observations: Observations) -> tuple[Array, Array]:
-    """Confidence and 0 or 1 for a right answer, each ``(N,)``."""
+    """The confidence of each answer, and 1 where it is correct and 0 where not, each float64
+    ``(N,)``.
+    """
     p = observations["y_prob"].astype(np.float64)
     chosen = observations["y_pred"] if "y_pred" in observations else p.argmax(axis=1)
     return p.max(axis=1), (chosen == observations["y_true"]).astype(np.float64)
 
 
 def _most_confident_first(observations: Observations) -> Array:
-    """Right answers in that order; answers of equal confidence each count the mean of them all, so
-    that no order among them matters.
+    """1 for a correct answer, 0 for another, ``(N,)`` in that order. Answers of equal confidence
+    each count the mean of them all, so that no order among them matters.
     """
-    confidence, right = _answers(observations)
+    confidence, correct = _answers(observations)
     _, place, count = np.unique(-confidence, return_inverse=True, return_counts=True)
-    mean = np.bincount(place, right) / count
+    mean = np.bincount(place, correct) / count
     return np.asarray(mean[np.sort(place)])
 
 
@@ -296,6 +312,14 @@ def _brier_convention(classes: Sequence[str]) -> str:
 brier_score = CalibrationMetric(
     "Brier score", "mean of (p - y)²", _brier, _brier_statistic, _brier_convention
 )
+"""Mean squared error of the probabilities; lower is better, 0 is perfect.
+
+Of two classes: that of the second one's probability, 0 to 1. Of more: summed over the classes, 0 to
+2. Both are what scikit-learn's ``brier_score_loss`` returns since version 1.7 for classes in the
+same order. A strictly proper score: stating what one believes is the best that one can do. Brier,
+Monthly Weather Review 78 (1950).
+"""
+
 expected_calibration_error = CalibrationMetric(
     "expected calibration error",
     "mean of |confidence - accuracy| of the bin",
@@ -304,6 +328,15 @@ expected_calibration_error = CalibrationMetric(
     lambda classes: f"{BINS} bins of equal width of the largest probability",
     "bounds over all signs of the bins' differences",
 )
+"""Difference between mean confidence and accuracy of a bin, without its sign, averaged over the
+samples; 0 to 1, lower is better.
+
+0 is necessary but not sufficient: stating the same base rate for everybody reaches it, too. Biased
+upwards where bins hold few samples, so that a calibrated model does not reach 0; the bounds allow
+for that. Naeini, Cooper and Hauskrecht, AAAI (2015); of the largest probability as in Guo et al.,
+ICML (2017).
+"""
+
 area_under_risk_coverage = CalibrationMetric(
     "area under risk-coverage",
     "mean error over all numbers of answers kept",
@@ -311,6 +344,14 @@ area_under_risk_coverage = CalibrationMetric(
     _risk_coverage_statistic,
     lambda classes: "the most confident answers kept first",
 )
+"""Proportion of incorrect answers among the k most confident ones, averaged over k = 1..N; 0 to 1,
+lower is better.
+
+Depends on the order of the confidences alone, and on the accuracy: the best order cannot make up
+for incorrect answers, so that 0 takes a model without any. Geifman, Uziel and El-Yaniv, ICLR
+(2019).
+"""
+
 accuracy_at_90_percent_coverage = CalibrationMetric(
     "accuracy at 90 % coverage",
     "right / all of the nine tenths most confident",
@@ -319,3 +360,9 @@ accuracy_at_90_percent_coverage = CalibrationMetric(
     lambda classes: "the least confident tenth left out",
     "Clopper-Pearson",
 )
+"""Accuracy of the nine tenths of answers (`COVERAGE`, at least one) with the highest confidence,
+the others left to somebody else; 0 to 1, higher is better.
+
+Where answers of equal confidence lie on both sides of the cut, each counts their mean. One point of
+the risk-coverage curve of Geifman and El-Yaniv, NeurIPS (2017).
+"""

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medpipe import registry
+from medpipe.errors import DataError
 from medpipe.evidence import Observations
 from medpipe.metrics import calibration
 
@@ -94,6 +95,66 @@ def test_order_does_not_matter_not_even_among_equals(o: Observations) -> None:
     for name in NAMES:
         metric = registry.resolve("metric", name)
         assert metric(flat.take(order)) == pytest.approx(metric(flat))
+
+
+def answers(y_true: list[int], y_prob: list[list[float]]) -> Observations:
+    return Observations(
+        {
+            "sample_id": np.arange(len(y_true)).astype(str),
+            "y_true": np.array(y_true),
+            "y_prob": np.array(y_prob),
+        },
+        tuple("abc"[: len(y_prob[0])]),
+    )
+
+
+def test_values_computed_by_hand() -> None:
+    """Four answers, each in a bin of its own; the third most confident one is incorrect."""
+    o = answers([0, 1, 1, 1], [[0.95, 0.05], [0.15, 0.85], [0.75, 0.25], [0.35, 0.65]])
+    expected = {
+        "brier_score": (0.05**2 + 0.15**2 + 0.75**2 + 0.35**2) / 4,
+        "expected_calibration_error": (0.05 + 0.15 + 0.75 + 0.35) / 4,
+        "area_under_risk_coverage": (0 + 0 + 1 / 3 + 1 / 4) / 4,
+        "accuracy_at_90_percent_coverage": 3 / 4,  # 3.6 of 4 answers are rounded to all of them
+    }
+    for name in NAMES:
+        found = registry.resolve("metric", name)(o)
+        assert found == pytest.approx(expected[name], abs=1e-3), name
+
+
+@pytest.mark.parametrize(
+    ("name", "perfect", "worst"),
+    [
+        ("brier_score", 0, {2: 1, 3: 2}),
+        ("expected_calibration_error", 0, {2: 1, 3: 1}),
+        ("area_under_risk_coverage", 0, {2: 1, 3: 1}),
+        ("accuracy_at_90_percent_coverage", 1, {2: 0, 3: 0}),
+    ],
+)
+@pytest.mark.parametrize("classes", [2, 3])
+def test_both_ends_of_the_documented_range_are_reached(
+    name: str, perfect: float, worst: dict[int, float], classes: int
+) -> None:
+    """Sure and always correct; sure and never correct."""
+    truth = [0, 1, 0, 1, 1]
+    metric = registry.resolve("metric", name)
+    sure = np.eye(classes)
+    assert metric(answers(truth, [sure[t].tolist() for t in truth])) == perfect
+    assert metric(answers(truth, [sure[1 - t].tolist() for t in truth])) == worst[classes]
+
+
+@given(OUTPUTS)
+def test_every_value_lies_in_the_documented_range(o: Observations) -> None:
+    for name in NAMES:
+        value = registry.resolve("metric", name)(o)
+        assert 0 <= value <= (2 if name == "brier_score" else 1), name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_missing_probabilities_are_one_sentence(name: str) -> None:
+    o = Observations({"sample_id": np.array(["1"]), "y_true": np.array([0])}, ("a", "b"))
+    with pytest.raises(DataError, match="expected an array 'y_prob', got sample_id, y_true"):
+        registry.resolve("metric", name)(o)
 
 
 def test_a_network_that_says_what_it_knows_has_no_error() -> None:

@@ -39,6 +39,23 @@ def test_the_rule_is_exhaustive_and_exclusive(found: list[float], region: list[f
 
 
 @pytest.mark.parametrize(
+    ("low", "high", "side"),
+    [
+        (0.2, 0.4, "within"),  # both ends of the region belong to it
+        (0.1, 0.2, "straddles"),
+        (0.4, 0.5, "straddles"),
+        (0.1, 0.19, "below"),
+        (0.41, 0.5, "above"),
+        (0.1, 0.5, "straddles"),
+    ],
+)
+def test_an_interval_that_ends_on_the_edge_of_the_region(
+    low: float, high: float, side: str
+) -> None:
+    assert position(Interval(low, low, high, n=1, method="x"), (0.2, 0.4)) == side
+
+
+@pytest.mark.parametrize(
     ("accuracy", "n", "outcome"),
     [
         (0.80, 40_000, Outcome.SUPPORTED),
@@ -159,6 +176,24 @@ def test_a_missing_or_failed_run_is_never_left_out(
     verdict = judge(loaded.claims[0], loaded, {"toy": [*pairs(good), *others]})
     assert (verdict.outcome, verdict.interval, verdict.grade) == (Outcome.NOT_TESTED, None, None)
     assert says in verdict.reason
+
+
+@pytest.mark.parametrize("first", ["toy", "other"])
+def test_a_run_that_can_be_made_is_named_before_one_that_cannot(
+    specs: SpecsMaker, first: str
+) -> None:
+    """Whichever protocol comes first: a reader is told what to run before what is unavailable."""
+    loaded, good = specs(), with_accuracy(0.8)
+    broken = evidence_of({}, 1, failure=Failure("unavailable", "weights cannot be had"))
+    second = "other" if first == "toy" else "toy"
+    for absent in (first, second):
+        planned: dict[str, Any] = {
+            p: [(good.run, None)] if p == absent else pairs(broken) for p in (first, second)
+        }
+        verdict = judge(loaded.claims[0], loaded, planned)
+        assert verdict.incomplete and "were not made; run: medpipe run" in verdict.reason
+    unavailable = judge(loaded.claims[0], loaded, {p: pairs(broken) for p in (first, second)})
+    assert not unavailable.incomplete and unavailable.reason == "weights cannot be had"
 
 
 @pytest.mark.parametrize(
