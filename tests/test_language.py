@@ -19,12 +19,10 @@ from medpipe.report.labels import GLOSSARY
 ROOT = Path(__file__).resolve().parents[1]
 OLD_NAMES = frozenset(
     {
-        "audits/oddities.py",
         "deployment.ladder",
         "deployment_ladder",
         "likeness",
         "medpipe/audits/leakage_effect.py",
-        "pipeline/imaging/oddities.py",
         "relatives",
     }
 )

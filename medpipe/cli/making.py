@@ -210,9 +210,10 @@ def make_evidence(job: Job) -> int:
         print_plan(job.specs, job.plan, waiting, job.jobs, out=errors)
         print_reasons(waiting)
         if old := trusted_without_files(job.plan, job.bundle, waiting):
+            unchanged = "the data digests" if job.any_code else "code, packages and data digests"
             note(
                 f"{plural(old, 'older run')} without a record of the files read: used again"
-                " because code, packages and data digests are unchanged."
+                f" because {unchanged} are unchanged."
             )
         if waiting:
             with Watcher(waiting) as watcher:

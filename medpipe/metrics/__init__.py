@@ -1,0 +1,3 @@
+"""Every statistic that is computed from observations: metrics, their intervals, and how errors
+combine.
+"""

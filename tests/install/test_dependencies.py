@@ -17,6 +17,7 @@ DISTRIBUTION = {
     "PIL": "pillow",
     "c2pa": "c2pa-python",
     "cv2": "opencv-python-headless",
+    "faiss": "faiss-cpu",
     "fontTools": "fonttools",
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
@@ -25,7 +26,7 @@ NOT_DECLARED = {
     "medpipe",
     "pytest",
 }  # pytest loads pytest_plugin.py itself, nothing else imports it
-PASSED_ON = {"onnx", "onnxscript"}  # what torch writes ONNX files with
+PASSED_ON = {"onnx", "onnxscript", "six"}  # torch writes ONNX files with two; kaggle forgot six
 
 
 def imported(package: Path) -> dict[str, str]:

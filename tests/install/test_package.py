@@ -43,7 +43,7 @@ def test_every_file_of_the_package_is_packed(wheel: zipfile.Path) -> None:
 def test_data_files_of_each_kind_are_packed(wheel: zipfile.Path) -> None:
     names = wheel.root.namelist()
     kinds = {
-        "claims/schemas": (".json",),
+        "specs/schemas": (".json",),
         "report/templates": (".html", ".css", ".j2"),
         "fonts": (".ttf", ".otf"),
     }

@@ -383,7 +383,7 @@ def test_revoked_expired_unfit_and_weak_signers(
 
 
 def hole(data: bytes) -> tuple[int, int]:
-    found = policy.seal.find_seals(data)[0]
+    found = policy.pdf_signature.find_seals(data)[0]
     return found.byte_range[1], found.byte_range[2]
 
 
@@ -406,7 +406,9 @@ def test_no_digit_of_the_signature_object_is_idle(clean: bytes, trusted: Any) ->
     do not mind.
     """
     start, _ = hole(clean)
-    for place in range(start + 1, start + 1 + 2 * len(policy.seal.find_seals(clean)[0].der)):
+    for place in range(
+        start + 1, start + 1 + 2 * len(policy.pdf_signature.find_seals(clean)[0].der)
+    ):
         changed = bytearray(clean)
         changed[place] ^= 2 if clean[place] in b"4567" else 1
         assert refusal(bytes(changed), trusted).code == "altered", place - start
@@ -777,7 +779,7 @@ def test_doubtful_attachments_are_refused(
 def test_attachments_together_have_a_cap(clean: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     reader = pdf_contents.open_pdf(clean)
     monkeypatch.setattr(pdf_contents, "MAX_ATTACHED_BYTES", 2005)
-    with pytest.raises(policy.seal.Refusal, match="2005 bytes in all"):
+    with pytest.raises(policy.pdf_signature.Refusal, match="2005 bytes in all"):
         pdf_contents.read_attachments(reader, pdf_contents.survey(reader))
 
 
@@ -795,6 +797,6 @@ def test_packed_objects_are_all_looked_at(clean: bytes) -> None:
 def test_every_code_is_explained_and_used() -> None:
     source = "".join(
         Path(module.__file__ or "").read_text("utf-8")
-        for module in (policy, pdf_contents, policy.seal)
+        for module in (policy, pdf_contents, policy.pdf_signature)
     )
     assert all(source.count(f'"{code}"') >= 2 for code in CODES if code != "unreadable")
