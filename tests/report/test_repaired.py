@@ -11,7 +11,7 @@ import pytest
 from made_up import observations
 
 from medpipe.evidence import Bundle, Evidence, Run
-from medpipe.report.leakage_free_splits import leakage_free_splits, pair_members
+from medpipe.report.leakage_free_splits import NOT_FREE, leakage_free_splits, pair_members
 from medpipe.report.report_data import ReportData, read_case
 
 
@@ -60,3 +60,8 @@ def test_a_row_holds_both_sides_and_the_difference(
     ) == ("500", f"{len(runs)} runs")
     assert pair_members(made) == {protocol, "control"}
     assert pair_members({protocol: made[protocol]}) == set()
+
+    keys = frozenset(e.run.key for e in made[protocol])
+    monkeypatch.setattr("medpipe.report.leakage_free_splits.leaking", lambda evidence: keys)
+    (row,) = leakage_free_splits(case, part)
+    assert (row["with"], row["without"], row["adds"]) == ("–", "–", NOT_FREE)
