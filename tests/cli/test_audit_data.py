@@ -407,7 +407,7 @@ def test_what_people_see(tmp_path: Path) -> None:
         "inflated and confounded",
         "copies of images trained on",
         "mirrored",
-        "Copies that carry two labels",
+        "Copies with two labels",
         "file metadata alone",
         "Read as <part>/<class>/<image>",
         "This affects any accuracy that is to hold for images of another collection",

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFile
 
 from medpipe.errors import DataError
 
@@ -74,6 +74,7 @@ def _read(content: bytes, where: str) -> Image.Image:
                 raise DataError(
                     f"{where}: expected one picture, got {frames} frames; give one of them"
                 )
+            ImageFile.LOAD_TRUNCATED_IMAGES = False  # WeasyPrint's import turns it on for all
             image.load()
             return _to_rgb(image, where)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
