@@ -1,8 +1,8 @@
-"""What an accuracy is worth, in three words: clean, inflated, confounded.
+"""The assessment of an accuracy in three words: clean, inflated, confounded.
 
 **Purpose.** A reader asks of an accuracy whether it is what the sentence says. `Validity` answers
-in general; for accuracies on images, or on any samples that may have relatives or shortcuts, these
-words say which way it fails.
+in general. For accuracies on samples that may be leaked or have shortcuts, these words say in which
+way the accuracy fails.
 
 **Method.** *Inflated*: a finding of `MEMORY` undermines it; samples reported on were, in part,
 trained on. *Confounded*: a finding of `SHORTCUTS` undermines it; the class can be told without what
@@ -39,7 +39,7 @@ class Assessment:
     because: tuple[Finding, ...]
 
 
-def worth(claim: Claim, findings: Sequence[Finding]) -> Assessment:
+def assess(claim: Claim, findings: Sequence[Finding]) -> Assessment:
     """What the findings that bear on a claim make of its number."""
     bearing = [f for f in findings if claim.id in f.claims]
     worst = {

@@ -1,6 +1,6 @@
 """Whether times and answers of deployed forms can be trusted, and which form wins.
 
-**Purpose.** A speed-up is worth what its timer, its baseline and its answers are worth.
+**Purpose.** A speed-up can be trusted only if its timer, its baseline and its answers can.
 
 **Method.** From the evidence of ``deployment_ladder``. *Timing*: the reference timed twice must be
 as fast as itself (interval of the ratio holds 1); warm-ups must have become stable, and no form's
@@ -388,7 +388,7 @@ def _baseline(e: Evidence) -> Look:
         return (
             "baseline",
             "narrows",
-            f"{said}{why}, and ratios are larger by that much than any export is worth.{beside}",
+            f"{said}{why}, so ratios overstate by that much what an export gains.{beside}",
             figures,
         )
     if found.high > COSTS or tracks is None:

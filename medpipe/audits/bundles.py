@@ -60,7 +60,7 @@ def findings_in(bundle: Bundle, specs: Specs) -> tuple[Finding, ...]:
             audit(evidence, specs.claims, settings)
             for audit in (observed, shortcuts.shortcuts, sources.sources)
         ),
-        leakage_effect.relatives(sound, specs.claims, settings),
+        leakage_effect.leakage_effects(sound, specs.claims, settings),
         split_leakage.split_leakage(evidence, specs.claims, settings, protocols),
         backend_timing.deployment(evidence, specs.claims),
     )

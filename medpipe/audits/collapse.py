@@ -1,11 +1,11 @@
 """Mode collapse: what the generator was shown and does not make, and how often it makes the same.
 
-**Purpose.** "No mode collapse" is a statement about what does not happen; it is worth what the
-search for it could have seen.
+**Purpose.** "No mode collapse" says that something does not happen, so it depends on what the
+search could have found.
 
 **Method.** Five looks at the evidence of a generator. *Shown*: classes of the data that no training
 image has. *Classes*: those surely made, above what an audit network misreads, by its calls of
-held-out real images. *Modes* and *support*: `medpipe.audits.diversity`. *Likeness*: MS-SSIM of
+held-out real images. *Modes* and *support*: `medpipe.audits.diversity`. *Similarity*: MS-SSIM of
 random pairs of generated images against pairs of training images. Each says what loss it excludes
 at 95 %.
 

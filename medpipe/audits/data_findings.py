@@ -8,7 +8,7 @@ not mean what it seems to.
 audit. The share of flagged samples, with an interval over clusters (for a second method: its excess
 over what the same method flags by chance), is held against `SMALL` and `LARGE`. It bears on the
 claims of the same part that name the threat and measure the same half of data split alike
-(`setting`).
+(`scope`).
 
 **Limits.** Only what was flagged counts. The sentences trained on are those of the audit's own run,
 which its parameters name. Evidence on demonstration data says nothing and is left out.
@@ -155,24 +155,18 @@ def _finding(
         by_chance = (
             f" The same method flags {100 * usual.estimate:.1f} % of the {len(chance):,} training"
             f" {noun} against the rest of the training data, where nothing can leak. The excess is"
-            f" {_percent(interval)}."
+            f" {percent(interval)}."
         )
     elif known_rate is not None:
-        by_chance = f" Of images of patients that are not in training, {_percent(known_rate)} do."
+        by_chance = f" Of images of patients that are not in training, {percent(known_rate)} do."
     is_chance = known_rate is not None and interval.low <= known_rate.high
-    severity = (
-        "clean"
-        if interval.high < SMALL or is_chance
-        else "undermines"
-        if interval.low >= LARGE
-        else "narrows"
-    )
+    severity = "clean" if is_chance else severity_of(interval)
     against = f" ({trained:,} training {noun} looked at)" if trained and threat in ACROSS else ""
     return Finding(
         threat,
         severity,
         f"{found.count:,} of {len(flags):,} {words}{against}:"
-        f" {_percent(found.interval)}.{by_chance}",
+        f" {percent(found.interval)}.{by_chance}",
         claims,
         {"share": interval.estimate, "low": interval.low, "high": interval.high, "n": interval.n},
         found.samples,
@@ -193,7 +187,15 @@ def _by_chance(flag: str) -> Interval | None:
     return wilson(*FALSE_ALARMS) if flag == "second_method" else None
 
 
-def _percent(interval: Interval) -> str:
+def severity_of(interval: Interval) -> str:
+    """What a proportion of flagged samples means for an accuracy."""
+    if interval.high < SMALL:
+        return "clean"
+    return "undermines" if interval.low >= LARGE else "narrows"
+
+
+def percent(interval: Interval) -> str:
+    """``24.0 % (18.3 to 30.4)``."""
     return (
         f"{100 * interval.estimate:.1f} % ({100 * interval.low:.1f} to {100 * interval.high:.1f})"
     )

@@ -1,21 +1,21 @@
-"""What relatives in training are worth: two trainings that differ in nothing else, reported on the
+"""The effect of leakage on an accuracy: two trainings that differ in nothing else, reported on the
 same samples.
 
 **Purpose.** An accuracy on images of patients, or of copies, that were trained on may be memory.
-How much of it is, a share of related samples cannot tell: they may have been easy anyway.
+The proportion of related samples does not show how much: they may have been easy anyway.
 
 **Method.** Runs with ``data.split: related`` are paired by seed with runs whose parameters are
 equal but for ``disjoint``. Both report on the same samples after as many training samples of every
-class. The mean difference of being right carries an interval over clusters of samples and over
+class. The mean difference in accuracy carries an interval over clusters of samples and over
 seeds. Surely below a point, over two runs or more, it is *clean*; surely above one an accuracy with
 relatives is *inflated*; else it is not known. It bears on the claims that name the threat and are
-measured on the same images by this network, on any split that is not disjoint (`setting`).
+measured on the same images by this network, on any split that is not disjoint (`scope`).
 
 **Limits.** The effect is that of the trainings at hand: other networks and resolutions may remember
 more. Evidence on demonstration data says nothing and is left out.
 
-**Example.** Of 571 images 2.3 points more (1.2 to 3.5) are right where relatives were trained on:
-inflated.
+**Example.** On 571 images the accuracy is 2.3 percentage points higher (1.2 to 3.5) where other
+images of the same patients were trained on: inflated.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ OF_PATIENTS = ("patient_overlap", "other images of the same patients")
 AUDITS = frozenset({OF_COPIES[0], OF_PATIENTS[0]})
 
 
-def relatives(
+def leakage_effects(
     evidence: Sequence[Evidence], claims: Sequence[Claim], settings: Settings
 ) -> tuple[Finding, ...]:
     """A finding for each pair of protocols that differ in nothing but relatives, with the claims

@@ -3,7 +3,7 @@
 **Purpose.** "No real patient data" is wrong where a synthetic image is a training image seen again,
 flipped, noised or blended.
 
-**Method.** Every comparison is held against as many held-out images, which are no copies of those
+**Method.** Every comparison is held against as many held-out images, which should be no copies of those
 trained on. *Copies*: generated images that correlate `COPY` or more with a training image, of all
 that the generator saw where the run kept its worst pairs. *Pixels* and *features*: those nearer to
 training than 99 in 100 held-out images are, counted against those as much nearer to held-out images
@@ -122,9 +122,9 @@ def _patients(splits: Splits) -> Iterator[Finding]:
         yield _finding(
             "patients",
             "narrows",
-            "Held-out images are no copies of those trained on, but may be of the same patients,"
-            " which the evidence does not tell: what a generator keeps of a patient is then as near"
-            " to them, and nearness to training and membership are understated.",
+            "Held-out images may be of the same patients as those trained on; the evidence does not"
+            " show which are. What a generator keeps of a patient is then as similar to them, and"
+            " memorised shares and membership are understated.",
             {},
             "",
         )

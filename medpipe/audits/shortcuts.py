@@ -7,7 +7,7 @@ instead of the disease, and an accuracy on the same collections cannot tell whic
 **Method.** Baselines that are blind to the subject (`BLIND`) are trained on the training split and
 scored on each evaluation split. What they reach above the commonest class, with an interval over
 clusters, is held against `SMALL` and `LARGE`. It bears on the claims that name the threat and
-measure the same half of data split alike (`setting`). *Confounded* is said where it is surely
+measure the same half of data split alike (`scope`). *Confounded* is said where it is surely
 `LARGE`: class and collection are then one.
 
 Evidence of file metadata must say that the size in bytes was left out (`METADATA_NOTE`): that

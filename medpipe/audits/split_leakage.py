@@ -7,7 +7,7 @@ that a generator is held against, are not what they were called.
 **Method.** The data audit keeps the slice and the group of related images of every image. Each run
 on the same data (equal digest) lists the images it was trained on and the images it reports on or
 holds out. The share of the latter whose slice or group was trained on is compared with `SMALL` and
-`LARGE` of `observed`. Splits that are random by design are left to that audit.
+`LARGE` of `data_findings`. Splits that are random by design are left to that audit.
 
 **Limits.** Only as good as the search. Runs of one protocol share their split, so the first one is
 examined.
@@ -22,12 +22,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medpipe.audits import generators
-from medpipe.audits.data_findings import LARGE, SMALL
+from medpipe.audits.data_findings import SMALL, percent, severity_of
 from medpipe.audits.memorisation import THREAT as MEMORISATION
-from medpipe.audits.proportions import share
+from medpipe.audits.proportions import Share, share
 from medpipe.audits.scope import Settings, data_of, measured_in
 from medpipe.evidence import Evidence
 from medpipe.evidence.finding import Finding
@@ -47,13 +46,13 @@ KINDS: Mapping[str, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Leak:
-    """Of a run the images ``ids`` that it reports on or holds out, their ``group``, and ``flags``:
-    whether the group was trained on.
+    """The proportion ``found`` of images that a run reports on or holds out whose slice or group
+    (``column``) was trained on.
     """
 
-    ids: list[str]
-    group: list[str]
-    flags: NDArray[np.bool_]
+    run: Evidence
+    column: str
+    found: Share
 
 
 def split_leakage(
@@ -66,35 +65,30 @@ def split_leakage(
     bear on; ``settings``: of the protocols, ``generator_protocols``: by key of a run.
     """
     found: dict[str, Finding] = {}
-    for run, group_of in _examined(evidence):
-        for column, (threat, words) in KINDS.items():
-            leak = _leak(run, group_of[column])
-            if leak is None:
-                continue
-            if run.run.experiment == generators.EXPERIMENT:
-                if column == SLICE:
-                    for name in generator_protocols.get(run.run.key, ()):
-                        found.setdefault(f"held out {name}", _of_generator(leak, name, claims))
-                continue
-            data = data_of(run.run.parameters)
-            model = run.run.parameters.get("model", {}).get("kind", "model")
-            where = f"{model}.{data['groups']}.{column}"
-            bearing = tuple(c.id for c in claims if _reports(c, run, settings))
-            found.setdefault(where, _of_split(leak, where, threat, words, bearing))
+    for leak in _leaks(evidence):
+        if leak.run.run.experiment != generators.EXPERIMENT:
+            of_run = [_of_split(leak, claims, settings)]
+        else:
+            names = generator_protocols.get(leak.run.run.key, ()) if leak.column == SLICE else ()
+            of_run = [_of_generator(leak, name, claims) for name in names]
+        for finding in of_run:
+            found.setdefault(finding.id, finding)
     return tuple(found.values())
 
 
 def leaking(evidence: Sequence[Evidence]) -> frozenset[str]:
-    """Keys of runs whose disjoint split surely shares slices or patients, in one image of a hundred
-    or more.
+    """Keys of runs whose split surely shares slices or patients, in one image of a hundred or
+    more.
     """
-    found = set()
+    return frozenset(k.run.run.key for k in _leaks(evidence) if k.found.interval.low >= SMALL)
+
+
+def _leaks(evidence: Sequence[Evidence]) -> Iterator[Leak]:
     for run, group_of in _examined(evidence):
-        leaks = (_leak(run, group_of[column]) for column in KINDS)
-        shares = (share("leak", k.flags, k.ids, k.group) for k in leaks if k is not None)
-        if any(s.interval.low >= SMALL for s in shares):
-            found.add(run.run.key)
-    return frozenset(found)
+        for column in KINDS:
+            found = _shared(run, group_of[column])
+            if found is not None:
+                yield Leak(run, column, found)
 
 
 def _examined(
@@ -127,7 +121,7 @@ def _groups(e: Evidence, column: str) -> dict[str, str]:
     }
 
 
-def _leak(run: Evidence, group_of: Mapping[str, str]) -> Leak | None:
+def _shared(run: Evidence, group_of: Mapping[str, str]) -> Share | None:
     """None where the run does not list both sides, or lists images that the data audit lacks."""
     held_out = run.run.experiment == generators.EXPERIMENT
     trained = run.observations.get(SEEN if held_out else TRAINED)
@@ -139,47 +133,40 @@ def _leak(run: Evidence, group_of: Mapping[str, str]) -> Leak | None:
     sides = [[group_of.get(i, "") for i in side] for side in (ids, trained["sample_id"].tolist())]
     if not ids or any("" in side for side in sides):
         return None
-    return Leak(ids, sides[0], np.isin(sides[0], sides[1]))
+    return share("split_leakage", np.isin(sides[0], sides[1]), ids, sides[0])
 
 
-def _reports(claim: Claim, run: Evidence, settings: Settings) -> bool:
-    return any(
-        m.split == VALIDATION
-        for m in measured_in(claim, settings, run.run.parameters, by_network=True)
+def _of_split(leak: Leak, claims: Sequence[Claim], settings: Settings) -> Finding:
+    parameters = leak.run.run.parameters
+    model = parameters.get("model", {}).get("kind", "model")
+    threat, words = KINDS[leak.column]
+    bearing = tuple(
+        c.id
+        for c in claims
+        if any(m.split == VALIDATION for m in measured_in(c, settings, parameters, by_network=True))
     )
+    name = f"disjoint.{model}.{data_of(parameters)['groups']}.{leak.column}"
+    return _finding(leak.found, threat, name, f"images reported on {words}", bearing)
 
 
 def _of_generator(leak: Leak, protocol: str, claims: Sequence[Claim]) -> Finding:
+    words = "held-out images show a slice that the generator was trained on"
+    if leak.found.count:
+        words += ", so that memorised shares and membership are understated"
     bearing = tuple(
         c.id
         for c in claims
         if MEMORISATION in c.threats and any(m.run == protocol for m in c.measure.parts())
     )
-    return _finding(
-        leak,
-        MEMORISATION,
-        f"{protocol}.held_out_slices",
-        "held-out images show a slice that the generator was trained on, so that memorised shares"
-        " and membership are understated",
-        bearing,
-    )
+    return _finding(leak.found, MEMORISATION, f"{protocol}.held_out_slices", words, bearing)
 
 
-def _of_split(leak: Leak, where: str, threat: str, words: str, claims: tuple[str, ...]) -> Finding:
-    return _finding(leak, threat, f"disjoint.{where}", f"images reported on {words}", claims)
-
-
-def _finding(leak: Leak, threat: str, name: str, words: str, claims: tuple[str, ...]) -> Finding:
-    found = share(name, leak.flags, leak.ids, leak.group)
+def _finding(found: Share, threat: str, name: str, words: str, claims: tuple[str, ...]) -> Finding:
     i = found.interval
-    severity = "clean" if i.high < SMALL else "undermines" if i.low >= LARGE else "narrows"
-    if not found.count:
-        words = words.partition(", so that")[0]
     return Finding(
         threat,
-        severity,
-        f"{found.count:,} of {i.n:,} {words}: {100 * i.estimate:.1f} %"
-        f" ({100 * i.low:.1f} to {100 * i.high:.1f}).",
+        severity_of(i),
+        f"{found.count:,} of {i.n:,} {words}: {percent(i)}.",
         claims,
         {"share": i.estimate, "low": i.low, "high": i.high, "n": i.n},
         found.samples,

@@ -68,9 +68,14 @@ def show_interval(interval: Interval, unit: str) -> str:
 
 def show_runs(interval: Interval) -> str:
     """How many training runs a number is the mean of; one says nothing about others."""
-    if interval.runs != 1 or interval.low == interval.high:
-        return plural(interval.runs, "run")
-    return "1 run; other training runs may differ"
+    caution = single_run_caution(interval)
+    return plural(interval.runs, "run") + (f"; {caution}" if caution else "")
+
+
+def single_run_caution(interval: Interval) -> str:
+    """What to say beside a number of one training run; empty for several, and for exact counts."""
+    is_single = interval.runs == 1 and interval.low < interval.high
+    return "other training runs may differ" if is_single else ""
 
 
 def show_region(region: tuple[float, float], unit: str) -> str:

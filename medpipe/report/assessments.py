@@ -1,12 +1,12 @@
-"""What each claimed accuracy of a part is worth: as published, as found, and which findings inflate
-or confound it.
+"""The assessment of each claimed accuracy of a part: as published, as found, and which findings
+inflate or confound it.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from medpipe.audits.assessment import worth
+from medpipe.audits.assessment import assess
 from medpipe.formatting import listed
 from medpipe.judging.wording import show, show_interval
 from medpipe.report.labels import assessment
@@ -29,7 +29,7 @@ def assessments(case: ReportData, part: str) -> list[dict[str, Any]]:
             or verdict.interval is None
         ):
             continue
-        found = worth(item.claim, case.findings)
+        found = assess(item.claim, case.findings)
         numbers = list(dict.fromkeys(case.finding_number(f) for f in found.because))
         more = len(numbers) - MOST_FINDINGS
         rows.append(

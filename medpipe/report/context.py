@@ -11,11 +11,13 @@ from typing import Any
 from medpipe.evidence import Evidence
 from medpipe.formatting import listed, plural
 from medpipe.judging.verdict import Verdict
-from medpipe.judging.wording import show, show_interval, show_region, show_runs
+from medpipe.judging.wording import show, show_interval, show_region, single_run_caution
+from medpipe.metrics.intervals import Interval
 from medpipe.report import evidence_record
 from medpipe.report.assessments import assessments
 from medpipe.report.baseline_table import baselines
 from medpipe.report.deployment_tables import deployed
+from medpipe.report.distinct_slices import distinct_slices
 from medpipe.report.figures import (
     Figure,
     confusion_matrix,
@@ -125,13 +127,9 @@ def line(case: ReportData, item: ClaimResult) -> dict[str, Any]:
         "accepted": show_region(v.accepted, v.unit),
         "published": show(v.published, v.unit),
         "found": "–" if v.interval is None else show_interval(v.interval, v.unit),
-        "method": (
-            ""
-            if v.interval is None
-            else as_sentence(f" interval: {v.interval.method}") + _convention(v)
-        ),
+        "method": "" if v.interval is None else _method(v.interval) + _convention(v),
         "n": n,
-        "runs": "" if v.interval is None else show_runs(v.interval),
+        "runs": "" if v.interval is None else plural(v.interval.runs, "run"),
         "trust": item.trust or "–",
         "outcome": v.outcome.value,
         "validity": v.validity.value,
@@ -144,6 +142,12 @@ def line(case: ReportData, item: ClaimResult) -> dict[str, Any]:
             else ""
         ),
     }
+
+
+def _method(interval: Interval) -> str:
+    """How the interval was made, as a sentence, and what a single run leaves open."""
+    caution = single_run_caution(interval)
+    return as_sentence(f" interval: {interval.method}" + (f"; {caution}" if caution else ""))
 
 
 def _convention(v: Verdict) -> str:
@@ -189,6 +193,7 @@ def _part(case: ReportData, part: str) -> dict[str, Any]:
         "grids": _pairs(grid_figures(titled)),
         "sizes": size_figures(titled),
         "repaired": leakage_free_splits(case, part),
+        "slices": distinct_slices(made),
         "related": related(case, part),
         "explained": explained(case, part),
         "worths": assessments(case, part),

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from made_up import claim_data
 
-from medpipe.audits.assessment import worth
+from medpipe.audits.assessment import assess
 from medpipe.audits.bundles import audit_again, findings_in, keep_findings
 from medpipe.audits.data_findings import observed
 from medpipe.evidence import Bundle, Evidence, Failure, Observations, Provenance, Run
@@ -142,7 +142,7 @@ def test_copies_across_a_random_split_say_nothing_of_a_split_by_patients() -> No
     )
     (found,) = observed([audit], tuple(on(run) for run in settings), settings)
     assert (found.severity, found.claims) == ("undermines", ("imaging.random.a",))
-    assert worth(on("patients"), [found]).words == ("open",)
+    assert assess(on("patients"), [found]).words == ("open",)
 
 
 def test_what_was_made_up_or_failed_says_nothing() -> None:

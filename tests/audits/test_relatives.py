@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from made_up import claim_data
 
-from medpipe.audits.leakage_effect import effect, relatives
+from medpipe.audits.leakage_effect import effect, leakage_effects
 from medpipe.errors import DataError
 from medpipe.evidence import Evidence, Observations, Provenance, Run
 from medpipe.specs.claim import claim_from
@@ -86,7 +86,7 @@ def test_the_effect_is_weighed_with_its_interval(
     evidence = [run("disjoint", s, 0.9) for s in range(3)] + [
         run("related", s, with_relatives) for s in range(3)
     ]
-    (found,) = relatives(evidence, claims(), settings())
+    (found,) = leakage_effects(evidence, claims(), settings())
     assert (found.severity, found.audit, found.claims) == (
         severity,
         "patient_overlap",
@@ -97,7 +97,7 @@ def test_the_effect_is_weighed_with_its_interval(
 
 
 def test_copies_are_another_threat_than_patients() -> None:
-    (found,) = relatives(
+    (found,) = leakage_effects(
         [run("disjoint", 0, 0.9, "clusters"), run("related", 0, 0.9, "clusters")],
         claims(),
         settings("clusters"),
@@ -109,7 +109,7 @@ def test_copies_are_another_threat_than_patients() -> None:
 def test_claims_without_relatives_or_by_another_network_are_not_touched(
     of_claim: dict[str, str],
 ) -> None:
-    (found,) = relatives(
+    (found,) = leakage_effects(
         [run("disjoint", 0, 0.9), run("related", 0, 0.95)], claims(), settings(**of_claim)
     )
     assert (found.severity, found.claims) == ("undermines", ())
@@ -117,32 +117,39 @@ def test_claims_without_relatives_or_by_another_network_are_not_touched(
 
 @pytest.mark.parametrize("split", ["related", "random-by-image"])
 def test_claims_on_any_split_with_relatives_are_touched(split: str) -> None:
-    (found,) = relatives(
+    (found,) = leakage_effects(
         [run("disjoint", 0, 0.9), run("related", 0, 0.95)], claims(), settings("clusters", split)
     )
     assert found.claims
 
 
 def test_one_pair_of_runs_is_never_clean() -> None:
-    (found,) = relatives([run("disjoint", 0, 0.9), run("related", 0, 0.85)], claims(), settings())
+    (found,) = leakage_effects(
+        [run("disjoint", 0, 0.9), run("related", 0, 0.85)], claims(), settings()
+    )
     assert found.figures["high"] < 0 and found.severity == "narrows"
 
 
 def test_only_equal_protocols_seed_by_seed_and_real_data_are_paired() -> None:
-    assert relatives([run("disjoint", 0, 0.9), run("related", 1, 0.95)], claims(), settings()) == ()
     assert (
-        relatives([run("disjoint", 0, 0.9), run("related", 0, 0.95, width=2)], claims(), settings())
+        leakage_effects([run("disjoint", 0, 0.9), run("related", 1, 0.95)], claims(), settings())
         == ()
     )
     assert (
-        relatives(
+        leakage_effects(
+            [run("disjoint", 0, 0.9), run("related", 0, 0.95, width=2)], claims(), settings()
+        )
+        == ()
+    )
+    assert (
+        leakage_effects(
             [run(s, 0, 0.9, source="demonstration") for s in ("disjoint", "related")],
             claims(),
             settings(),
         )
         == ()
     )
-    assert relatives([run("random-by-image", 0, 0.9)], claims(), settings()) == ()
+    assert leakage_effects([run("random-by-image", 0, 0.9)], claims(), settings()) == ()
 
 
 def test_agrees_with_the_textbook_for_independent_samples() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from made_up import claim_data
 
-from medpipe.audits.assessment import worth
+from medpipe.audits.assessment import assess
 from medpipe.evidence.finding import Finding
 from medpipe.specs.claim import claim_from
 
@@ -39,7 +39,7 @@ def claim() -> Any:
     ],
 )
 def test_words(found: list[tuple[str, str]], words: tuple[str, ...]) -> None:
-    seen = worth(claim(), [finding(*f) for f in found])
+    seen = assess(claim(), [finding(*f) for f in found])
     assert seen.words == words
     assert {f.severity for f in seen.because} <= {"undermines", "narrows"} and bool(
         seen.because
@@ -47,6 +47,6 @@ def test_words(found: list[tuple[str, str]], words: tuple[str, ...]) -> None:
 
 
 def test_findings_on_other_claims_do_not_count() -> None:
-    assert worth(claim(), [finding("duplicates", "undermines", "imaging.other.one")]).words == (
+    assert assess(claim(), [finding("duplicates", "undermines", "imaging.other.one")]).words == (
         "open",
     )

@@ -21,6 +21,10 @@ STRONG = 40
 """Agreeing places of one link that is enough to join two groups of several slices."""
 SUPPORT = 2
 """Links that are needed otherwise."""
+FOUND_OF_PLANTED = (1422, 1440)
+"""Altered copies that the search joined to their original, of those planted among real slices; see
+`docs/leakage.md`.
+"""
 SHEETS = "contact_sheets"
 """The split of a run's observations that holds images of the largest groups."""
 CONFIDENCE: Mapping[str, float] = {

@@ -117,15 +117,16 @@ def _places(data: ImageData) -> Any:
     """A function from a subset to the numbers of its images as `pairs` counts them: through the
     parts in their order.
     """
-    known = {
-        sample: i
-        for i, sample in enumerate(
-            np.concatenate([part.sample_id for part in data.parts.values()]).tolist()
-        )
-    }
+    known = _numbers(data)
     return lambda subset: np.array(
         [known[sample] for sample in subset.part.sample_id[subset.index].tolist()]
     )
+
+
+def _numbers(data: ImageData) -> dict[str, int]:
+    """The number of each image, through the parts in their order."""
+    ids = np.concatenate([part.sample_id for part in data.parts.values()])
+    return {sample: i for i, sample in enumerate(ids.tolist())}
 
 
 def contradicted(slices: NDArray[np.int64], label: NDArray[np.int64]) -> Flags:
@@ -141,17 +142,12 @@ def sheets(data: ImageData, found: Groups, pixels: NDArray[np.uint8]) -> dict[st
     """
     rows = [
         (group, k, path, altered)
-        for k, group in enumerate(shown_groups(data, found))
+        for k, group in enumerate(shown_groups(data, found, pixels))
         for path, altered in group.images[:EACH]
     ]
     if not rows:
         return {}
-    place = {
-        sample: i
-        for i, sample in enumerate(
-            np.concatenate([part.sample_id for part in data.parts.values()]).tolist()
-        )
-    }
+    place = _numbers(data)
     columns: dict[str, list[Any]] = {
         "sample_id": [path for _, _, path, _ in rows],
         "altered": [altered for *_, altered in rows],

@@ -24,6 +24,7 @@ from medpipe.audits.proportions import Share, share
 from medpipe.audits.shortcuts import BLIND, above_commonest
 from medpipe.evidence.observations import Observations
 from medpipe.formatting import listed, plural
+from medpipe.pipeline.data.image_groups import grey as grey_planes
 from medpipe.pipeline.data.image_groups import groups
 from medpipe.pipeline.data.image_sets import SIDE, ImageSet
 from medpipe.pipeline.data.images import ImageData
@@ -185,7 +186,7 @@ def audit_images(
         verdict=weighed.verdict,
         reasons=weighed.reasons,
         undecided=weighed.undecided,
-        groups=shown_groups(data, found),
+        groups=shown_groups(data, found, grey_planes(data)),
         slices=distinct_slices(data, found),
         shared=int(sum(len(np.unique(label[found.slice == s])) > 1 for s in _repeated(found))),
         split=(

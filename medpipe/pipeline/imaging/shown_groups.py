@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medpipe.audits.images.alterations import described
 from medpipe.audits.images.duplicates import Match
 from medpipe.audits.images.groups import Group, Groups
-from medpipe.pipeline.data.image_groups import grey
 from medpipe.pipeline.data.images import ImageData
 
 MOST_GROUPS, MOST_IMAGES = 6, 12
@@ -28,8 +28,12 @@ class ShownGroup:
     images: tuple[tuple[str, str], ...]
 
 
-def shown_groups(data: ImageData, found: Groups) -> tuple[ShownGroup, ...]:
-    """The largest groups, the half of them groups of one slice if there are any."""
+def shown_groups(
+    data: ImageData, found: Groups, pixels: NDArray[np.uint8]
+) -> tuple[ShownGroup, ...]:
+    """The largest groups of images with these ``pixels`` uint8 ``(N, h, h)``; half of them are of
+    one slice if there are any.
+    """
     ids, label = (
         np.concatenate([getattr(part, name) for part in data.parts.values()])
         for name in ("sample_id", "label")
@@ -41,7 +45,6 @@ def shown_groups(data: ImageData, found: Groups) -> tuple[ShownGroup, ...]:
     ]
     if not chosen:
         return ()
-    pixels = grey(data)
     return tuple(
         ShownGroup(
             g.kind,
@@ -61,9 +64,7 @@ def distinct_slices(data: ImageData, found: Groups) -> Mapping[str, int]:
     return {kind: len(np.unique(found.slice[label == k])) for k, kind in enumerate(data.classes)}
 
 
-def _said(
-    pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], found: Groups, group: Group, image: int
-) -> str:
+def _said(pixels: NDArray[np.uint8], found: Groups, group: Group, image: int) -> str:
     """How an image differs from the group's first one, or from the image that ties it to the
     group.
     """
