@@ -3,11 +3,11 @@
 **Purpose.** "No real patient data" is wrong where a synthetic image is a training image seen again,
 flipped, noised or blended.
 
-**Method.** Every comparison is held against as many held-out images, which should be no copies of those
-trained on. *Copies*: generated images that correlate `COPY` or more with a training image, of all
-that the generator saw where the run kept its worst pairs. *Pixels* and *features*: those nearer to
-training than 99 in 100 held-out images are, counted against those as much nearer to held-out images
-(exact sign test, each real image once), and the memorised share
+**Method.** Every comparison is held against as many held-out images, which should be no copies of
+those trained on. *Copies*: generated images that correlate `COPY` or more with a training image, of
+all that the generator saw where the run kept its worst pairs. *Pixels* and *features*: those nearer
+to training than 99 in 100 held-out images are, counted against those as much nearer to held-out
+images (exact sign test, each real image once), and the memorised share
 (`medpipe.metrics.generator_splits.memorised`). *Membership*: the area under the curve of an attack
 that scores real images by the discriminator, or by their nearest generated image (Hayes et al.
 2019; Hilprecht et al. 2019).

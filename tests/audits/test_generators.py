@@ -28,6 +28,15 @@ from medpipe.specs.loading import Specs, specs_from
 
 N = 400
 RNG = np.random.default_rng(0)
+START = RNG.bit_generator.state
+
+
+@pytest.fixture(autouse=True)
+def same_draws() -> None:
+    """Every test draws the same numbers, whichever ran before it."""
+    RNG.bit_generator.state = START
+
+
 REAL = {"resolved": {"data": {"source": "real"}}}
 
 
